@@ -1,0 +1,71 @@
+"""The byte machine: the one seam between what a constraint means and how it becomes token masks.
+
+Two levels, because JSON (and most text) is long scalars held together by a little structure:
+
+    machine state  ──scalars()──►  (automaton, q, follow)     e.g. inside a string: its table, its row, what comes after
+         │ step(byte)                    │ table[q, byte]
+         ▼                               ▼
+    machine state                  row of a lazy table, shared by every state that is inside an equal scalar
+
+A `ByteAutomaton` is a table that numba can walk over a whole vocabulary; it knows nothing of what surrounds it.
+A `ByteMachine` knows the nesting. The language of a machine state is the union, over its scalars, of
+L(automaton from q) followed by L(follow), where follow None is the end of the text.
+
+Invariant on both levels: only live states exist. `step` and `table` lead nowhere from which the text cannot end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+DEAD = -1
+UNKNOWN = -2
+
+State = Hashable
+
+
+class ByteAutomaton(Protocol):
+    """A lazy deterministic automaton over bytes; state 0 is its start. Rows are filled when a walk first needs them."""
+
+    table: npt.NDArray[np.int32]
+    """[capacity, 256]: next state, DEAD, or UNKNOWN in a whole row that `expand` has not filled. May be reallocated by `expand`."""
+    accepting: npt.NDArray[np.uint8]
+    """[capacity]: 1 where the scalar may end (known for every state that exists, expanded or not)."""
+
+    def expand(self, q: int) -> None:
+        """Fill row q. Raises `ConstraintError` when a limit (states, bytes, search effort) is crossed."""
+
+    def completion(self, q: int) -> bytes:
+        """A short text that leads from q to an accepting state; empty if q accepts."""
+
+
+class Scalar(NamedTuple):
+    """Where a machine state stands in one scalar, and what follows it."""
+
+    automaton: ByteAutomaton
+    q: int
+    follow: State | None
+    """The machine state after the scalar ends; None is the end of the text."""
+
+
+class ByteMachine(Protocol):
+    """What a constraint compiles to. States are interned and hashable; equal futures should be equal states."""
+
+    growth: int
+    """An upper bound, in bytes, of how much longer `completion` can get by one step."""
+
+    def start(self) -> State: ...
+
+    def step(self, state: State, byte: int) -> State | None:
+        """The state after one more byte, or None when no text of the language goes on so."""
+
+    def is_accepting(self, state: State) -> bool: ...
+
+    def completion(self, state: State) -> bytes:
+        """A short text that ends what was begun; empty if the state accepts. Never absent: states are live."""
+
+    def scalars(self, state: State) -> tuple[Scalar, ...]: ...

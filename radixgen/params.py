@@ -1,0 +1,190 @@
+"""What a user may ask for, checked when it is built.
+
+These are the types that cross the wire as they are (msgspec structs), so there is one definition of a prompt, a
+constraint and the sampling parameters, from the caller's keyboard to the scheduler. Building one with a value out of
+range raises `ParamError` at once, in the caller's process, before any work is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from radixgen.errors import ParamError
+
+MAX_SAMPLES = 64
+MAX_LOGPROBS = 32
+MAX_STOPS = 16
+
+
+class Text(msgspec.Struct, tag="text", frozen=True):
+    """Text as it is; special tokens in it are plain text."""
+
+    text: str
+
+
+class Ids(msgspec.Struct, tag="ids", frozen=True):
+    """Token ids as they are; what a model generated goes back this way and is never tokenized again."""
+
+    ids: tuple[int, ...]
+
+
+class Document(msgspec.Struct, tag="document", frozen=True):
+    """What verbatim strings quote from, and the only thing that may be cut to fit the context (at its end)."""
+
+    text: str
+    may_cut: bool = True
+
+
+Content = Text | Ids | Document
+
+
+class Message(msgspec.Struct, tag="message", frozen=True):
+    """One turn of a chat; the worker renders the model's chat template around consecutive messages."""
+
+    role: str
+    parts: tuple[Content, ...]
+
+
+PromptPart = Text | Ids | Document | Message
+Prompt = str | PromptPart | Sequence["str | PromptPart | Mapping[str, Any]"]
+
+
+class JsonSchema(msgspec.Struct, tag="json_schema", frozen=True):
+    """JSON text that a schema accepts. `text` is the schema itself as JSON text, its keys in the user's order.
+
+    extra_keys: "never" (an object that lists properties and does not speak of others gets no others) or "schema" (the
+    standard's reading). key_order: "schema" or "any". white_space: "compact", "spaced" (`", "` and `": "`) or
+    "free" (JSON white space, bounded), "model" (compact for the built-in model, free for others).
+    verbatim: True quotes every string and number of the answer from the prompt's `Document`; else only properties that
+    carry `"x-verbatim": true` do.
+    """
+
+    text: str
+    extra_keys: Literal["never", "schema"] = "never"
+    key_order: Literal["schema", "any"] = "schema"
+    white_space: Literal["model", "compact", "spaced", "free"] = "model"
+    verbatim: bool = False
+
+
+class Regex(msgspec.Struct, tag="regex", frozen=True):
+    """Text that a regular expression (Python's `re` syntax less back references) matches as a whole."""
+
+    pattern: str
+
+
+class Choices(msgspec.Struct, tag="choices", frozen=True):
+    """Exactly one of some strings."""
+
+    choices: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.choices:
+            raise ParamError("choices: the list is empty; give at least one string")
+        if len(set(self.choices)) != len(self.choices):
+            twice = next(choice for choice in self.choices if self.choices.count(choice) > 1)
+            raise ParamError(f"choices: {twice!r} is listed twice; list each string once")
+
+
+Constraint = JsonSchema | Regex | Choices
+
+
+class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
+    """How to write an answer.
+
+    max_tokens: most token ids of an answer, forced ones counted; 0 computes and caches the prompt and writes nothing.
+    temperature: 0 is greedy. top_k: 0 is off. seed: the same seed, prompt and parameters give the same answer whatever
+    else runs (counter-based noise); None draws one. n: answers from one prompt. stop: strings that end the answer and
+    are not part of it. logprobs: how many alternatives to report per token (None: none, 0: the chosen one's alone).
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    seed: int | None = None
+    n: int = 1
+    stop: tuple[str, ...] = ()
+    logprobs: int | None = None
+    ignore_eos: bool = False
+    forced_tokens: bool = True
+    namespace: str = ""
+    priority: int = 0
+    truncate: bool = True
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ParamError(f"{name} is {value}; it must lie between {low} and {high}")
+        if len(self.stop) > MAX_STOPS or not all(self.stop):
+            raise ParamError(f"stop: give at most {MAX_STOPS} strings, none of them empty")
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("max_tokens", 0, 1_000_000),
+    ("temperature", 0.0, 10.0),
+    ("top_k", 0, 1_000_000),
+    ("top_p", 1e-6, 1.0),
+    ("min_p", 0.0, 1.0),
+    ("seed", 0, 2**63 - 1),
+    ("n", 1, MAX_SAMPLES),
+    ("logprobs", 0, MAX_LOGPROBS),
+    ("priority", -1000, 1000),
+)
+
+
+def prompt_parts(prompt: Prompt) -> tuple[PromptPart, ...]:
+    """The parts of a prompt given in any of its shorthands.
+
+    A str is one `Text`; a sequence may mix strings, parts and chat messages as dicts (`{"role": ..., "content": ...}`,
+    where content is a str, a part or a list of these).
+
+    Raises:
+        ParamError: for anything else, naming its place in the list.
+    """
+    if isinstance(prompt, str | Text | Ids | Document | Message):
+        return (_part(prompt, "prompt"),)
+    if not isinstance(prompt, Sequence):
+        raise ParamError(f"prompt: a {type(prompt).__name__} is neither text, nor a part, nor a list of these")
+    return tuple(_part(item, f"prompt[{index}]") for index, item in enumerate(prompt))
+
+
+def _part(item: object, where: str) -> PromptPart:
+    if isinstance(item, str):
+        return Text(item)
+    if isinstance(item, Text | Ids | Document | Message):
+        return item
+    if isinstance(item, Mapping) and isinstance(item.get("role"), str) and "content" in item:
+        content = item["content"]
+        contents = [content] if isinstance(content, str | Text | Ids | Document) else content
+        if not isinstance(contents, Sequence):
+            raise ParamError(f"{where}: content must be text, a part or a list of these")
+        return Message(item["role"], tuple(_content(one, f"{where}.content[{i}]") for i, one in enumerate(contents)))
+    raise ParamError(f"{where}: {type(item).__name__} is no part of a prompt; use str, Text, Ids, Document or Message")
+
+
+def _content(item: object, where: str) -> Content:
+    part = _part(item, where)
+    if isinstance(part, Message):
+        raise ParamError(f"{where}: a message cannot hold a message")
+    return part
+
+
+def schema_text(schema: Mapping[str, Any] | bool | str) -> str:
+    """JSON text of a schema given as data, or as text already (then only checked to be JSON).
+
+    Raises:
+        ParamError: when the text is not JSON or the data cannot be written as JSON.
+    """
+    try:
+        if isinstance(schema, str):
+            json.loads(schema)
+            return schema
+        return json.dumps(schema, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ParamError(f"schema: not JSON: {error}") from None

@@ -15,7 +15,6 @@ import textwrap
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,22 +57,23 @@ def main(argv: list[str] | None = None) -> int:
     """Run, show and sum up; 1 if a document failed."""
     options = _parse(argv)
     options.out.mkdir(parents=True, exist_ok=True)
-    with open_extractor(options.model) as extractor:
-        outcomes = [run_kind(extractor, kind, options.out) for kind in load_kinds()]
+    extractor = engine_extractor(options.model)
+    outcomes = [run_kind(extractor, kind, options.out) for kind in load_kinds()]
     print("\n".join(report(outcomes)))
     return int(any("error" in row for outcome in outcomes for row in outcome.rows.values()))
 
 
-@contextmanager
-def open_extractor(model: str | None) -> Iterator[Extractor]:
-    """The engine behind the demo, started once for all kinds. The only function that knows radixgen."""
-    from radixgen import Engine
-    from radixgen.jobs import extract
+def engine_extractor(model: str | None) -> Extractor:
+    """The extraction job on an engine, as `radixgen extract` runs it. The only function that knows radixgen."""
+    from radixgen.engine import Engine
+    from radixgen.jobs import ExtractJob, extract
 
-    with Engine(model) if model else Engine() as engine:
-        yield lambda kind, output: extract(
-            [kind.path], schema=kind.schema_source, output=output, engine=engine, verbatim=True
-        )
+    def run(kind: Kind, output: Path) -> None:
+        inputs, name = [str(kind.path)], model or "builtin"
+        job = ExtractJob(inputs=inputs, schema=kind.schema, out=output, model=name, id_field="id", verbatim=True)
+        extract(job, lambda: Engine(model) if model else Engine(), quiet=True)
+
+    return run
 
 
 def run_kind(extractor: Extractor, kind: Kind, folder: Path) -> Outcome:

@@ -1,4 +1,4 @@
-"""What a process may be told, one frozen class per process. A command line flag is a field of it, never a second definition."""
+"""What a process may be told: one frozen class per process, whose fields are the command line's flags too."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ def _flag(default: Any, text: str) -> Any:
 class WorkerConfig:
     """One worker: one model on one device. Sizes are tokens unless a name says otherwise."""
 
-    model: str = _flag("builtin", "'builtin', a folder in Hugging Face layout, or a hub id that is on disk or can be fetched")
+    model: str = _flag(
+        "builtin", "'builtin', a folder in Hugging Face layout, or a hub id that is on disk or can be fetched"
+    )
     device: str = _flag("auto", "'cpu', 'cuda', 'cuda:N' or 'auto' (a GPU if there is one)")
     dtype: str = _flag("auto", "'float32', 'bfloat16' or 'auto' (float32 on a CPU, the checkpoint's on a GPU)")
     context_len: int = _flag(0, "most tokens of a prompt and its answer; 0 takes the model's own")
     num_slots: int = _flag(0, "tokens the KV pool holds; 0 sizes it from memory")
     memory_share: float = _flag(0.5, "share of free memory that the KV pool may take when it sizes itself")
     max_rows: int = _flag(64, "most sequences that run at once")
-    step_tokens: int = _flag(2048, "most tokens computed in one step; bounds the gap between two tokens of a running request")
+    step_tokens: int = _flag(
+        2048, "most tokens computed in one step; bounds the gap between two tokens of a running request"
+    )
     max_waiting: int = _flag(100_000, "most requests that may wait; one more is refused")
     num_threads: int = _flag(0, "CPU threads for the forward; 0 takes what the process may use")
     prefix_cache: bool = _flag(True, "share computed prefixes between requests")
@@ -38,7 +42,9 @@ class WorkerConfig:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.step_tokens < self.max_rows:
-            raise ConfigError(f"step_tokens ({self.step_tokens}) is below max_rows ({self.max_rows}): not every row could take a step")
+            raise ConfigError(
+                f"step_tokens ({self.step_tokens}) is below max_rows ({self.max_rows}): not every row could take a step"
+            )
         if not 0.0 < self.memory_share <= 0.95:
             raise ConfigError(f"memory_share is {self.memory_share}; it must lie in (0, 0.95]")
         if self.dtype not in ("auto", "float32", "bfloat16"):

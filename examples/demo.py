@@ -15,12 +15,16 @@ import textwrap
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from demo_baseline import baseline_record
 from demo_score import Score, is_right, score_record
 from demo_set import Example, Kind, load_kinds
+
+if TYPE_CHECKING:
+    from radixgen.engine import Engine
 
 SHOWN = ("invoice", "receipt", "support_ticket", "event_announcement")
 EXCERPT_WIDTH = 58
@@ -56,22 +60,25 @@ class Outcome(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Run, show and sum up; 1 if a document failed."""
     options = _parse(argv)
+    from radixgen.engine import Engine
+
     options.out.mkdir(parents=True, exist_ok=True)
-    extractor = engine_extractor(options.model)
-    outcomes = [run_kind(extractor, kind, options.out) for kind in load_kinds()]
+    start = time.perf_counter()
+    with Engine(options.model) as engine:
+        print(f"engine ready in {time.perf_counter() - start:.1f} s")
+        outcomes = [run_kind(engine_extractor(engine, options.model), kind, options.out) for kind in load_kinds()]
     print("\n".join(report(outcomes)))
     return int(any("error" in row for outcome in outcomes for row in outcome.rows.values()))
 
 
-def engine_extractor(model: str | None) -> Extractor:
-    """The extraction job on an engine, as `radixgen extract` runs it. The only function that knows radixgen."""
-    from radixgen.engine import Engine
+def engine_extractor(engine: Engine, model: str) -> Extractor:
+    """The extraction job on an engine, as `radixgen extract` runs it."""
     from radixgen.jobs import ExtractJob, extract
 
     def run(kind: Kind, output: Path) -> None:
-        inputs, name = [str(kind.path)], model or "builtin"
-        job = ExtractJob(inputs=inputs, schema=kind.schema, out=output, model=name, id_field="id", verbatim=True)
-        extract(job, lambda: Engine(model) if model else Engine(), quiet=True)
+        inputs = [str(kind.path)]
+        job = ExtractJob(inputs=inputs, schema=kind.schema, out=output, model=model, id_field="id", verbatim=True)
+        extract(job, lambda: nullcontext(engine), quiet=True)
 
     return run
 
@@ -182,7 +189,9 @@ def _columns(char: str) -> int:
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run radixgen on its 40 example documents.")
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for the records")
-    parser.add_argument("--model", help="a checkpoint folder or hub id instead of the model inside the package")
+    parser.add_argument(
+        "--model", default="builtin", help="a checkpoint folder or hub id instead of the model inside the package"
+    )
     return parser.parse_args(argv)
 
 

@@ -1,0 +1,79 @@
+"""`radixgen run`: one prompt from the shell, its answer to standard output as it is written."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from radixgen.cli.flags import add_worker_flags, worker_options
+from radixgen.cli.schemas import load_schema
+from radixgen.errors import InputError
+from radixgen.params import Document, Message, Text
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("run", help="one prompt", description=__doc__)
+    parser.add_argument("prompt", metavar="PROMPT", help="the prompt, or - to read it from standard input")
+    constraint = parser.add_mutually_exclusive_group()
+    constraint.add_argument("--schema", metavar="FILE|MODULE:MODEL", help="the answer is JSON that fits this schema")
+    constraint.add_argument("--regex", help="the answer matches this regular expression as a whole")
+    constraint.add_argument("--choices", metavar="A|B|C", help="the answer is one of these")
+    parser.add_argument("--document", metavar="FILE", help="a text that follows the prompt; verbatim strings quote it")
+    parser.add_argument(
+        "--verbatim", action="store_true", help="with --schema and --document: strings quote the document"
+    )
+    parser.add_argument(
+        "--chat", action="store_true", help="send the prompt as a user message through the chat template"
+    )
+    parser.add_argument("--max-tokens", type=int, default=256)
+    parser.add_argument("--temperature", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument(
+        "--stop", action="append", default=[], help="end before this string; may be given several times"
+    )
+    add_worker_flags(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from radixgen.engine import Engine
+
+    prompt = _prompt(arguments)
+    asked = _asked(arguments)
+    with Engine(**worker_options(arguments)) as engine:
+        for delta in engine.stream(prompt, **asked):
+            sys.stdout.write(delta.text)
+            sys.stdout.flush()
+    sys.stdout.write("\n")
+    return 0
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    asked: dict[str, Any] = {"max_tokens": arguments.max_tokens, "temperature": arguments.temperature}
+    asked |= {"seed": arguments.seed, "stop": tuple(arguments.stop)}
+    if arguments.schema is not None:
+        asked |= {"schema": load_schema(arguments.schema), "verbatim": arguments.verbatim}
+    elif arguments.regex is not None:
+        asked["regex"] = arguments.regex
+    elif arguments.choices is not None:
+        asked["choices"] = tuple(arguments.choices.split("|"))
+    return asked
+
+
+def _prompt(arguments: argparse.Namespace) -> list[Any]:
+    parts: list[Any] = [Text(_read("-") if arguments.prompt == "-" else arguments.prompt)]
+    if arguments.document is not None:
+        parts.append(Document(_read(arguments.document)))
+    return [Message("user", tuple(parts))] if arguments.chat else parts
+
+
+def _read(name: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode("utf-8")
+    except OSError as error:
+        raise InputError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: not UTF-8 at byte {error.start}") from None

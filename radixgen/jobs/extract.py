@@ -1,0 +1,184 @@
+"""The extraction job: rows in, records out, a bounded number in flight, nothing written twice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from radixgen.errors import ConfigError, InputError, RequestError
+from radixgen.jobs.inputs import Row, RowFormat, Source
+from radixgen.jobs.outputs import Output, Record, Writer
+from radixgen.jobs.progress import Progress, Summary
+from radixgen.jobs.prompt import extraction_prompt, system_text
+from radixgen.params import JsonSchema, schema_text
+
+if TYPE_CHECKING:
+    from radixgen.engine import Completion, Engine
+
+_IN_FLIGHT = 256
+_MAX_ERRORS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractJob:
+    """What a job is asked for. `model` is only a name here, recorded so that a resumed run is the same job."""
+
+    inputs: Sequence[str]
+    schema: Mapping[str, Any]
+    out: Path
+    model: str = "builtin"
+    text_field: str = "text"
+    id_field: str | None = None
+    instructions: str | None = None
+    verbatim: bool = False
+    max_tokens: int = 512
+    truncate: bool = True
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ConfigError(f"max_tokens is {self.max_tokens}; a record needs at least one token")
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change between a run and its resumption."""
+        schema = hashlib.sha256(schema_text(self.schema).encode()).hexdigest()
+        options = {"verbatim": self.verbatim, "max_tokens": self.max_tokens, "truncate": self.truncate}
+        fields = {"text_field": self.text_field, "id_field": self.id_field}
+        return {"schema": schema, "model": self.model, "instructions": self.instructions, **options, **fields}
+
+
+def extract(
+    job: ExtractJob, start_engine: Callable[[], AbstractContextManager[Engine]], *, quiet: bool = False
+) -> Summary:
+    """Run a job. `start_engine` is called once everything that can be checked without a model has been.
+
+    It gives an engine that is closed at the end (`lambda: Engine(...)`), or lends one (`lambda: nullcontext(engine)`).
+    Returns what was done; failed rows stand in the output with their error.
+
+    Raises:
+        InputError: an input or the output cannot be used. SchemaError: the schema cannot be enforced.
+        ModelError, ConfigError, WorkerDied: the engine cannot start or is gone; what was done is kept.
+    """
+    constraint = checked_constraint(job)
+    source = Source(job.inputs, RowFormat(job.text_field, job.id_field))
+    ids = source.checked_ids()
+    if not ids:
+        raise InputError(f"{', '.join(job.inputs)}: there is not one document in it")
+    output = Output(job.out, list(job.schema.get("properties", {})) or ["answer"], job.identity(), resume=job.resume)
+    summary = Summary(num_rows=len(ids), num_before=len(output.done.intersection(ids)))
+    if summary.num_before == len(ids):
+        output.open().close()
+        return summary
+    with start_engine() as engine:
+        writer = output.open()
+        progress = Progress(summary, quiet=quiet)
+        try:
+            asyncio.run(_Run(job, constraint, engine, writer, progress, summary).rows(source, output.done))
+        except KeyboardInterrupt:
+            summary.is_interrupted = True
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            progress.close()
+            writer.close()
+    return summary
+
+
+def checked_constraint(job: ExtractJob) -> JsonSchema:
+    """The job's constraint, compiled once without a model so that what is wrong with it is known at once.
+
+    Raises:
+        SchemaError: naming the keyword and its JSON pointer.
+    """
+    from radixgen.schema import SchemaCompiler
+
+    constraint = JsonSchema(schema_text(job.schema), verbatim=job.verbatim)
+    SchemaCompiler().compile(constraint, document=None, default_white_space="compact")
+    return constraint
+
+
+class _Run:
+    """One run of a job: a task a row, at most `_IN_FLIGHT` at once."""
+
+    def __init__(
+        self,
+        job: ExtractJob,
+        constraint: JsonSchema,
+        engine: Engine,
+        writer: Writer,
+        progress: Progress,
+        summary: Summary,
+    ) -> None:
+        self._job, self._constraint, self._engine = job, constraint, engine
+        self._writer, self._progress, self._summary = writer, progress, summary
+        self._system = system_text(job.schema, job.instructions)
+
+    async def rows(self, source: Source, done: frozenset[str]) -> None:
+        places = asyncio.Semaphore(_IN_FLIGHT)
+        async with asyncio.TaskGroup() as tasks:
+            for row in source:
+                if row.id not in done:
+                    await places.acquire()
+                    tasks.create_task(self._row(row)).add_done_callback(lambda _: places.release())
+
+    async def _row(self, row: Row) -> None:
+        try:
+            record = await self._record(row)
+        except RequestError as error:
+            record = Record(row.id, error=str(error))
+        self._count(record)
+        self._writer.write(record)
+        self._progress.advance()
+
+    async def _record(self, row: Row) -> Record:
+        if row.error is not None:
+            return Record(row.id, error=row.error)
+        completion = await self._answer(row, self._job.max_tokens)
+        if completion.closed:
+            completion = await self._answer_again(row, completion)
+        return Record(
+            row.id,
+            completion.value,
+            completion.offsets,
+            {name: round(value, 4) for name, value in completion.confidence.items()},
+            tuple(completion.closed),
+            self._usage(completion),
+        )
+
+    async def _answer(self, row: Row, max_tokens: int) -> Completion:
+        prompt = extraction_prompt(self._system, row.text, may_cut=self._job.truncate)
+        return await self._engine.agenerate(
+            prompt, schema=self._constraint, max_tokens=max_tokens, truncate=self._job.truncate
+        )
+
+    async def _answer_again(self, row: Row, first: Completion) -> Completion:
+        """With twice the budget, once; the first answer stands if there is no room for that."""
+        try:
+            return await self._answer(row, 2 * self._job.max_tokens)
+        except RequestError:
+            return first
+
+    def _usage(self, completion: Completion) -> dict[str, Any]:
+        usage = completion.usage
+        summary = self._summary
+        summary.prompt_tokens += usage.prompt_tokens
+        summary.cached_tokens += usage.cached_tokens
+        summary.completion_tokens += usage.completion_tokens
+        summary.forced_tokens += usage.forced_tokens
+        summary.truncated += usage.truncated_chars > 0
+        counts = ("prompt_tokens", "cached_tokens", "completion_tokens", "forced_tokens", "truncated_chars")
+        return {name: getattr(usage, name) for name in counts if name != "truncated_chars" or usage.truncated_chars}
+
+    def _count(self, record: Record) -> None:
+        self._summary.num_closed += bool(record.closed)
+        if record.error is None:
+            self._summary.num_done += 1
+            return
+        self._summary.num_failed += 1
+        if len(self._summary.errors) < _MAX_ERRORS_SHOWN:
+            self._summary.errors.append(f"{record.id}: {record.error}")

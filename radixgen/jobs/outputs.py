@@ -1,0 +1,265 @@
+"""Where records go: `.jsonl`, `.csv` or `.parquet`, each row written whole as it finishes, and how a run is resumed.
+
+Beside OUT lies `OUT.job`, a small JSON file that says what made it (schema, model, options); a resumed run must be the
+same job. A row that was torn when the process died is dropped, an error row is dropped and tried again.
+
+Parquet cannot be appended to: its rows go to `OUT.rows.jsonl` first, from which OUT is made whenever a run ends.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from radixgen.errors import InputError
+
+ERROR_COLUMN = "error"
+_EXTRAS = ("offsets", "confidence", "closed", "usage")
+
+
+class Record(NamedTuple):
+    """One row of output: a record with what is known of it, or an error."""
+
+    id: str
+    record: Any = None
+    offsets: Mapping[str, tuple[int, int]] | None = None
+    confidence: Mapping[str, float] | None = None
+    closed: tuple[str, ...] = ()
+    usage: Mapping[str, Any] | None = None
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        if self.error is not None:
+            return {"id": self.id, "error": self.error}
+        extras = {"offsets": self.offsets or {}, "confidence": self.confidence or {}}
+        return {"id": self.id, "record": self.record, **extras, "closed": list(self.closed), "usage": self.usage or {}}
+
+
+class Writer(Protocol):
+    """Rows out. `write` puts a whole row on disk; `close` makes OUT what it shall be."""
+
+    def write(self, record: Record) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Output:
+    """An output file and what it already holds.
+
+    Raises:
+        InputError: when OUT exists without `resume`, was made by another job, or cannot be written.
+    """
+
+    def __init__(self, path: Path, columns: list[str], job: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = path
+        self._columns = columns
+        self._job_path = path.with_name(path.name + ".job")
+        kind = path.suffix.lower()
+        if kind not in (".jsonl", ".csv", ".parquet"):
+            raise InputError(f"{path}: the output must end in .jsonl, .csv or .parquet")
+        if kind == ".parquet":
+            _import_pyarrow()
+        self._rows_path = path.with_name(path.name + ".rows.jsonl") if kind == ".parquet" else path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.done = self._prepare(job, resume=resume)
+        except OSError as error:
+            raise InputError(f"{error.filename or path}: cannot be written: {error.strerror}") from None
+
+    def _prepare(self, job: Mapping[str, Any], *, resume: bool) -> frozenset[str]:
+        exists = self._rows_path.exists() or self.path.exists()
+        if exists and not resume:
+            raise InputError(f"{self.path} exists; add --resume to go on with it, or name another output")
+        if exists:
+            self._check_same_job(job)
+            kept = self._kept_lines()
+            _replace(self._rows_path, kept.text)
+        else:
+            kept = _Kept(self._header(), frozenset())
+            _replace(self._rows_path, kept.text)
+        _replace(self._job_path, json.dumps(job, ensure_ascii=False, indent=1) + "\n")
+        return kept.ids
+
+    def _check_same_job(self, job: Mapping[str, Any]) -> None:
+        try:
+            before = json.loads(self._job_path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise InputError(
+                f"{self.path} cannot be resumed: {self._job_path.name}, which says what made it, is missing or damaged; name "
+                "another output"
+            ) from None
+        changed = [key for key in sorted({*before, *job}) if before.get(key) != json.loads(json.dumps(job.get(key)))]
+        if changed:
+            raise InputError(
+                f"{self.path} cannot be resumed: {', '.join(changed)} changed since it was begun; "
+                "run with what it was begun with, or name another output"
+            )
+
+    def _header(self) -> str:
+        return (
+            _csv_line(["id", *map(_label, self._columns), ERROR_COLUMN]) if self.path.suffix.lower() == ".csv" else ""
+        )
+
+    def _kept_lines(self) -> _Kept:
+        if not self._rows_path.exists():
+            raise InputError(
+                f"{self.path} cannot be resumed: {self._rows_path.name}, its rows, is missing; name another output"
+            )
+        if self.path.suffix.lower() == ".csv":
+            return _kept_csv(self._rows_path.read_bytes(), self._header())
+        return _kept_jsonl(self._rows_path.read_bytes())
+
+    def open(self) -> Writer:
+        if self.path.suffix.lower() == ".csv":
+            return _LineWriter(self.path, lambda record: _csv_row(record, self._columns))
+        as_line = _json_line
+        if self.path.suffix.lower() == ".parquet":
+            return _ParquetWriter(_LineWriter(self._rows_path, as_line), self.path, self._columns)
+        return _LineWriter(self.path, as_line)
+
+
+class _Kept(NamedTuple):
+    text: str
+    ids: frozenset[str]
+
+
+def _kept_jsonl(data: bytes) -> _Kept:
+    """The whole record lines; torn, foreign and error lines are left out, and of two with one id the first stays."""
+    lines: dict[str, str] = {}
+    for line in data.decode("utf-8", errors="replace").split("\n"):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and "record" in row and isinstance(row.get("id"), str):
+            lines.setdefault(row["id"], line + "\n")
+    return _Kept("".join(lines.values()), frozenset(lines))
+
+
+def _kept_csv(data: bytes, header: str) -> _Kept:
+    lines: dict[str, str] = {}
+    width = len(next(csv.reader([header])))
+    reader = csv.reader(io.StringIO(data.decode("utf-8", errors="replace"), newline=""), strict=True)
+    rows: list[list[str]] = []
+    try:
+        rows.extend(reader)
+    except csv.Error:
+        pass  # the last row was torn inside quotes
+    else:
+        if rows and not data.endswith(b"\n"):
+            rows.pop()
+    for row in rows[1:]:
+        if len(row) == width and not row[-1]:
+            lines.setdefault(row[0], _csv_line(row))
+    return _Kept(header + "".join(lines.values()), frozenset(lines))
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_text(text, encoding="utf-8", newline="")
+    os.replace(temporary, path)
+
+
+def _json_line(record: Record) -> str:
+    return json.dumps(record.as_json(), ensure_ascii=False) + "\n"
+
+
+def _csv_row(record: Record, columns: list[str]) -> str:
+    values = _values(record.record, columns)
+    return _csv_line([record.id, *(_cell(values.get(name)) for name in columns), record.error or ""])
+
+
+def _values(record: Any, columns: list[str]) -> Mapping[str, Any]:
+    """The record by column; an answer that is no object stands in the one column there is."""
+    if isinstance(record, Mapping):
+        return record
+    return {columns[0]: record} if columns and record is not None else {}
+
+
+def _label(column: str) -> str:
+    return f"record.{column}" if column in ("id", ERROR_COLUMN, *_EXTRAS) else column
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()
+
+
+class _LineWriter:
+    """One write call a row on an unbuffered file, so that what is torn by a crash is at most the last row."""
+
+    def __init__(self, path: Path, as_line: Any) -> None:
+        self.path = path
+        self._as_line = as_line
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, record: Record) -> None:
+        """Raises `InputError` when the disk is full or gone; rows written before stay."""
+        data = self._as_line(record).encode("utf-8", errors="replace")
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be written: {error.strerror}; --resume goes on later") from None
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _import_pyarrow() -> Any:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise InputError("a .parquet output needs pyarrow: pip install 'radixgen[parquet]'") from None
+    return pyarrow
+
+
+class _ParquetWriter:
+    """A column a property (typed by its values, JSON text where they mix), then what is known of it as JSON text."""
+
+    def __init__(self, rows: _LineWriter, path: Path, columns: list[str]) -> None:
+        self._rows, self._path, self._columns = rows, path, columns
+
+    def write(self, record: Record) -> None:
+        self._rows.write(record)
+
+    def close(self) -> None:
+        self._rows.close()
+        pyarrow = _import_pyarrow()
+        rows = [json.loads(line) for line in self._rows.path.read_text(encoding="utf-8").splitlines()]
+        names = ["id", *map(_label, self._columns), *_EXTRAS, ERROR_COLUMN]
+        columns = [[row["id"] for row in rows]]
+        columns += [[_values(row.get("record"), self._columns).get(name) for row in rows] for name in self._columns]
+        columns += [
+            [json.dumps(row[name], ensure_ascii=False) if name in row else None for row in rows] for name in _EXTRAS
+        ]
+        columns.append([row.get("error") for row in rows])
+        temporary = self._path.with_name(self._path.name + ".new")
+        try:
+            pyarrow.parquet.write_table(
+                pyarrow.table([_typed(pyarrow, one) for one in columns], names=names), temporary
+            )
+            os.replace(temporary, self._path)
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be written: {error.strerror or error}") from None
+
+
+def _typed(pyarrow: Any, values: list[Any]) -> Any:
+    try:
+        array = pyarrow.array(values)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+        array = pyarrow.array([None if value is None else _cell(value) for value in values], pyarrow.string())
+    return array.cast(pyarrow.string()) if pyarrow.types.is_null(array.type) else array

@@ -153,6 +153,11 @@ class RadixTree:
         self._hold(node)
         return node
 
+    def hold_again(self, node: Node) -> None:
+        """One more hold on a node that is held, or has something held below it."""
+        assert node.lock > 0
+        node.lock += 1
+
     def _hold(self, node: Node) -> None:
         above: Node | None = node
         while above is not None:

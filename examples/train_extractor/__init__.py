@@ -1,0 +1,1 @@
+"""The recipe that trained `radixgen/builtin`: generator, tokenizer, model, trainer, evaluation."""

@@ -1,0 +1,108 @@
+"""Examples -> batches of a few fixed shapes.
+
+Every process makes the same batches and takes its own rows of each, so all processes step through equal shapes
+without talking to each other. Fixed shapes also keep torch's CPU memory flat (it grew by gigabytes without).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import NamedTuple
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from .generator.stream import training_chunk
+from .prompt import ANSWER, DOCUMENT, END, START, Example, render_answer
+
+LENGTHS = (96, 128, 192, 256, 384, 512, 768, 1088)
+CHUNK_SIZE = 1024
+VALUE, SYNTAX, PROMPT = 1.0, 0.3, 0.15
+
+
+class Encoded(NamedTuple):
+    """Ids of one example, the loss weight of each as a target, and token spans [start, end) of the fields."""
+
+    ids: np.ndarray
+    weights: np.ndarray
+    spans: list[tuple[int, int]]
+
+
+class Batch(NamedTuple):
+    """ids [B, T], weights [B, T]; B counts the rows of all processes."""
+
+    ids: np.ndarray
+    weights: np.ndarray
+
+
+def prompt_ids(tokenizer: Tokenizer, example: Example) -> list[int]:
+    """The prompt up to and including the answer mark."""
+    start, document, answer = (tokenizer.token_to_id(t) for t in (START, DOCUMENT, ANSWER))
+
+    def encode(text: str) -> list[int]:
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    head = encode(example.instructions + "\n") if example.instructions else []
+    return [*head, start, *encode(example.head()), document, *encode(example.document), answer]
+
+
+def encode_example(tokenizer: Tokenizer, example: Example) -> Encoded:
+    """Prompt, answer and end, with weights by what a model has to decide."""
+    prompt = prompt_ids(tokenizer, example)
+    answer = render_answer(example.fields)
+    encoding = tokenizer.encode(answer.text, add_special_tokens=False)
+    starts = np.array([offset[0] for offset in encoding.offsets])
+    weights = np.full(len(encoding.ids) + 1, SYNTAX, np.float32)
+    spans = []
+    for start, end in answer.spans:
+        first, last = np.searchsorted(starts, [start, end])
+        weights[first:last] = VALUE
+        spans.append((len(prompt) + int(first), len(prompt) + int(last)))
+    ids = [*prompt, *encoding.ids, tokenizer.token_to_id(END)]
+    return Encoded(np.array(ids), np.concatenate([np.full(len(prompt), PROMPT, np.float32), weights]), spans)
+
+
+def bucket(length: int) -> int | None:
+    """The shortest padded length that holds an example, if there is one."""
+    return next((t for t in LENGTHS if length <= t), None)
+
+
+def stack(rows: list[Encoded], length: int, pad_id: int) -> Batch:
+    """Pad on the right; padding weighs nothing."""
+    ids = np.full((len(rows), length), pad_id)
+    weights = np.zeros((len(rows), length), np.float32)
+    for i, row in enumerate(rows):
+        ids[i, : len(row.ids)] = row.ids
+        weights[i, : len(row.ids)] = row.weights
+    return Batch(ids, weights)
+
+
+class Batches:
+    """An endless iterator of batches; `next_chunk` is where a resumed run goes on."""
+
+    def __init__(self, tokenizer: Tokenizer, seed: int, world: int, first_chunk: int, long_share: Callable[[], float]):
+        self.tokenizer, self.seed, self.world, self.next_chunk = tokenizer, seed, world, first_chunk
+        self.long_share = long_share
+        self._waiting: dict[int, list[Encoded]] = {length: [] for length in LENGTHS}
+
+    def stream(self, tokens: Callable[[], int]) -> Iterator[Batch]:
+        """Batches of about `tokens()` tokens a process."""
+        pad_id = self.tokenizer.token_to_id(END)
+        while True:
+            self._encode_chunk()
+            ready = []
+            for length, rows in self._waiting.items():
+                size = max(1, tokens() // length) * self.world
+                while len(rows) >= size:
+                    ready.append(stack([rows.pop() for _ in range(size)], length, pad_id))
+            Random(f"order {self.seed} {self.next_chunk}").shuffle(ready)
+            yield from ready
+
+    def _encode_chunk(self) -> None:
+        for example in training_chunk(self.seed, self.next_chunk, CHUNK_SIZE, self.long_share()):
+            encoded = encode_example(self.tokenizer, example)
+            length = bucket(len(encoded.ids))
+            if length is not None:
+                self._waiting[length].append(encoded)
+        self.next_chunk += 1

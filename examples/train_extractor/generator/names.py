@@ -1,0 +1,26 @@
+"""Field names and labels: one name in the many ways that schemas and forms spell it."""
+
+from __future__ import annotations
+
+from random import Random
+
+
+def as_field(rng: Random, name: str) -> str:
+    """snake_case mostly, camelCase, kebab-case, Title Case at times."""
+    roll = rng.random()
+    parts = name.split("_")
+    if roll < 0.80:
+        return name
+    if roll < 0.92:
+        return parts[0] + "".join(part.title() for part in parts[1:])
+    if roll < 0.94:
+        return "-".join(parts)
+    return " ".join(parts) if roll < 0.97 else "".join(part.title() for part in parts)
+
+
+def as_label(rng: Random, name: str) -> str:
+    """Due date, Due Date, DUE DATE, due_date, due date"""
+    spaced = name.replace("_", " ")
+    return rng.choice(
+        (spaced.capitalize(), spaced.capitalize(), spaced.title(), spaced.title(), spaced.upper(), spaced, name)
+    )

@@ -1,0 +1,69 @@
+"""Raw material: lists of names, places and words, made once per process from faker, and invented words."""
+
+from __future__ import annotations
+
+import functools
+from random import Random
+from typing import NamedTuple
+
+from faker import Faker
+
+LOCALES = ("en_US", "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "pl_PL", "sv_SE", "pt_BR")
+_ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl pr sh sk sl sp st th tr qu".split()
+_NUCLEI = "a e i o u ai ea ee ia io oa ou".split()
+_CODAS = ["", "", "", *"n r l s t m x nd rn st ck lt".split()]
+
+
+class Pools(NamedTuple):
+    """Lists to draw from; addresses are (street, postcode, city) that belong together."""
+
+    persons: list[str]
+    first_names: list[str]
+    companies: list[str]
+    cities: list[str]
+    countries: list[str]
+    addresses: list[tuple[str, str, str]]
+    phones: list[str]
+    jobs: list[str]
+    words: list[str]
+
+
+@functools.cache
+def load_pools(size: int = 400) -> Pools:
+    """Draw `size` of each per locale, always the same."""
+    columns: list[list] = [[] for _ in Pools._fields]
+    for i, locale in enumerate(LOCALES):
+        fake = Faker(locale)
+        fake.seed_instance(i)
+        makers = (
+            lambda f=fake: f"{f.first_name()} {f.last_name()}",
+            fake.first_name,
+            fake.company,
+            fake.city,
+            fake.country,
+            lambda f=fake: (" ".join(f.street_address().split()), f.postcode(), f.city()),
+            fake.phone_number,
+        )
+        for column, make in zip(columns, makers, strict=False):
+            column.extend(make() for _ in range(size))
+    english = Faker("en_US")
+    english.seed_instance(0)
+    columns[7] = sorted({english.job() for _ in range(600)})
+    columns[8] = sorted({english.word() for _ in range(6000)})
+    return Pools(*columns)
+
+
+def invent(rng: Random, syllables: int = 0) -> str:
+    """A word that no one knows, in lower case."""
+    count = syllables or rng.choice((1, 2, 2, 2, 3))
+    return "".join(rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(count))
+
+
+def word(rng: Random) -> str:
+    """An English word, or one time in four an invented one."""
+    return invent(rng) if rng.random() < 0.25 else rng.choice(load_pools().words)
+
+
+def words(rng: Random, low: int, high: int) -> str:
+    """A few words with spaces between."""
+    return " ".join(word(rng) for _ in range(rng.randint(low, high)))

@@ -1,0 +1,226 @@
+"""Train the built-in extractor by the clock: the learning rate and the data depend on the share of time used.
+
+    python -m examples.train_extractor.train --minutes 40 --out radixgen/builtin --seed 0
+
+Starts `--processes` single-threaded workers on this machine that share every batch (gloo, gradients summed as one
+float32 vector). `--work` keeps tokenizer, log and a state from which the same command line goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+
+from .data import Batch, Batches
+from .evaluate import Score, load_set, score_rows
+from .export import export
+from .generator.stream import EVAL_SETS, training_chunk
+from .model import Shape, Weights, hidden_states, init_weights, logits
+from .optimizer import Optimizer
+from .prompt import END, render_answer
+from .tokenizer import train_tokenizer
+
+WARMUP_STEPS = 60
+DECAY_FROM, LONG_FROM, LONG_SHARE = 0.5, 0.66, 0.2
+LOSS_SHARE = 0.5  # of all positions: the answers and a sample of the prompts
+MALLOC = {
+    "MALLOC_MMAP_THRESHOLD_": "1000000",
+    "MALLOC_TRIM_THRESHOLD_": "1000000",
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line."""
+
+    minutes: float
+    out: Path
+    work: Path
+    seed: int
+    processes: int
+    eval_every_s: float
+    eval_examples: int
+
+
+def schedule(progress: float, step: int) -> float:
+    """Factor on the learning rates: warm-up by steps, constant, then linear to 2 % by time."""
+    decay = max(0.0, (progress - DECAY_FROM) / (1 - DECAY_FROM))
+    return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.98 * min(1.0, decay))
+
+
+def loss_positions(weights: torch.Tensor) -> torch.Tensor:
+    """A fixed number of target positions: all answers, then random ones of the prompts."""
+    flat = weights.flatten()
+    rank = torch.where(flat > 0.2, 2.0, torch.where(flat > 0, 1.0, 0.0)) + torch.rand_like(flat)
+    return rank.topk(int(len(flat) * LOSS_SHARE)).indices
+
+
+def gradients(weights: Weights, shape: Shape, batch: Batch) -> tuple[float, torch.Tensor]:
+    """Weighted mean loss over the batch and its gradient as one vector, computed in bfloat16."""
+    ids, loss_weights = torch.from_numpy(batch.ids), torch.from_numpy(batch.weights)
+    leaves = {name: weight.bfloat16().requires_grad_() for name, weight in weights.items()}
+    targets, kept = ids[:, 1:], loss_weights[:, 1:]
+    at = loss_positions(kept)
+    states = hidden_states(leaves, ids, shape)[:, :-1].reshape(-1, shape.hidden_size)[at]
+    losses = F.cross_entropy(logits(leaves, states).float(), targets.flatten()[at], reduction="none")
+    weight = kept.flatten()[at]
+    loss = (losses * weight).sum() / weight.sum()
+    loss.backward()
+    return loss.item(), torch.cat([leaf.grad.float().flatten() for leaf in leaves.values()])
+
+
+class Trainer:
+    """One process of a run: its weights and optimizer are equal to those of the others after every step."""
+
+    def __init__(self, options: Options, rank: int):
+        self.options, self.rank = options, rank
+        self.shape = Shape()
+        self.tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
+        self.weights, self.optimizer = init_weights(self.shape, options.seed), Optimizer()
+        self.num_tokens, self.used_s, first_chunk = 0, 0.0, 0
+        if self._state_path.exists():
+            state = torch.load(self._state_path, weights_only=True)
+            self.weights, self.optimizer.state = state["weights"], state["optimizer"]
+            self.optimizer.num_steps, self.num_tokens = state["num_steps"], state["num_tokens"]
+            self.used_s, first_chunk = state["used_s"], state["next_chunk"]
+        self.batches = Batches(self.tokenizer, options.seed, options.processes, first_chunk, self._long_share)
+        self.pad_id = self.tokenizer.token_to_id(END)
+        self.sets = {
+            name: load_set(self.tokenizer, name, options.eval_examples)[rank :: options.processes] for name in EVAL_SETS
+        }
+
+    @property
+    def _state_path(self) -> Path:
+        return self.options.work / "state.pt"
+
+    @property
+    def progress(self) -> float:
+        """Share of the time used, as process 0 saw it at the last step."""
+        return min(1.0, self.used_s / (60 * self.options.minutes))
+
+    def _long_share(self) -> float:
+        return LONG_SHARE if self.progress >= LONG_FROM else 0.0
+
+    def _tokens_per_process(self) -> int:
+        return 2176 if self.progress < 0.3 else 4352
+
+    def run(self) -> None:
+        """Step until the time is used; evaluate, save and export on the way and at the end."""
+        started, next_eval = time.monotonic() - self.used_s, self.used_s + self.options.eval_every_s
+        for batch in self.batches.stream(self._tokens_per_process):
+            loss = self._step(batch, time.monotonic() - started)
+            if self.optimizer.num_steps % 25 == 0:
+                speed = f"tokens {self.num_tokens} {self.num_tokens / self.used_s:.0f} tok/s"
+                self._log(f"step {self.optimizer.num_steps} {self.used_s:.0f}s {speed} loss {loss:.3f}")
+            if self.used_s >= next_eval or self.progress >= 1:
+                self._checkpoint()
+                next_eval = self.used_s + self.options.eval_every_s
+            if self.progress >= 1:
+                return
+
+    def _step(self, batch: Batch, elapsed_s: float) -> float:
+        rows = slice(self.rank, None, self.options.processes)
+        loss, vector = gradients(self.weights, self.shape, Batch(batch.ids[rows], batch.weights[rows]))
+        tail = torch.tensor([loss, elapsed_s if self.rank == 0 else 0.0])
+        vector = torch.cat([vector, tail])
+        dist.all_reduce(vector)
+        vector, loss, self.used_s = (
+            vector[:-2] / self.options.processes,
+            vector[-2].item() / self.options.processes,
+            vector[-1].item(),
+        )
+        vector *= min(1.0, 1.0 / (vector.norm().item() + 1e-6))
+        parts = vector.split([weight.numel() for weight in self.weights.values()])
+        grads = {name: part.view_as(self.weights[name]) for name, part in zip(self.weights, parts, strict=True)}
+        self.optimizer.step(self.weights, grads, schedule(self.progress, self.optimizer.num_steps))
+        self.num_tokens += int((batch.weights > 0).sum())
+        return loss
+
+    def _checkpoint(self) -> None:
+        self._evaluate()
+        if self.rank == 0:
+            state = {
+                "weights": self.weights,
+                "optimizer": self.optimizer.state,
+                "num_steps": self.optimizer.num_steps,
+                "num_tokens": self.num_tokens,
+                "used_s": self.used_s,
+                "next_chunk": self.batches.next_chunk,
+            }
+            torch.save(state, self._state_path.with_suffix(".new"))
+            self._state_path.with_suffix(".new").rename(self._state_path)
+            export(self.options.out, self.weights, self.shape, self.tokenizer)
+
+    def _evaluate(self) -> None:
+        weights = {name: weight.bfloat16() for name, weight in self.weights.items()}
+        lines = []
+        for name, rows in self.sets.items():
+            sums = torch.tensor(score_rows(weights, self.shape, rows, self.pad_id), dtype=torch.float64)
+            dist.all_reduce(sums)
+            lines.append(f"{name} {Score(*sums.tolist())}")
+        self._log(f"eval {self.used_s:.0f}s (value loss/fields/records) " + "  ".join(lines))
+
+    def _log(self, line: str) -> None:
+        if self.rank == 0:
+            print(line, flush=True)
+            with (self.options.work / "train.log").open("a") as log:
+                log.write(line + "\n")
+
+
+def _worker(rank: int, options: Options, port: int) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(options.seed * 1000 + rank)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=options.processes)
+    Trainer(options, rank).run()
+    dist.destroy_process_group()
+
+
+def _make_tokenizer(options: Options) -> None:
+    path = options.work / "tokenizer.json"
+    if path.exists():
+        return
+    examples = (example for index in range(30) for example in training_chunk(options.seed + 10_000, index, 1024, 0.02))
+    train_tokenizer(
+        f"{e.instructions}\n{e.head()}\n{e.document}\n{render_answer(e.fields).text}" for e in examples
+    ).save(str(path))
+
+
+def parse_options() -> Options:
+    """The command line, checked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=40, help="time to train, evaluations included")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/train_extractor"), help="log, tokenizer and resumable state"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--eval-every-s", type=float, default=240)
+    parser.add_argument("--eval-examples", type=int, default=40)
+    return Options(**vars(parser.parse_args()))
+
+
+def main() -> None:
+    """Make the tokenizer if there is none, then start the workers."""
+    options = parse_options()
+    options.work.mkdir(parents=True, exist_ok=True)
+    os.environ.update(MALLOC, TOKENIZERS_PARALLELISM="false", OMP_NUM_THREADS="1")
+    _make_tokenizer(options)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    torch.multiprocessing.spawn(_worker, (options, port), nprocs=options.processes)
+
+
+if __name__ == "__main__":
+    main()

@@ -94,7 +94,7 @@ def _type_text(schema: Any, root: Mapping[str, Any], depth: int) -> _TypeText:
     kinds = node.get("type", [])
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     texts = [_kind_text(kind, node, root, depth) for kind in kinds if kind != "null"]
-    return _TypeText("|".join(texts) or "string", "null" in kinds)
+    return _TypeText("|".join(texts) or ("" if kinds else "string"), "null" in kinds)
 
 
 def _kind_text(kind: str, node: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> str:
@@ -112,9 +112,8 @@ def _kind_text(kind: str, node: Mapping[str, Any], root: Mapping[str, Any], dept
 
 
 def _union(branches: list[_TypeText]) -> _TypeText:
-    texts = [branch.text for branch in branches if branch.text]
-    is_null = any(branch.is_nullable or branch.text == "null" for branch in branches)
-    return _TypeText("|".join(dict.fromkeys(text for text in texts if text != "null")) or "string", is_null)
+    is_null = any(branch.is_nullable for branch in branches)
+    return _TypeText("|".join(dict.fromkeys(branch.text for branch in branches if branch.text)) or "string", is_null)
 
 
 def _plain(value: Any) -> str:

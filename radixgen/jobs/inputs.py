@@ -39,7 +39,7 @@ class Row(NamedTuple):
 
 
 class RowFormat(NamedTuple):
-    """Which fields of a JSONL object or CSV row matter; without an `id_field`, `id` if there is one, else file and line."""
+    """Which fields of a JSONL object or CSV row matter; no `id_field`: `id` if there is one, else file and line."""
 
     text_field: str = "text"
     id_field: str | None = None

@@ -90,8 +90,8 @@ class Output:
             before = json.loads(self._job_path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise InputError(
-                f"{self.path} cannot be resumed: {self._job_path.name}, which says what made it, is missing or damaged; name "
-                "another output"
+                f"{self.path} cannot be resumed: {self._job_path.name}, which says what made it, is missing or "
+                "damaged; name another output"
             ) from None
         changed = [key for key in sorted({*before, *job}) if before.get(key) != json.loads(json.dumps(job.get(key)))]
         if changed:

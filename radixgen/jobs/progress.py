@@ -89,8 +89,8 @@ class Progress:
             )
 
     def _state(self) -> str:
-        summary = self._summary
-        return f"{summary.tokens_per_s:.0f} tokens/s, {summary.cached_share:.0%} of prompts cached, {summary.num_failed} failed"
+        now = self._summary
+        return f"{now.tokens_per_s:.0f} tokens/s, {now.cached_share:.0%} of prompts cached, {now.num_failed} failed"
 
     def close(self) -> None:
         self._summary.elapsed_s = time.perf_counter() - self._begun

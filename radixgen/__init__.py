@@ -1,0 +1,96 @@
+"""radixgen: structured generation that always fits, from pip on a bare CPU.
+
+Public names are loaded when they are first used, so that importing the package costs nothing and a client that only
+talks to a worker never loads a model's libraries.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from radixgen.config import WorkerConfig
+    from radixgen.engine import AsyncStream, Completion, Engine, Output, Pending, ScoredRow, Stream, StreamDelta, Usage
+    from radixgen.errors import (
+        BudgetTooSmall,
+        ConfigError,
+        ConstraintError,
+        InputError,
+        ModelError,
+        ParamError,
+        PromptTooLong,
+        ProtocolError,
+        RadixgenError,
+        RegexError,
+        RequestAborted,
+        RequestError,
+        RequestFailed,
+        SchemaError,
+        WorkerDied,
+        WorkerError,
+    )
+    from radixgen.params import Choices, Document, Ids, JsonSchema, Message, Regex, SamplingParams, Text
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AsyncStream",
+    "BudgetTooSmall",
+    "Choices",
+    "Completion",
+    "ConfigError",
+    "ConstraintError",
+    "Document",
+    "Engine",
+    "Ids",
+    "InputError",
+    "JsonSchema",
+    "Message",
+    "ModelError",
+    "Output",
+    "ParamError",
+    "Pending",
+    "PromptTooLong",
+    "ProtocolError",
+    "RadixgenError",
+    "Regex",
+    "RegexError",
+    "RequestAborted",
+    "RequestError",
+    "RequestFailed",
+    "SamplingParams",
+    "SchemaError",
+    "ScoredRow",
+    "Stream",
+    "StreamDelta",
+    "Text",
+    "Usage",
+    "WorkerConfig",
+    "WorkerDied",
+    "WorkerError",
+    "__version__",
+]
+
+_ENGINE = ("AsyncStream", "Completion", "Engine", "Output", "Pending", "ScoredRow", "Stream", "StreamDelta", "Usage")
+_PARAMS = ("Choices", "Document", "Ids", "JsonSchema", "Message", "Regex", "SamplingParams", "Text")
+
+
+def _home(name: str) -> str:
+    if name in _ENGINE:
+        return "radixgen.engine"
+    if name in _PARAMS:
+        return "radixgen.params"
+    return "radixgen.config" if name == "WorkerConfig" else "radixgen.errors"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'radixgen' has no attribute {name!r}")
+    value = getattr(import_module(_home(name)), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,196 @@
+"""What `generate` may be asked, read into the types of `radixgen.params` before anything is sent."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, TypedDict
+
+import msgspec
+
+from radixgen.engine.completion import Parse
+from radixgen.errors import ParamError
+from radixgen.params import (
+    Choices,
+    Constraint,
+    Document,
+    Ids,
+    JsonSchema,
+    Message,
+    PromptPart,
+    Regex,
+    SamplingParams,
+    Text,
+    prompt_parts,
+    schema_text,
+)
+
+
+class Options(TypedDict, total=False):
+    """Keywords of `generate` and its kin: one constraint, how it is read, and the fields of `SamplingParams`.
+
+    schema: a JSON Schema as dict, bool or JSON text, a `JsonSchema`, or a Python type (a pydantic model, a dataclass,
+    anything that pydantic can describe); with a type, `value` is an instance of it. extra_keys, key_order,
+    white_space, verbatim: see `JsonSchema`. stop: one string or several.
+    """
+
+    schema: Any
+    regex: str
+    choices: Iterable[str]
+    extra_keys: Literal["never", "schema"]
+    key_order: Literal["schema", "any"]
+    white_space: Literal["model", "compact", "spaced", "free"]
+    verbatim: bool
+    max_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    seed: int | None
+    n: int
+    stop: str | Sequence[str]
+    logprobs: int | None
+    ignore_eos: bool
+    forced_tokens: bool
+    namespace: str
+    priority: int
+    truncate: bool
+
+
+class Asked(NamedTuple):
+    """Options, read."""
+
+    params: SamplingParams
+    constraint: Constraint | None
+    parse: Parse
+
+
+class Prompts(NamedTuple):
+    """One prompt, or a list of them."""
+
+    prompts: list[tuple[PromptPart, ...]]
+    is_list: bool
+
+
+_SCHEMA_OPTIONS = ("extra_keys", "key_order", "white_space", "verbatim")
+_CONSTRAINTS = ("schema", "regex", "choices")
+_PARAMS = frozenset(SamplingParams.__struct_fields__)
+_PARTS = (Text, Ids, Document, Message)
+
+
+def read_options(options: Mapping[str, Any]) -> Asked:
+    """Raises `TypeError` for a keyword that does not exist, `ParamError` for a value that cannot be."""
+    for name in options:
+        if name not in Options.__annotations__:
+            raise TypeError(f"there is no option {name!r}{_nearest(name)}")
+    constraint, parse = _constraint(options)
+    return Asked(_params({name: value for name, value in options.items() if name in _PARAMS}), constraint, parse)
+
+
+def read_prompts(prompt: Any) -> Prompts:
+    """Tell one prompt from a list of prompts.
+
+    A str, a part, and a list whose items are all parts or chat messages (`Message` or dict) are one prompt; a list
+    whose items are all str or lists is a list of prompts, an empty one too.
+
+    Raises:
+        ParamError: for a list that mixes the two, or anything else.
+    """
+    if isinstance(prompt, str | Text | Ids | Document | Message) or not isinstance(prompt, Sequence):
+        return Prompts([prompt_parts(prompt)], is_list=False)
+    is_part = [isinstance(item, (*_PARTS, Mapping)) for item in prompt]
+    if prompt and all(is_part):
+        return Prompts([prompt_parts(prompt)], is_list=False)
+    if any(is_part):
+        raise ParamError(
+            f"prompt: item {is_part.index(True)} is a part of one prompt, item {is_part.index(False)} is not; a list "
+            "of parts and messages is one prompt (write Text(...) for text in it), a list of str and lists is many"
+        )
+    return Prompts([prompt_parts(item) for item in prompt], is_list=True)
+
+
+def _params(given: dict[str, Any]) -> SamplingParams:
+    if isinstance(given.get("stop"), str):
+        given["stop"] = (given["stop"],)
+    try:
+        return msgspec.convert(given, SamplingParams)
+    except msgspec.ValidationError as error:
+        raise ParamError(_plain(error)) from None
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    what, _, where = str(error).partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what[:1].lower()}{what[1:]}" if where else what
+
+
+def _constraint(options: Mapping[str, Any]) -> tuple[Constraint | None, Parse]:
+    given = [name for name in _CONSTRAINTS if options.get(name) is not None]
+    if len(given) > 1:
+        raise ParamError(f"{' and '.join(given)}: an answer can follow one constraint; give one of them")
+    how = {name: options[name] for name in _SCHEMA_OPTIONS if name in options}
+    if how and given != ["schema"]:
+        raise ParamError(f"{next(iter(how))}: says how a schema is read, and there is no schema")
+    if not given:
+        return None, _as_text
+    if given == ["schema"]:
+        return _schema(options["schema"], how)
+    value = options[given[0]]
+    return (_regex(value) if given == ["regex"] else _choices(value)), _as_text
+
+
+def _regex(pattern: Any) -> Regex:
+    if not isinstance(pattern, str):
+        raise ParamError(f"regex: a {type(pattern).__name__} is no pattern; give a str")
+    return Regex(pattern)
+
+
+def _choices(choices: Any) -> Choices:
+    texts = tuple(choices) if isinstance(choices, Iterable) and not isinstance(choices, str) else None
+    if texts is None or not all(isinstance(text, str) for text in texts):
+        raise ParamError("choices: give a list of strings")
+    return Choices(texts)
+
+
+def _schema(schema: Any, how: dict[str, Any]) -> tuple[JsonSchema, Parse]:
+    if isinstance(schema, JsonSchema):
+        return _checked(msgspec.structs.replace(schema, **how)), json.loads
+    if isinstance(schema, Mapping | bool | str):
+        return _checked(JsonSchema(schema_text(schema), **how)), json.loads
+    return _typed(schema, how)
+
+
+def _typed(kind: Any, how: dict[str, Any]) -> tuple[JsonSchema, Parse]:
+    from pydantic import TypeAdapter
+    from pydantic.errors import PydanticUserError
+
+    if not isinstance(kind, type) and not hasattr(kind, "__origin__") and not hasattr(kind, "__args__"):
+        raise ParamError(f"schema: {_shown(kind)} is neither a JSON Schema nor a Python type that has one")
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(kind)
+        text = schema_text(adapter.json_schema())
+    except PydanticUserError as error:
+        raise ParamError(f"schema: {_shown(kind)} has no JSON Schema: {error.message.splitlines()[0]}") from None
+    return _checked(JsonSchema(text, **how)), adapter.validate_json
+
+
+def _checked(schema: JsonSchema) -> JsonSchema:
+    """The same, its fields known to be of their types (building a struct does not look)."""
+    try:
+        return msgspec.convert(msgspec.structs.asdict(schema), JsonSchema)
+    except msgspec.ValidationError as error:
+        raise ParamError(_plain(error)) from None
+
+
+def _shown(kind: Any) -> str:
+    name = getattr(kind, "__name__", None)
+    return name if isinstance(name, str) else f"a {type(kind).__name__}"
+
+
+def _as_text(text: str) -> str:
+    return text
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, Options.__annotations__, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

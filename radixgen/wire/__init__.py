@@ -1,0 +1,42 @@
+"""Every message that crosses a process, and the sockets. The only importer of zmq. No torch, no tokenizer.
+
+The protocol
+============
+One ZeroMQ ROUTER (the worker, bound) and any number of DEALERs (clients, connected); one frame a message; a frame is
+one msgpack map whose `"type"` names the message and whose other keys are the fields in `radixgen.wire.messages`. So a
+client in any language needs ZeroMQ and msgpack, and no tokenizer.
+
+    client                              worker
+      │ hello {version}                   │
+      │ ────────────────────────────────► │
+      │        welcome {model, sizes}     │     or failed {request_id 0}: another version
+      │ ◄──────────────────────────────── │
+      │ generate {request_id, prompt,     │
+      │   params, constraint?, stream}    │
+      │ ────────────────────────────────► │     many at once, in any number
+      │                delta ... delta    │     only if stream
+      │ ◄──────────────────────────────── │
+      │          end {outputs, usage}     │     or failed {request_id, code, message, details}:
+      │ ◄──────────────────────────────── │     exactly one of the two, for every request
+      │ abort {request_id}                │     the request then fails with RequestAborted
+      │ heartbeat                         │     every few seconds, so that a vanished client's work is dropped
+      │ call {request_id, verb}           │
+      │ ────────────────────────────────► │
+      │      reply {request_id, result}   │     or failed
+      │ ◄──────────────────────────────── │
+
+    verb ("type")  fields                                  result
+    stats          -                                       values: name -> number
+    flush          -                                       num_tokens forgotten
+    score          prompt, continuations, namespace        rows of [ids, logprobs, total], usage
+    tokenize       prompt                                  ids
+    detokenize     ids                                     text
+    check          constraint, document, max_tokens        min_tokens
+    dump           -                                       text, for a person to read
+
+Prompt parts, constraints and sampling parameters are `radixgen.params`, as they are. A message that cannot be read is
+answered by `failed`, with its request's number when that can still be told, and changes nothing else.
+
+Addresses are `ipc://` (a path in a folder that only its owner may enter) or `tcp://` on loopback; anything else is
+refused. Whoever may connect may use the model: keys for other networks come with the service.
+"""

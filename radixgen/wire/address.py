@@ -1,0 +1,80 @@
+"""Where a worker may be reached: a socket file that only its owner can open, or loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+from radixgen.errors import ConfigError
+
+_FOLDER_PREFIX = "radixgen-"
+_MAX_PATH_BYTES = 103
+"""What a socket file's path may measure on every Unix (sun_path is 104 bytes on macOS, 108 on Linux)."""
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def new_folder() -> Path:
+    """A fresh folder of mode 0700 for one worker's socket."""
+    folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX))
+    if len(os.fsencode(folder)) > _MAX_PATH_BYTES - len("/worker"):
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir="/tmp"))
+    return folder
+
+
+def address_in(folder: Path) -> str:
+    return f"ipc://{folder / 'worker'}"
+
+
+def remove_folder(address: str) -> None:
+    """Remove the folder of an address that `new_folder` made; any other is left alone."""
+    folder = Path(address.removeprefix("ipc://")).parent
+    if address.startswith("ipc://") and folder.name.startswith(_FOLDER_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_address(address: str) -> None:
+    """Raises `ConfigError` for an address that a worker must not listen on, or that cannot be one."""
+    kind, _, rest = address.partition("://")
+    if kind == "ipc" and rest:
+        _check_path(address, rest)
+    elif kind == "tcp":
+        _check_loopback(address, rest)
+    else:
+        raise ConfigError(f"address {address!r}: use ipc:///path/to/socket or tcp://127.0.0.1:PORT")
+
+
+def check_is_free(address: str) -> None:
+    """Raises `ConfigError` when a living worker has this socket file, which binding would take from it."""
+    path = address.removeprefix("ipc://")
+    if not address.startswith("ipc://") or not os.path.exists(path):
+        return
+    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError):
+        try:
+            probe.connect(path)
+        except OSError as error:
+            if isinstance(error, ConnectionRefusedError):
+                raise
+            raise ConfigError(f"address {address}: {path} exists and is no socket of ours ({error})") from None
+        raise ConfigError(f"address {address}: another worker listens there; stop it or take another path")
+
+
+def _check_path(address: str, path: str) -> None:
+    size = len(os.fsencode(path))
+    if size > _MAX_PATH_BYTES:
+        raise ConfigError(f"address {address}: the path has {size} bytes, a socket's may have {_MAX_PATH_BYTES}")
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise ConfigError(f"address {address}: there is no folder {folder}")
+
+
+def _check_loopback(address: str, rest: str) -> None:
+    host, _, port = rest.rpartition(":")
+    if host not in _LOOPBACK:
+        raise ConfigError(f"address {address}: only loopback ({', '.join(_LOOPBACK)}) is open to everyone on the wire")
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigError(f"address {address}: {port!r} is no port; use 0..65535 (0 takes a free one)")

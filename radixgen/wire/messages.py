@@ -1,0 +1,243 @@
+"""Every message between a client and a worker; the table in `radixgen.wire` is their page."""
+
+from __future__ import annotations
+
+import msgspec
+
+from radixgen.params import Constraint, Content, PromptPart, SamplingParams
+
+PROTOCOL_VERSION = 1
+NO_REQUEST = 0
+"""`Failed.request_id` when the error is the connection's, not a request's; clients number theirs from 1."""
+
+
+class Hello(msgspec.Struct, tag="hello", frozen=True):
+    """First word of a client."""
+
+    version: int = PROTOCOL_VERSION
+
+
+class Welcome(msgspec.Struct, tag="welcome", frozen=True):
+    """The worker's answer to `Hello`. Lengths are token ids."""
+
+    version: int
+    package: str
+    model: str
+    vocab_size: int
+    context_len: int
+    max_rows: int
+    max_message_bytes: int
+    pid: int
+
+
+class Generate(msgspec.Struct, tag="generate", frozen=True):
+    """One prompt to answer. `request_id` is the client's own number, unused among its open requests."""
+
+    request_id: int
+    prompt: tuple[PromptPart, ...]
+    params: SamplingParams
+    constraint: Constraint | None = None
+    stream: bool = False
+
+
+class Abort(msgspec.Struct, tag="abort", frozen=True):
+    """End a request; it is answered by `Failed` with code RequestAborted, unless it had ended before."""
+
+    request_id: int
+
+
+class Heartbeat(msgspec.Struct, tag="heartbeat", frozen=True):
+    """A client is still there. One that has been silent for `sockets.SILENCE_S` loses its open requests."""
+
+
+class TokenInfo(msgspec.Struct, array_like=True, frozen=True):
+    """What the model thought of one written id (natural logarithms, the model's own, before any mask).
+
+    mass: the share of the model's probability that the mask left. A forced id was not asked for: logprob 0, mass 1.
+    top: the most probable ids with their log-probabilities, best first.
+    """
+
+    token_id: int
+    logprob: float
+    mass: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+class Delta(msgspec.Struct, tag="delta", frozen=True):
+    """What one output of a streamed request gained: whole characters, and the ids written since the last delta.
+
+    A character's ids may come before its text, so a delta can have ids and an empty text. num_allowed: how many ids
+    the constraint allowed at each place: 1 where it was forced, the vocabulary where nothing constrained it.
+    """
+
+    request_id: int
+    output: int
+    text: str
+    token_ids: tuple[int, ...]
+    is_forced: tuple[bool, ...]
+    num_allowed: tuple[int, ...]
+    logprobs: tuple[TokenInfo, ...] | None = None
+
+
+class OutputResult(msgspec.Struct, frozen=True):
+    """One finished output. Offsets are characters of the request's document (as cut, if it was), [start, end)."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    finish_reason: str
+    closed: tuple[str, ...] = ()
+    offsets: dict[str, tuple[int, int]] = {}
+    confidence: dict[str, float] = {}
+    logprobs: tuple[TokenInfo, ...] | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request cost. Counts are token ids over all outputs; times are seconds in the worker.
+
+    queue_s: arrival to first computed. prefill_s: to the first id. decode_s: to the end.
+    """
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    forced_tokens: int = 0
+    truncated_chars: int = 0
+    queue_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+
+class End(msgspec.Struct, tag="end", frozen=True):
+    """A request ended well: every output, whole, also when it was streamed."""
+
+    request_id: int
+    outputs: tuple[OutputResult, ...]
+    usage: Usage
+
+
+class Failed(msgspec.Struct, tag="failed", frozen=True):
+    """A request or a call ended badly: an error of `radixgen.errors`, by its class's name."""
+
+    request_id: int
+    code: str
+    message: str
+    details: dict[str, str | int] = {}
+
+
+class Stats(msgspec.Struct, tag="stats", frozen=True):
+    """Counters and times since the worker started."""
+
+
+class Flush(msgspec.Struct, tag="flush", frozen=True):
+    """Forget every cached prefix that nothing uses."""
+
+
+class Score(msgspec.Struct, tag="score", frozen=True):
+    """Log-probability of each continuation after the prompt."""
+
+    prompt: tuple[PromptPart, ...]
+    continuations: tuple[Content, ...]
+    namespace: str = ""
+
+
+class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
+    """The ids of a prompt, the chat template and special tokens included."""
+
+    prompt: tuple[PromptPart, ...]
+
+
+class Detokenize(msgspec.Struct, tag="detokenize", frozen=True):
+    """The text of ids."""
+
+    ids: tuple[int, ...]
+
+
+class Check(msgspec.Struct, tag="check", frozen=True):
+    """Can this constraint be enforced, with this document and this many tokens?"""
+
+    constraint: Constraint
+    document: str | None = None
+    max_tokens: int = 1_000_000
+
+
+class Dump(msgspec.Struct, tag="dump", frozen=True):
+    """What the worker is doing, for a person to read."""
+
+
+Verb = Stats | Flush | Score | Tokenize | Detokenize | Check | Dump
+
+
+class Call(msgspec.Struct, tag="call", frozen=True):
+    """Ask for one verb; answered by `Reply` or `Failed` with the same number."""
+
+    request_id: int
+    verb: Verb
+
+
+class StatsResult(msgspec.Struct, tag="stats", frozen=True):
+    """`values` by name; a name's ending gives its unit (`_s`, `_bytes`, `num_`)."""
+
+    values: dict[str, float]
+
+
+class Flushed(msgspec.Struct, tag="flush", frozen=True):
+    num_tokens: int
+
+
+class ScoredRow(msgspec.Struct, array_like=True, frozen=True):
+    """One continuation: its ids, the log-probability of each after all before it, and their sum."""
+
+    ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    total: float
+
+
+class Scored(msgspec.Struct, tag="score", frozen=True):
+    rows: tuple[ScoredRow, ...]
+    usage: Usage
+
+
+class Tokenized(msgspec.Struct, tag="tokenize", frozen=True):
+    ids: tuple[int, ...]
+
+
+class Detokenized(msgspec.Struct, tag="detokenize", frozen=True):
+    text: str
+
+
+class Checked(msgspec.Struct, tag="check", frozen=True):
+    """The constraint stands; `min_tokens` certainly ends an answer."""
+
+    min_tokens: int
+
+
+class Dumped(msgspec.Struct, tag="dump", frozen=True):
+    text: str
+
+
+Result = StatsResult | Flushed | Scored | Tokenized | Detokenized | Checked | Dumped
+
+
+class Reply(msgspec.Struct, tag="reply", frozen=True):
+    request_id: int
+    result: Result
+
+
+ClientMessage = Hello | Generate | Abort | Heartbeat | Call
+WorkerMessage = Welcome | Delta | End | Failed | Reply
+
+
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """What a started worker writes as one line of JSON on its standard output; `Failed` stands there otherwise."""
+
+    address: str
+    pid: int
+
+
+class Start(msgspec.Struct, tag="start", frozen=True):
+    """What an engine writes as one line of JSON to the standard input of a worker it starts, and keeps open: its end
+    is the end of the worker. `config` is the fields of a `WorkerConfig`."""
+
+    address: str
+    parent_pid: int
+    config: dict[str, str | int | float | bool]

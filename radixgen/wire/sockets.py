@@ -1,0 +1,182 @@
+"""The two ends of the wire. Frames in and out; what is in them is nobody's business here.
+
+    Listener (worker)          one ROUTER, used by the loop's own thread
+    Connection (client)        one DEALER, owned by a thread of its own:
+
+        any thread ── send() ──► outbox ──┐ wake pipe     ┌──► on_frame(data)      on that thread: be quick
+                                          ▼               │
+                                    thread: poll DEALER, pipe, monitor ──► on_lost(why)   once, at most
+
+ZeroMQ's own queues are unlimited on both sides (a ROUTER drops what a full one refuses); what bounds them is the
+worker's limit on waiting requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from radixgen.errors import ConfigError
+from radixgen.wire.address import check_address, check_is_free
+from radixgen.wire.codec import MAX_MESSAGE_BYTES, encode
+from radixgen.wire.messages import Heartbeat
+
+HEARTBEAT_S = 2.0
+SILENCE_S = 30.0
+"""A client that says nothing for so long is gone."""
+_LINGER_MS = 200
+_HEARTBEAT = encode(Heartbeat())
+_GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+
+
+class Frame(NamedTuple):
+    client: bytes
+    """The client's key, for answering; ZeroMQ chose it."""
+    data: bytes
+
+
+class Listener:
+    """A worker's end: one bound ROUTER. Not thread-safe."""
+
+    def __init__(self, address: str) -> None:
+        """Raises `ConfigError` when the address is not allowed or taken."""
+        check_address(address)
+        check_is_free(address)
+        self._context = zmq.Context()
+        self._socket = _configured(self._context.socket(zmq.ROUTER))
+        try:
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigError(f"address {address}: cannot listen there: {error}") from None
+        self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        if address.startswith("ipc://"):
+            os.chmod(address.removeprefix("ipc://"), 0o600)
+
+    def receive(self, timeout_ms: int) -> list[Frame]:
+        """All frames that wait, in order; when there are none, those of the next `timeout_ms`."""
+        if not self._socket.poll(timeout_ms):
+            return []
+        frames: list[Frame] = []
+        while True:
+            try:
+                parts = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return frames
+            frames.append(Frame(parts[0], parts[1] if len(parts) == 2 else b""))
+
+    def send(self, client: bytes, data: bytes) -> None:
+        """Never waits; a client that is gone loses its frames."""
+        with contextlib.suppress(zmq.ZMQError):
+            self._socket.send_multipart([client, data], zmq.NOBLOCK)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._context.destroy(_LINGER_MS)
+
+
+class Connection:
+    """A client's end: one DEALER and the thread that owns it. `send` and `close` may be called from any thread."""
+
+    def __init__(self, address: str, on_frame: Callable[[bytes], None], on_lost: Callable[[str], None]) -> None:
+        """Connects to a worker that listens already; `on_lost` tells when it does not, or no longer."""
+        check_address(address)
+        self._on_frame = on_frame
+        self._on_lost = on_lost
+        self._outbox: deque[bytes] = deque()
+        self._is_closing = False
+        self._heartbeat_at = time.monotonic() + HEARTBEAT_S
+        self._wake_lock = threading.Lock()
+        self._wake_end, self._wake = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(self._wake_end, False)
+        self._context = zmq.Context()
+        self._socket = _configured(self._context.socket(zmq.DEALER))
+        self._monitor = self._socket.get_monitor_socket(_GONE)
+        self._socket.connect(address)
+        self._thread = threading.Thread(target=self._run, name="radixgen-wire", daemon=True)
+        self._thread.start()
+
+    def send(self, data: bytes) -> None:
+        """Queue one frame; after the connection was lost it goes nowhere."""
+        self._outbox.append(data)
+        self._wake_up()
+
+    def close(self) -> None:
+        """Send what is queued, within a moment, and end the thread."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._wake_up()
+            if threading.current_thread() is not self._thread:
+                self._thread.join(timeout=5.0)
+
+    def _wake_up(self) -> None:
+        with self._wake_lock, contextlib.suppress(BlockingIOError):  # a full pipe: awake already
+            if self._wake >= 0:
+                os.write(self._wake, b"!")
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        for source in (self._socket, self._monitor, self._wake_end):
+            poller.register(source, zmq.POLLIN)
+        try:
+            self._serve(poller)
+        finally:
+            self._release()
+
+    def _serve(self, poller: zmq.Poller) -> None:
+        while not self._is_closing:
+            ready = dict(poller.poll(max(0, int(1000 * (self._heartbeat_at - time.monotonic())) + 1)))
+            if self._wake_end in ready:
+                os.read(self._wake_end, 4096)
+            if time.monotonic() >= self._heartbeat_at:
+                self._outbox.append(_HEARTBEAT)
+            self._send_all()
+            self._receive_all()
+            if self._monitor in ready:
+                self._on_lost(_reason(recv_monitor_message(self._monitor)["event"]))
+                return
+
+    def _send_all(self) -> None:
+        while self._outbox:
+            self._socket.send(self._outbox.popleft())
+            self._heartbeat_at = time.monotonic() + HEARTBEAT_S
+
+    def _receive_all(self) -> None:
+        while True:
+            try:
+                data = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._on_frame(data)
+
+    def _release(self) -> None:
+        self._is_closing = True
+        with contextlib.suppress(zmq.ZMQError):
+            self._send_all()
+        self._socket.disable_monitor()
+        self._context.destroy(_LINGER_MS)
+        with self._wake_lock:
+            os.close(self._wake)
+            self._wake = -1
+        os.close(self._wake_end)
+
+
+def _configured(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.SNDHWM, 0)
+    socket.setsockopt(zmq.RCVHWM, 0)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+    return socket
+
+
+def _reason(event: int) -> str:
+    return "the connection broke" if event == zmq.EVENT_DISCONNECTED else "nobody listens there"

@@ -32,7 +32,7 @@ class ByteAutomaton(Protocol):
     """A lazy deterministic automaton over bytes; state 0 is its start. Rows are filled when a walk first needs them."""
 
     table: npt.NDArray[np.int32]
-    """[capacity, 256]: next state, DEAD, or UNKNOWN in a whole row that `expand` has not filled. May be reallocated by `expand`."""
+    """[capacity, 256]: next state, DEAD, or UNKNOWN in a whole row not yet filled. `expand` may replace the array."""
     accepting: npt.NDArray[np.uint8]
     """[capacity]: 1 where the scalar may end (known for every state that exists, expanded or not)."""
 

@@ -1,0 +1,62 @@
+"""Constraints that are one scalar: a regular expression, or one of some strings."""
+
+from __future__ import annotations
+
+from radixgen.automata import regex_anchors
+from radixgen.automata.chars import Derivatives
+from radixgen.automata.lift import Utf8Automaton
+from radixgen.automata.machine import DEAD, Scalar, State
+from radixgen.automata.regex import Regexes
+from radixgen.automata.regex_parse import parse
+from radixgen.automata.table import TableAutomaton
+from radixgen.automata.words import WordsAutomaton
+from radixgen.errors import RegexError
+
+
+class SingleMachine:
+    """A `ByteMachine` whose text is one automaton's; a state is the automaton's row number."""
+
+    def __init__(self, automaton: TableAutomaton) -> None:
+        self._automaton = automaton
+        self.growth = automaton.growth
+
+    def start(self) -> State:
+        return 0
+
+    def step(self, state: State, byte: int) -> State | None:
+        assert isinstance(state, int)
+        after = self._automaton.step(state, byte)
+        return None if after == DEAD else after
+
+    def is_accepting(self, state: State) -> bool:
+        assert isinstance(state, int)
+        return bool(self._automaton.accepting[state])
+
+    def completion(self, state: State) -> bytes:
+        assert isinstance(state, int)
+        return self._automaton.completion(state)
+
+    def scalars(self, state: State) -> tuple[Scalar, ...]:
+        assert isinstance(state, int)
+        return (Scalar(self._automaton, state, None),)
+
+
+def regex_machine(pattern: str) -> SingleMachine:
+    """The texts that `pattern` (Python's `re` syntax less back references) matches as a whole.
+
+    `$` is the very end of the text: the newline that Python's `$` also looks past is not.
+
+    Raises:
+        RegexError: for what cannot be read or followed, with its position; for a pattern that no text matches.
+        ConstraintError: when a limit is crossed, now or in a walk.
+    """
+    regexes = Regexes()
+    chars = Derivatives(regexes, regex_anchors.whole(regexes, parse(pattern)))
+    if chars.is_empty():
+        raise RegexError(f"regular expression: no text matches {pattern!r}")
+    return SingleMachine(Utf8Automaton(chars))
+
+
+def choices_machine(choices: tuple[str, ...]) -> SingleMachine:
+    """Exactly one of `choices` (at least one)."""
+    return SingleMachine(WordsAutomaton(choice.encode() for choice in choices))

@@ -1,0 +1,109 @@
+"""The lazy table behind every automaton: interned keys, rows that a walk fills when it first needs them.
+
+    key ──_state──► q      table[q, byte]: next q, DEAD, or UNKNOWN in a whole row not yet filled
+
+A subclass says what a key's row, acceptance and completion are. Tables double when full, so `table` may be another
+array after `expand`; numbers of states never change.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+
+import numpy as np
+import numpy.typing as npt
+
+from radixgen.automata.machine import DEAD, UNKNOWN
+from radixgen.errors import ConstraintError
+
+MAX_STATES = 60_000
+"""A row takes 1 KB: 60 MB for one automaton is more than any sane pattern needs."""
+
+Row = npt.NDArray[np.int32]
+
+
+class TableAutomaton(ABC):
+    """A `ByteAutomaton` whose rows are computed from hashable keys. State 0 is the start."""
+
+    growth: int
+    """An upper bound, in bytes, of any state's completion."""
+
+    def __init__(self, start: Hashable, growth: int) -> None:
+        self.table: Row = np.full((8, 256), UNKNOWN, np.int32)
+        self.accepting: npt.NDArray[np.uint8] = np.zeros(8, np.uint8)
+        self.growth = growth
+        self._keys: list[Hashable] = []
+        self._ids: dict[Hashable, int] = {}
+        self._completions: dict[int, bytes] = {}
+        self._ends: dict[int, bool] = {}
+        self._state(start)
+
+    @property
+    def num_states(self) -> int:
+        return len(self._keys)
+
+    def expand(self, q: int) -> None:
+        if self.table[q, 0] != UNKNOWN:
+            return
+        row = np.full(256, DEAD, np.int32)
+        self._fill(self._keys[q], row)
+        self.table[q] = row
+
+    def step(self, q: int, byte: int) -> int:
+        """The next state, or DEAD."""
+        if self.table[q, 0] == UNKNOWN:
+            self.expand(q)
+        return int(self.table[q, byte])
+
+    def ends(self, q: int) -> bool:
+        """True when q accepts and nothing can follow inside this scalar."""
+        found = self._ends.get(q)
+        if found is None:
+            if self.accepting[q] and self.table[q, 0] == UNKNOWN:
+                self.expand(q)
+            found = self._ends[q] = bool(self.accepting[q]) and bool((self.table[q] == DEAD).all())
+        return found
+
+    def completion(self, q: int) -> bytes:
+        found = self._completions.get(q)
+        if found is None:
+            found = self._completions[q] = b"" if self.accepting[q] else self._complete(self._keys[q])
+        return found
+
+    def accepts(self, data: bytes) -> bool:
+        """Whether the whole of `data` is in the language."""
+        q = 0
+        for byte in data:
+            q = self.step(q, byte)
+            if q == DEAD:
+                return False
+        return bool(self.accepting[q])
+
+    def _state(self, key: Hashable) -> int:
+        q = self._ids.get(key)
+        if q is None:
+            q = self._ids[key] = len(self._keys)
+            if q >= MAX_STATES:
+                raise ConstraintError(f"a pattern or length needs more than {MAX_STATES} states; make it simpler")
+            self._keys.append(key)
+            if q >= len(self.accepting):
+                self._grow()
+            self.accepting[q] = self._accepts(key)
+        return q
+
+    def _grow(self) -> None:
+        capacity = len(self.accepting)
+        self.table = np.concatenate([self.table, np.full((capacity, 256), UNKNOWN, np.int32)])
+        self.accepting = np.concatenate([self.accepting, np.zeros(capacity, np.uint8)])
+
+    @abstractmethod
+    def _accepts(self, key: Hashable) -> bool: ...
+
+    @abstractmethod
+    def _fill(self, key: Hashable, row: Row) -> None:
+        """Set the entries of `row` (all DEAD before) that lead somewhere live."""
+
+    @abstractmethod
+    def _complete(self, key: Hashable) -> bytes:
+        """A short text from a state that does not accept."""

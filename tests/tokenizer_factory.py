@@ -21,7 +21,8 @@ CHATML = (
 )
 
 LLAMA_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
 )
 """Llama 3's."""
 BUILTIN_SPLIT = r"\p{L}+|\d|\s|[^\s\p{L}\d]"
@@ -29,20 +30,21 @@ BUILTIN_SPLIT = r"\p{L}+|\d|\s|[^\s\p{L}\d]"
 
 Style = Literal["llama", "gpt2", "split"]
 
-_WORDS = (
+_PROSE = (
     "the invoice number from vendor Acme Corp total amount due date please pay within thirty days thank you for your "
     "order customer name address street city phone email meeting room starts at ends with café naïve über straße "
     "priority low medium high null true false string integer items list record schema document field value"
-).split()
+)
 
 
 def corpus(num_lines: int = 400, seed: int = 7) -> list[str]:
     """Lines of prose and of compact JSON; the same for the same arguments."""
-    rng = random.Random(seed)
+    rng, words_of = random.Random(seed), _PROSE.split()
     lines = []
     for _ in range(num_lines):
-        words = rng.choices(_WORDS, k=8)
-        record = {rng.choice(_WORDS): rng.choice(_WORDS), rng.choice(_WORDS): rng.randint(0, 99_999), "due_date": None}
+        words = rng.choices(words_of, k=8)
+        text_key, number_key, text = rng.choices(words_of, k=3)
+        record = {text_key: text, number_key: rng.randint(0, 99_999), "due_date": None}
         lines.append(" ".join(words).capitalize() + ".\n  " + json.dumps(record, separators=(",", ":")))
     return lines
 
@@ -80,8 +82,10 @@ def make_sentencepiece_folder(
     specials = ["<unk>", "<s>", "</s>", START, END]
     trainer = trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=specials, show_progress=False)
     tokenizer.train_from_iterator(corpus(), trainer)
-    tokenizer.pre_tokenizer = None if prefix == "prepend" else pre_tokenizers.Metaspace(prepend_scheme=prefix, split=False)
-    if prefix == "prepend":
+    if prefix != "prepend":
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=prefix, split=False)
+    else:
+        tokenizer.pre_tokenizer = None
         tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]

@@ -1,0 +1,111 @@
+"""Closing in time: which tokens leave enough of the budget to end the text.
+
+A state's cost is the number of ids in its plan (the fewest that write its completion). With `remaining` ids left a
+token is kept when the cost of the state it leads to is at most remaining - 1. The costs of a state's tokens are found
+once and kept, by kinds of tokens:
+
+    token stays in its scalar      all tokens that end in the same rows lead to the same state: one is stepped
+    token runs past the scalar,    stepped byte by byte, sharing what they share in front
+    or follows a document's text
+
+The first token of the plan that a matcher holds is kept too: following a plan makes it one shorter, so a matcher never
+runs into a dead end.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from radixgen.automata.machine import Scalar, State
+from radixgen.mask.base import ROOT
+from radixgen.mask.index import Int32, unpack_ids
+from radixgen.mask.kernels import FAR
+from radixgen.mask.states import Grammar
+
+MOST_STEPPED = 20_000
+"""Tokens of one state that are stepped one by one; those beyond count as too dear."""
+AMBIGUOUS = -2
+
+
+class TokenCosts(NamedTuple):
+    """The tokens that a state allows, and the cost of the state each leads to."""
+
+    ids: Int32
+    costs: Int32
+
+
+def find_costs(grammar: Grammar, state: State) -> TokenCosts:
+    """The cost of every token that `state` allows, remembered with the grammar."""
+    found = grammar.memo.entries.get(("costs", state))
+    if found is None:
+        found = _token_costs(grammar, state)
+        grammar.memo.put(("costs", state), found, found.ids.nbytes + found.costs.nbytes)
+    return found
+
+
+def _token_costs(grammar: Grammar, state: State) -> TokenCosts:
+    record = grammar.record(state)
+    bits = record.bits & ~grammar.index.eos_bits if record.is_accepting else record.bits
+    ids = unpack_ids(bits)
+    groups = _groups(grammar, grammar.closure(state), ids)
+    costs = np.full(len(ids), FAR, np.int32)
+    steps = _Steps(grammar, state)
+    for group, first in zip(*np.unique(groups, return_index=True), strict=True):
+        if group != AMBIGUOUS:
+            costs[groups == group] = steps.cost(int(ids[first]))
+    for place in np.flatnonzero(groups == AMBIGUOUS)[:MOST_STEPPED]:
+        costs[place] = steps.cost(int(ids[place]))
+    return TokenCosts(ids, costs)
+
+
+def _groups(grammar: Grammar, scalars: list[Scalar], ids: Int32) -> Int32:
+    """A number per token: equal numbers lead to equal states; AMBIGUOUS where the end rows do not tell."""
+    groups = np.zeros(len(ids), np.int64)
+    is_ambiguous = np.zeros(len(ids), bool)
+    for scalar in scalars:
+        ends = _end_rows(grammar, scalar)[ids]
+        is_ambiguous |= ends == AMBIGUOUS
+        _, groups = np.unique(groups * (int(ends.max(initial=0)) + 3) + ends + 2, return_inverse=True)
+    groups[is_ambiguous] = AMBIGUOUS
+    return groups.astype(np.int32)
+
+
+def _end_rows(grammar: Grammar, scalar: Scalar) -> Int32:
+    """[V] the row in which each token ends, -1 where it does not fit the scalar."""
+    walker, index = grammar.pieces.walker, grammar.index
+    ends = np.full(index.vocab_size, -1, np.int32)
+    walk = walker.walk(scalar.automaton, scalar.q, ROOT, ends)
+    ends[walk.by_text] = AMBIGUOUS
+    if scalar.follow is not None:
+        crossed = np.zeros(len(index.skip), bool)
+        for node in walk.exits:
+            crossed[node + 1 : index.skip[node]] = True
+        tokens = index.token[crossed]
+        ends[tokens[tokens >= 0]] = AMBIGUOUS
+        if len(index.alias):
+            ends[index.alias[:, 1]] = ends[index.alias[:, 0]]
+    return ends
+
+
+class _Steps:
+    """States after tokens from one state; what tokens share in front is stepped once."""
+
+    def __init__(self, grammar: Grammar, state: State) -> None:
+        self._grammar = grammar
+        self._states: dict[bytes, State | None] = {b"": state}
+
+    def cost(self, token_id: int) -> int:
+        state = self._after(self._grammar.index.token_bytes[token_id])
+        return FAR if state is None else self._grammar.cost(state)
+
+    def _after(self, data: bytes) -> State | None:
+        start = len(data)
+        while data[:start] not in self._states:
+            start -= 1
+        state = self._states[data[:start]]
+        for at in range(start, len(data)):
+            state = None if state is None else self._grammar.machine.step(state, data[at])
+            self._states[data[: at + 1]] = state
+        return state

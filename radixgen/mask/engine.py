@@ -1,0 +1,138 @@
+"""The front door: constraints in, grammars and matchers out. One per worker, because one per vocabulary.
+
+Grammars that need no document are kept and shared (by the constraint as written); what is bound to a document is the
+request's own. Owned by one thread.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Literal
+
+from radixgen.automata.machine import ByteMachine
+from radixgen.errors import ConstraintError
+from radixgen.mask.base import Pieces
+from radixgen.mask.forced import EncodeForced
+from radixgen.mask.index import build_index
+from radixgen.mask.matcher import Matcher
+from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.states import Grammar
+from radixgen.mask.walk import Kernels, Walker
+from radixgen.params import Choices, Constraint, JsonSchema, Regex
+
+MOST_GRAMMARS = 512
+MOST_RUNS = 4096
+"""Forced runs whose ids are remembered."""
+
+Compile = Callable[[JsonSchema, "str | None"], ByteMachine]
+
+
+class MaskEngine:
+    """Compiles constraints and makes matchers for one vocabulary."""
+
+    def __init__(
+        self,
+        vocabulary: Any,
+        *,
+        encode_forced: EncodeForced,
+        max_bytes: int,
+        default_white_space: Literal["compact", "spaced", "free"] = "compact",
+        kernels: Kernels | None = None,
+    ) -> None:
+        """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos.
+        kernels: for tests; by default numba's where it is installed."""
+        self.index = build_index(vocabulary)
+        self._ledger = Ledger(max_bytes)
+        self._masks = MaskPool()
+        self._pieces = Pieces(Walker(self.index, kernels), self._ledger)
+        self._encode = _Remembered(encode_forced)
+        self._white_space = default_white_space
+        self._schemas: Compile | None = None
+        self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
+
+    @property
+    def num_words(self) -> int:
+        """W: mask words of this vocabulary. The model's mask rows may be wider."""
+        return self.index.num_words
+
+    @property
+    def num_bytes(self) -> int:
+        """What all memos hold now, roughly."""
+        return self._ledger.num_bytes
+
+    def compile(self, constraint: Constraint, document: str | None = None) -> Grammar:
+        """The grammar of a constraint; `document` is what verbatim values quote.
+
+        Raises:
+            ConstraintError: (SchemaError, RegexError) for a constraint that is wrong, unsupported, empty or too large.
+        """
+        if document is not None and quotes_document(constraint):
+            return self._grammar(constraint, document)
+        grammar = self._grammars.get(constraint)
+        if grammar is None:
+            grammar = self._grammars[constraint] = self._grammar(constraint, None)
+            while len(self._grammars) > MOST_GRAMMARS:
+                self._grammars.popitem(last=False)
+        self._grammars.move_to_end(constraint)
+        self._ledger.touch(grammar.memo)
+        return grammar
+
+    def matcher(self, grammar: Grammar, *, max_tokens: int, forced_tokens: bool = True) -> Matcher:
+        """A matcher at the start of an answer.
+
+        Raises:
+            BudgetTooSmall: when max_tokens is below every answer; `sure` is a limit that certainly works.
+            ConstraintError: when the vocabulary cannot write the answer.
+        """
+        return Matcher(grammar, max_tokens=max_tokens, encode_forced=self._encode if forced_tokens else None)
+
+    def _grammar(self, constraint: Constraint, document: str | None) -> Grammar:
+        machine = self._machine(constraint, document)
+        is_json = isinstance(constraint, JsonSchema)
+        return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json)
+
+    def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
+        if isinstance(constraint, JsonSchema):
+            return self._schema_compiler()(constraint, document)
+        from radixgen.automata.single import choices_machine, regex_machine
+
+        if isinstance(constraint, Regex):
+            return regex_machine(constraint.pattern)
+        if isinstance(constraint, Choices):
+            return choices_machine(constraint.choices)
+        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or Choices")
+
+    def _schema_compiler(self) -> Compile:
+        if self._schemas is None:
+            from radixgen.schema import SchemaCompiler
+
+            compiler = SchemaCompiler()
+
+            def compile_schema(constraint: JsonSchema, document: str | None) -> ByteMachine:
+                return compiler.compile(constraint, document=document, default_white_space=self._white_space)
+
+            self._schemas = compile_schema
+        return self._schemas
+
+
+class _Remembered:
+    """`encode_forced` with the latest runs remembered: the same keys follow the same values in every record."""
+
+    def __init__(self, encode_forced: EncodeForced) -> None:
+        self._encode = encode_forced
+        self._known: OrderedDict[tuple[bytes, bytes], Any] = OrderedDict()
+
+    def __call__(self, data: bytes, before: bytes = b"") -> Any:
+        key = (data, before)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._encode(data, before=before)
+            if len(self._known) > MOST_RUNS:
+                self._known.popitem(last=False)
+        return found
+
+
+def quotes_document(constraint: Constraint) -> bool:
+    """Whether any value of the answer is to quote the request's document."""
+    return isinstance(constraint, JsonSchema) and (constraint.verbatim or "x-verbatim" in constraint.text)

@@ -1,0 +1,67 @@
+"""The table walk in numpy, for where numba is not: the same arguments, results and blocked nodes as the kernel's.
+
+Breadth first: a level of the trie at a time, so the number of numpy calls is the depth of the trie, not its size.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radixgen.mask.kernels import UNKNOWN
+
+
+def walk_table(
+    table: Any, accepting: Any, trie: Any, roots: Any, rows: Any, bits: Any, ends: Any, seen: Any, scratch: Any
+) -> tuple[int, int, int]:
+    """See `kernels.walk_table`; only the order of what is found differs."""
+    byte, skip, token, _ = trie
+    _, _, ids, exits, blocked_nodes, blocked_rows = scratch
+    found, left, stuck_nodes, stuck_rows = [], [], [], []
+    nodes, states = np.asarray(roots, np.int64), np.asarray(rows, np.int64)
+    while nodes.size:
+        is_stuck = (table[states, 0] == UNKNOWN) & (skip[nodes] > nodes + 1)
+        stuck_nodes.append(nodes[is_stuck])
+        stuck_rows.append(states[is_stuck])
+        nodes, states = _children(skip, nodes[~is_stuck], states[~is_stuck])
+        states = table[states, byte[nodes]].astype(np.int64)
+        nodes, states = nodes[states >= 0], states[states >= 0]
+        is_token = token[nodes] >= 0
+        found.append(token[nodes[is_token]])
+        seen[states[is_token]] = 1
+        if len(ends):
+            ends[found[-1]] = states[is_token]
+        left.append(nodes[(accepting[states] > 0) & (skip[nodes] > nodes + 1)])
+    new = np.unique(_joined(found))
+    flags = np.zeros(len(bits) * 32, np.uint8)
+    flags[new] = 1
+    bits |= np.packbits(flags, bitorder="little").view("<u4")
+    return (
+        _put(ids, new),
+        _put(exits, np.unique(_joined(left))),
+        max(_put(blocked_nodes, _joined(stuck_nodes)), _put(blocked_rows, _joined(stuck_rows))),
+    )
+
+
+def _children(skip: Any, nodes: Any, states: Any) -> tuple[Any, Any]:
+    """All children of `nodes`, each with its parent's state: first children, then their next siblings, and so on."""
+    at, stop = nodes + 1, skip[nodes]
+    found, owner = [], []
+    while at.size:
+        is_inside = at < stop
+        at, stop, states = at[is_inside], stop[is_inside], states[is_inside]
+        found.append(at)
+        owner.append(states)
+        at = skip[at].astype(np.int64)
+    return _joined(found), _joined(owner)
+
+
+def _joined(parts: list[Any]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def _put(buffer: Any, values: Any) -> int:
+    buffer[: len(values)] = values
+    return len(values)

@@ -1,0 +1,100 @@
+"""The vocabulary's trie as the flat arrays that the kernels read.
+
+Preorder: a node's subtree is the slice node+1 .. skip[node], so "none of these" is one jump. Beside it, children of a
+node as a sorted run (`first_child[n] .. first_child[n+1]`), because a walk along a text asks for one child by its byte.
+
+    node    0    1    2    3    4          skip[1] == 4: the subtree of 1 is 2, 3
+    byte    -    a    b    c    d
+    depth   0    1    2    2    1
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Int32 = npt.NDArray[np.int32]
+UInt8 = npt.NDArray[np.uint8]
+UInt32 = npt.NDArray[np.uint32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenIndex:
+    """N trie nodes, V token ids, W = ceil(V/32) mask words."""
+
+    byte: UInt8
+    """[N] the byte that leads to a node; node 0 is the root."""
+    skip: Int32
+    """[N] the node after the subtree."""
+    token: Int32
+    """[N] the token that ends at the node, or -1."""
+    depth: Int32
+    """[N] length in bytes of the node's text."""
+    first_child: Int32
+    """[N+1] offsets into `child`."""
+    child: Int32
+    """[N-1] child nodes, by parent and then byte."""
+    root_child: Int32
+    """[256] the root's child by byte, or 0."""
+    alias: Int32
+    """[A, 2] (id in the trie, another id of the same bytes)."""
+    token_bytes: tuple[bytes, ...]
+    eos_ids: tuple[int, ...]
+    eos_bits: UInt32
+    """[W] the bits of `eos_ids`."""
+    longest: int
+    """Length in bytes of the longest token."""
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.token_bytes)
+
+    @property
+    def num_words(self) -> int:
+        return len(self.eos_bits)
+
+
+def build_index(vocabulary: Any) -> TokenIndex:
+    """The index of a `tokens.Vocabulary` (or anything with its `token_bytes`, `eos_ids` and `trie`)."""
+    trie = vocabulary.trie
+    byte, skip = np.ascontiguousarray(trie.byte, np.uint8), np.ascontiguousarray(trie.skip, np.int32)
+    parent, depth = np.asarray(trie.parent), np.ascontiguousarray(trie.depth, np.int32)
+    child = (np.lexsort((byte[1:], parent[1:])) + 1).astype(np.int32)
+    first_child = np.searchsorted(parent[child], np.arange(len(skip) + 1)).astype(np.int32)
+    root_child = np.zeros(256, np.int32)
+    tops = child[: first_child[1]]
+    root_child[byte[tops]] = tops
+    token_bytes = tuple(bytes(one) for one in vocabulary.token_bytes)
+    return TokenIndex(
+        byte=byte,
+        skip=skip,
+        token=np.ascontiguousarray(trie.token, np.int32),
+        depth=depth,
+        first_child=first_child,
+        child=child,
+        root_child=root_child,
+        alias=np.ascontiguousarray(trie.alias, np.int32).reshape(-1, 2),
+        token_bytes=token_bytes,
+        eos_ids=tuple(vocabulary.eos_ids),
+        eos_bits=pack_ids(vocabulary.eos_ids, (len(token_bytes) + 31) // 32),
+        longest=int(depth.max(initial=0)),
+    )
+
+
+def pack_ids(ids: Any, num_words: int) -> UInt32:
+    """A mask [num_words] with the bits of `ids` set (bit i of word w is id 32 w + i)."""
+    flags = np.zeros(num_words * 32, np.uint8)
+    flags[np.asarray(ids, np.int64).reshape(-1)] = 1
+    return np.packbits(flags, bitorder="little").view("<u4").astype(np.uint32, copy=False)
+
+
+def unpack_ids(bits: UInt32) -> Int32:
+    """The ids whose bits are set, ascending."""
+    return np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).astype(np.int32)
+
+
+def count_bits(bits: UInt32) -> int:
+    return int.from_bytes(bits.tobytes(), "little").bit_count()

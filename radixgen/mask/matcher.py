@@ -1,0 +1,206 @@
+"""One request's way through its grammar: a stack of states, so going back is popping.
+
+    _path   [start, after id 0, after id 1, ...]        rollback(n) pops n; fork copies the list, nothing else
+    plan    held by a state once asked for: its own, or what is left of the plan of the state before it
+
+Invariant: while `max_tokens` ids may be written, len(plan) <= remaining. `fill_mask` keeps it: it narrows the mask
+wherever a token could break it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from radixgen.automata.machine import State
+from radixgen.errors import BudgetTooSmall, RequestFailed
+from radixgen.mask.budget import find_costs
+from radixgen.mask.forced import EncodeForced, find_forced, is_finished
+from radixgen.mask.index import Int32, UInt32, count_bits, pack_ids
+from radixgen.mask.jsonspans import leaf_spans, pointer_at_end
+from radixgen.mask.kernels import FAR
+from radixgen.mask.quotes import find_quotes
+from radixgen.mask.states import Grammar, Record
+
+Bits = npt.NDArray[np.uint32]
+
+
+class MaskFill(NamedTuple):
+    num_allowed: int
+    """Tokens in the mask, those that end the text included."""
+    is_narrowed: bool
+    """The budget took tokens away that the grammar allows."""
+
+
+@dataclass(slots=True)
+class _Step:
+    state: State
+    token_id: int
+    """The id that led here, -1 at the start."""
+    text_len: int
+    plan: Int32 | None = None
+    is_ended: bool = False
+
+
+class Matcher:
+    """See `MaskEngine.matcher`. Not thread-safe; one output of one request."""
+
+    def __init__(self, grammar: Grammar, *, max_tokens: int, encode_forced: EncodeForced | None) -> None:
+        """encode_forced: None turns forced tokens off.
+
+        Raises:
+            BudgetTooSmall: when max_tokens is below every answer.
+            ConstraintError: when the vocabulary cannot write the constraint's bytes.
+        """
+        self.grammar = grammar
+        self.max_tokens = max_tokens
+        self.closed: tuple[str, ...] = ()
+        self._encode_forced = encode_forced
+        self._text = bytearray()
+        self._path = [_Step(grammar.machine.start(), -1, 0)]
+        sure = self.min_tokens_left()
+        if sure > max_tokens:
+            raise BudgetTooSmall(_too_small(max_tokens, sure), sure=sure)
+
+    @property
+    def text(self) -> bytes:
+        """The answer so far."""
+        return bytes(self._text)
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self._path) - 1
+
+    @property
+    def remaining(self) -> int:
+        """Ids that may still be written."""
+        return self.max_tokens - self.num_tokens
+
+    @property
+    def is_accepting(self) -> bool:
+        return self.grammar.machine.is_accepting(self._path[-1].state)
+
+    @property
+    def is_finished(self) -> bool:
+        """Nothing may follow: the request ends without asking the model for an end."""
+        last = self._path[-1]
+        return last.is_ended or is_finished(self.grammar, last.state)
+
+    def fill_mask(self, row: Bits, wide: Bits | None = None) -> MaskFill:
+        """Write the mask of the next id into `row` [at least W words]; bits beyond the vocabulary become 0.
+
+        Where the budget narrows it, `wide` (if given) gets what the grammar alone allows; else `wide` is left alone.
+        """
+        record = self.grammar.record(self._path[-1].state)
+        if self.remaining - 1 >= record.ceiling:
+            _copy(record.bits, row)
+            return MaskFill(record.num_allowed, False)
+        bits = self._narrowed(record)
+        num_allowed = count_bits(bits)
+        is_narrowed = num_allowed < record.num_allowed
+        _copy(bits, row)
+        if wide is not None and is_narrowed:
+            _copy(record.bits, wide)
+        return MaskFill(num_allowed, is_narrowed)
+
+    def advance(self, token_id: int) -> None:
+        """Take one id.
+
+        Raises:
+            RequestFailed: when the grammar does not allow it here: the caller did not use the mask.
+        """
+        last = self._path[-1]
+        if not last.is_ended and token_id in self.grammar.index.eos_ids and self.is_accepting:
+            self._path.append(_Step(last.state, token_id, last.text_len, is_ended=True))
+            return
+        state = None if last.is_ended else self.grammar.next_state(last.state, token_id)
+        if state is None:
+            raise RequestFailed(
+                f"token id {token_id} is not allowed after {bytes(self._text[-40:])!r} (id {self.num_tokens} of the "
+                "answer): sampled without its mask; report this as a bug"
+            )
+        self._text += self.grammar.index.token_bytes[token_id]
+        self._path.append(_Step(state, token_id, len(self._text)))
+
+    def rollback(self, num_tokens: int) -> None:
+        """Undo the last advances."""
+        if not 0 <= num_tokens <= self.num_tokens:
+            raise ValueError(f"cannot undo {num_tokens} of {self.num_tokens} ids")
+        if num_tokens:
+            del self._path[-num_tokens:]
+            del self._text[self._path[-1].text_len :]
+
+    def fork(self) -> Matcher:
+        """A matcher in the same place that goes its own way."""
+        other = Matcher.__new__(Matcher)
+        other.grammar, other.max_tokens, other.closed = self.grammar, self.max_tokens, self.closed
+        other._encode_forced, other._text, other._path = self._encode_forced, self._text[:], self._path[:]
+        return other
+
+    def forced(self) -> list[int]:
+        """Ids that follow with no alternative, not yet advanced; no more than the budget leaves room to end after."""
+        last = self._path[-1]
+        if self._encode_forced is None or last.is_ended:
+            return []
+        ids, state = find_forced(self.grammar, last.state, bytes(self._text[-64:]), self._encode_forced)
+        if ids and self.remaining - len(ids) < self.grammar.cost(state):
+            return self._affordable(ids)
+        return ids
+
+    def min_tokens_left(self) -> int:
+        """Length of the plan this matcher holds: so many ids certainly end the text."""
+        return len(self._plan(len(self._path) - 1))
+
+    def note_cut(self) -> None:
+        """Remember that the budget changed what is written here."""
+        pointer = pointer_at_end(bytes(self._text)) if self.grammar.is_json else ""
+        if pointer not in self.closed:
+            self.closed += (pointer,)
+
+    def quotes(self) -> dict[str, tuple[int, int]]:
+        """JSON pointer -> (start, end) characters in the document, for each value that quotes it."""
+        return find_quotes(self.grammar, self.text, self.value_spans())
+
+    def value_spans(self) -> dict[str, tuple[int, int]]:
+        """JSON pointer -> (first, end) bytes of each leaf value in `text`, a string's quotes included."""
+        return leaf_spans(self.text) if self.grammar.is_json else {"": (0, len(self._text))}
+
+    def _narrowed(self, record: Record) -> UInt32:
+        state = self._path[-1].state
+        ids, costs = find_costs(self.grammar, state)
+        plan = self._plan(len(self._path) - 1)
+        keep = ids[costs <= self.remaining - 1] if self.remaining > 0 else ids[:0]
+        bits = pack_ids(np.append(keep, plan[:1]), self.grammar.index.num_words)
+        return bits | self.grammar.index.eos_bits if record.is_accepting else bits
+
+    def _plan(self, place: int) -> Int32:
+        """The plan held at a place of the path: its own, or the rest of the one before if that is as short."""
+        step = self._path[place]
+        if step.plan is None:
+            own = self.grammar.plan(step.state)
+            before = self._path[place - 1].plan if place else None
+            follows = before is not None and len(before) > 0 and int(before[0]) == step.token_id
+            step.plan = before[1:] if follows and before is not None and len(before) - 1 <= len(own) else own
+        return step.plan
+
+    def _affordable(self, ids: list[int]) -> list[int]:
+        state, best = self._path[-1].state, 0
+        for place, token_id in enumerate(ids[: self.remaining], 1):
+            state = self.grammar.next_state(state, token_id)
+            if self.grammar.cost(state) <= self.remaining - place:
+                best = place
+        return ids[:best]
+
+
+def _copy(bits: UInt32, row: Bits) -> None:
+    row[: len(bits)] = bits
+    row[len(bits) :] = 0
+
+
+def _too_small(max_tokens: int, sure: int) -> str:
+    if sure >= FAR:
+        return "no number of tokens of this vocabulary ends an answer"
+    return f"max_tokens is {max_tokens}, below any answer that the constraint allows; {sure} is enough for one"

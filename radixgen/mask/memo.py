@@ -1,0 +1,96 @@
+"""Memos that together stay within a number of bytes.
+
+    Ledger ──weak──► Memo (of an automaton, or of a grammar)      opened least recently ... most recently
+
+When the sum crosses the limit the memos opened longest ago are emptied, first to last. A memo that nobody holds any
+more leaves the ledger by itself, so what belongs to one request's document goes with the request.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+from radixgen.mask.index import UInt32
+
+ENTRY_BYTES = 200
+"""What a key, its slot and a small record take, roughly."""
+
+
+class Ledger:
+    """The bytes of all memos of one engine."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.num_bytes = 0
+        self._sizes: OrderedDict[int, int] = OrderedDict()
+        self._memos: dict[int, weakref.ref[Memo]] = {}
+        self._next = 0
+
+    def open(self) -> Memo:
+        """A new, empty memo."""
+        number, self._next = self._next, self._next + 1
+        memo = Memo(self, number)
+        self._sizes[number] = 0
+        self._memos[number] = weakref.ref(memo)
+        weakref.finalize(memo, self._forget, number).atexit = False
+        return memo
+
+    def touch(self, memo: Memo) -> None:
+        """Make `memo` the last to be emptied."""
+        self._sizes.move_to_end(memo.number)
+
+    def grow(self, number: int, num_bytes: int) -> None:
+        """Count bytes that memo `number` took, and empty others until the sum fits."""
+        self._sizes[number] += num_bytes
+        self.num_bytes += num_bytes
+        if self.num_bytes > self.max_bytes:
+            self._shrink()
+
+    def _shrink(self) -> None:
+        for number in [number for number, size in self._sizes.items() if size]:
+            if self.num_bytes <= self.max_bytes // 2:
+                return
+            memo = self._memos[number]()
+            if memo is not None:
+                memo.entries.clear()
+            self.num_bytes -= self._sizes[number]
+            self._sizes[number] = 0
+
+    def _forget(self, number: int) -> None:
+        self.num_bytes -= self._sizes.pop(number, 0)
+        self._memos.pop(number, None)
+
+
+class Memo:
+    """A dict that reports what it takes. Callers must live with an entry being gone again at once."""
+
+    def __init__(self, ledger: Ledger, number: int) -> None:
+        self.number = number
+        self.entries: dict[Hashable, Any] = {}
+        self._ledger = ledger
+
+    def put(self, key: Hashable, value: Any, num_bytes: int = 0) -> Any:
+        """Remember `value`, which takes `num_bytes` beside its entry; returns it."""
+        self.entries[key] = value
+        self._ledger.grow(self.number, ENTRY_BYTES + num_bytes)
+        return value
+
+
+class MaskPool:
+    """Equal masks are one array. Weak: a mask lives as long as a memo holds it."""
+
+    def __init__(self) -> None:
+        self._masks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+
+    def share(self, bits: UInt32) -> tuple[UInt32, int]:
+        """The array that stands for `bits` (made read-only), and the bytes that keeping it takes anew."""
+        content = bits.tobytes()
+        known = self._masks.get(hash(content))
+        if known is not None and known.tobytes() == content:
+            return known, 0
+        bits.flags.writeable = False
+        self._masks[hash(content)] = bits
+        return bits, bits.nbytes

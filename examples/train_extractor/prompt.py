@@ -27,7 +27,7 @@ class Choice(str):
     """An enum member; it need not stand in the document."""
 
 
-Gold: TypeAlias = "str | bool | None | list[Gold] | dict[str, Gold]"
+Gold: TypeAlias = "str | bool | list[Gold] | dict[str, Gold] | None"
 
 
 @dataclass(frozen=True, slots=True)

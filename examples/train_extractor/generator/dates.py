@@ -31,9 +31,9 @@ _FOREIGN = (
     "{d} {fr} {y}",
     "{d} de {es} de {y}",
 )
-_GERMAN = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember".split()
-_FRENCH = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split()
-_SPANISH = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre".split()
+_GERMAN = "Januar Februar März April Mai Juni Juli August September Oktober November Dezember"
+_FRENCH = "janvier février mars avril mai juin juillet août septembre octobre novembre décembre"
+_SPANISH = "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre"
 _ORDINALS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
 
 
@@ -45,7 +45,8 @@ def date_text(rng: Random) -> str:
     roll = rng.random()
     if roll < 0.05:
         m = day.month - 1
-        return rng.choice(_FOREIGN).format(d=day.day, y=day.year, de=_GERMAN[m], fr=_FRENCH[m], es=_SPANISH[m])
+        names = [months.split() for months in (_GERMAN, _FRENCH, _SPANISH)]
+        return rng.choice(_FOREIGN).format(d=day.day, y=day.year, de=names[0][m], fr=names[1][m], es=names[2][m])
     if roll < 0.12:
         ordinal = f"{day.day}{_ORDINALS.get(day.day, 'th')}"
         return rng.choice((f"{day:%B} {ordinal}", f"{ordinal} {day:%B} {day.year}", f"{ordinal} of {day:%B}"))

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from faker import Faker
 
 LOCALES = ("en_US", "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "pl_PL", "sv_SE", "pt_BR")
-_ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl pr sh sk sl sp st th tr qu".split()
-_NUCLEI = "a e i o u ai ea ee ia io oa ou".split()
-_CODAS = ["", "", "", *"n r l s t m x nd rn st ck lt".split()]
+_ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl pr sh sk sl sp st th tr qu"
+_NUCLEI = "a e i o u ai ea ee ia io oa ou"
+_CODAS = "n r l s t m x nd rn st ck lt"
 
 
 class Pools(NamedTuple):
@@ -56,7 +56,8 @@ def load_pools(size: int = 400) -> Pools:
 def invent(rng: Random, syllables: int = 0) -> str:
     """A word that no one knows, in lower case."""
     count = syllables or rng.choice((1, 2, 2, 2, 3))
-    return "".join(rng.choice(_ONSETS) + rng.choice(_NUCLEI) + rng.choice(_CODAS) for _ in range(count))
+    onsets, nuclei, codas = _ONSETS.split(), _NUCLEI.split(), ["", "", "", *_CODAS.split()]
+    return "".join(rng.choice(onsets) + rng.choice(nuclei) + rng.choice(codas) for _ in range(count))
 
 
 def word(rng: Random) -> str:

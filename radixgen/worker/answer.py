@@ -1,0 +1,117 @@
+"""What one output has written so far, and the result it becomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Protocol
+
+from radixgen.scheduler.request import OutputFinished, TokenEvent
+from radixgen.tokens.detokenize import Detokenizer
+from radixgen.tokens.stops import StopStrings
+from radixgen.tokens.vocabulary import Vocabulary
+from radixgen.wire.messages import OutputResult, TokenInfo
+
+Span = tuple[int, int]
+
+
+class Places(Protocol):
+    """What an answer asks a matcher after the end."""
+
+    def quotes(self) -> Mapping[str, Span]:
+        """JSON pointer to [start, end) characters of the document."""
+
+    def value_spans(self) -> Mapping[str, Span]:
+        """JSON pointer of each leaf value to [first, last + 1) bytes of the answer."""
+
+
+class AnswerText:
+    """One output's text: whole characters, less stop strings. The scheduler's `StopChecker`."""
+
+    def __init__(self, vocabulary: Vocabulary, stops: Sequence[str]) -> None:
+        self._detokenizer = Detokenizer(vocabulary)
+        self._stops = StopStrings(stops)
+        self._pieces: list[str] = []
+        self._num_taken = 0
+
+    def push(self, ids: Sequence[int]) -> bool:
+        """True when a stop string is complete; ids after that add nothing."""
+        state = self._stops.push(self._detokenizer.push_many(ids))
+        self._pieces.append(state.text)
+        return state.is_stopped
+
+    def take(self) -> str:
+        """The text that came since the last `take`."""
+        new = "".join(self._pieces[self._num_taken :])
+        self._num_taken = len(self._pieces)
+        return new
+
+    def finish(self) -> str:
+        """All text, now that no id follows; what was held back is part of it (and of the next `take`)."""
+        state = self._stops.push(self._detokenizer.flush())
+        self._pieces += [state.text, "" if state.is_stopped else self._stops.flush()]
+        return "".join(self._pieces)
+
+
+class Answer:
+    """One output, from its first id to its result."""
+
+    def __init__(self, vocabulary: Vocabulary, text: AnswerText, places: Places | None) -> None:
+        self.text = text
+        self._vocabulary = vocabulary
+        self._places = places
+        self._events: list[TokenEvent] = []
+        self._end: OutputFinished | None = None
+
+    def add(self, event: TokenEvent) -> None:
+        self._events.append(event)
+
+    def end(self, event: OutputFinished) -> None:
+        self._end = event
+
+    def result(self, *, with_logprobs: bool) -> OutputResult:
+        """After the end only."""
+        assert self._end is not None
+        ids = tuple(one for event in self._events for one in event.ids)
+        return OutputResult(
+            self.text.finish(),
+            ids,
+            self._end.reason,
+            self._end.closed,
+            dict(self._places.quotes()) if self._places else {},
+            self._confidence(ids) if self._places else {},
+            tuple(info for event in self._events for info in token_infos(event)) if with_logprobs else None,
+        )
+
+    def _confidence(self, ids: tuple[int, ...]) -> dict[str, float]:
+        assert self._places is not None
+        spans = self._places.value_spans()
+        if not spans:
+            return {}
+        token_bytes = self._vocabulary.token_bytes
+        ends = list(accumulate(len(token_bytes[one]) if one < len(token_bytes) else 0 for one in ids))
+        pairs = ((lp, mass) for event in self._events for lp, mass in zip(event.logprobs, event.masses, strict=True))
+        return confidence(ends, [0.0 if lp is None else lp - math.log(mass) for lp, mass in pairs], spans)
+
+
+def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str, Span]) -> dict[str, float]:
+    """Probability of each value among those that fitted there: the product over the tokens that touch its bytes.
+
+    ends: [T] where each token's bytes end in the answer, ascending. scores: [T] natural logarithms of each token's
+    probability among the allowed ones; 0 where it was forced. spans: pointer to [first, last + 1) bytes.
+    """
+    starts = [0, *ends[:-1]]
+    totals = {
+        pointer: sum(
+            score for start, end, score in zip(starts, ends, scores, strict=True) if start < last and end > first
+        )
+        for pointer, (first, last) in spans.items()
+    }
+    return {pointer: min(1.0, math.exp(total)) for pointer, total in totals.items()}
+
+
+def token_infos(event: TokenEvent) -> tuple[TokenInfo, ...]:
+    """One entry per id; a forced one, which the model was not asked for, has probability 1."""
+    rows = zip(event.ids, event.logprobs, event.masses, event.tops, strict=True)
+    return tuple(TokenInfo(one, 0.0 if lp is None else lp, mass, top) for one, lp, mass, top in rows)

@@ -1,0 +1,63 @@
+"""A configuration to a core: the one place where the parts are put together."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import radixgen
+from radixgen.config import WorkerConfig
+from radixgen.mask.engine import MaskEngine
+from radixgen.models import resolve
+from radixgen.runner import load_runner
+from radixgen.runner.runner import Runner
+from radixgen.scheduler.request import Limits
+from radixgen.scheduler.scheduler import Scheduler
+from radixgen.tokens.tokenizer import Tokenizer
+from radixgen.wire import messages
+from radixgen.wire.codec import MAX_MESSAGE_BYTES
+from radixgen.worker.calls import Calls
+from radixgen.worker.core import Core
+from radixgen.worker.prepare import Preparer
+
+
+def build_core(config: WorkerConfig) -> Core:
+    """Raises `ModelError` for a checkpoint or tokenizer that cannot be used, `ConfigError` for sizes that cannot be."""
+    folder = resolve(config.model)
+    tokenizer = Tokenizer.load(folder)
+    runner = load_runner(config, folder)
+    masks = MaskEngine(
+        tokenizer.vocabulary,
+        encode_forced=tokenizer.encode_forced,
+        max_bytes=config.grammar_bytes,
+        default_white_space="compact" if config.model == "builtin" else "free",
+    )
+    scheduler = _scheduler(config, runner, tokenizer)
+    preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens)
+    meters = {"scheduler": lambda: asdict(scheduler.stats()), "mask": lambda: {"num_bytes": masks.num_bytes}}
+    return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters))
+
+
+def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer) -> Scheduler:
+    limits = Limits(config.max_rows, config.step_tokens, config.max_waiting, runner.max_context)
+    return Scheduler(
+        runner,
+        num_slots=runner.num_slots,
+        limits=limits,
+        prefix_cache=config.prefix_cache,
+        eos_ids=tokenizer.vocabulary.eos_ids,
+    )
+
+
+def _welcome(config: WorkerConfig, folder: Path, runner: Runner) -> messages.Welcome:
+    return messages.Welcome(
+        version=messages.PROTOCOL_VERSION,
+        package=radixgen.__version__,
+        model=config.model if config.model == "builtin" else folder.name,
+        vocab_size=runner.vocab_size,
+        context_len=runner.max_context,
+        max_rows=config.max_rows,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+        pid=os.getpid(),
+    )

@@ -1,0 +1,258 @@
+"""The worker without sockets: messages in, messages out.
+
+    handle(client, message)  ──►  waiting (by priority, then arrival) ── prepare ──►  scheduler  ── events ──►  answers
+                                        │ abort                                          │ abort
+                                        ▼                                                ▼
+    step()  ──►  [Delta ...]  and exactly one of End, Failed, Reply for each request that was accepted
+
+Not thread-safe: one loop owns it. An error in one request's preparation or events ends that request alone; one that a
+whole step raises ends every request that was open in it, as `RequestFailed`, and the worker goes on.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from radixgen.errors import ParamError, RadixgenError, RequestAborted
+from radixgen.scheduler.request import Event, Failed, Finished, OutputFinished, Scored, TokenEvent
+from radixgen.scheduler.scheduler import Scheduler
+from radixgen.wire import messages
+from radixgen.wire.codec import failed
+from radixgen.worker.answer import Answer, token_infos
+from radixgen.worker.calls import Calls
+from radixgen.worker.prepare import Preparer
+
+_EAGER_S = 0.05
+"""How long a step may put off its forward to prepare requests while rows are free."""
+_SPARE_S = 0.005
+"""... and while there are none, so that the queue's order can see what comes."""
+_log = logging.getLogger(__name__)
+
+
+class Outgoing(NamedTuple):
+    client: bytes
+    message: messages.WorkerMessage
+
+
+@dataclass(slots=True)
+class _Open:
+    """A request that was accepted and has not ended."""
+
+    client: bytes
+    message: messages.Generate | messages.Call
+    answers: tuple[Answer, ...] = ()
+    truncated_chars: int = 0
+    arrival_s: float = field(default_factory=time.perf_counter)
+    scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    continuations: tuple[tuple[int, ...], ...] = ()
+    is_submitted: bool = False
+
+    @property
+    def number(self) -> int:
+        return self.message.request_id
+
+
+class Core:
+    """One model's worker. `Preparer`, `Scheduler` and `Calls` are its parts; `welcome` is what it says of itself."""
+
+    def __init__(self, welcome: messages.Welcome, preparer: Preparer, scheduler: Scheduler, calls: Calls) -> None:
+        self._welcome = welcome
+        self._preparer = preparer
+        self._scheduler = scheduler
+        self._calls = calls
+        self._open: dict[str, _Open] = {}
+        self._keys: dict[tuple[bytes, int], str] = {}
+        self._waiting: list[tuple[int, int, str]] = []
+        self._num_submitted = 0
+        self._count = 0
+        self._out: list[Outgoing] = []
+
+    @property
+    def has_work(self) -> bool:
+        return bool(self._open)
+
+    def handle(self, client: bytes, message: messages.ClientMessage) -> list[Outgoing]:
+        """Take one message; returns what there is to say at once. Raises nothing."""
+        try:
+            self._take(client, message)
+        except Exception as error:
+            self._report(error)
+            self._say(client, failed(getattr(message, "request_id", messages.NO_REQUEST), error))
+        return self._flush()
+
+    def step(self) -> list[Outgoing]:
+        """Prepare what waits, run one step of the scheduler; returns what there is to say."""
+        self._prepare_waiting()
+        if self._num_submitted:
+            for event in self._events():
+                self._guarded(event.request_id, partial(self._on_event, event))
+        return self._flush()
+
+    def drop(self, client: bytes) -> None:
+        """A client is gone: end what it had open, and tell nobody."""
+        for key in [key for key, one in self._open.items() if one.client == client]:
+            self._close(key)
+
+    def _take(self, client: bytes, message: messages.ClientMessage) -> None:
+        match message:
+            case messages.Hello():
+                self._say(client, self._greeting(message))
+            case messages.Generate() | messages.Call(verb=messages.Score()):
+                self._accept(client, message)
+            case messages.Call():
+                self._say(client, messages.Reply(message.request_id, self._calls.answer(message.verb, self._dump)))
+            case messages.Abort():
+                self._abort(client, message.request_id)
+
+    def _greeting(self, hello: messages.Hello) -> messages.WorkerMessage:
+        if hello.version == self._welcome.version:
+            return self._welcome
+        text = f"the client speaks version {hello.version} of the protocol, this worker {self._welcome.version}"
+        return messages.Failed(messages.NO_REQUEST, "ProtocolError", f"{text}; use the same radixgen on both sides")
+
+    def _accept(self, client: bytes, message: messages.Generate | messages.Call) -> None:
+        if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
+            raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
+        self._count += 1
+        key = str(self._count)
+        self._open[key] = _Open(client, message)
+        self._keys[client, message.request_id] = key
+        priority = message.params.priority if isinstance(message, messages.Generate) else 0
+        heapq.heappush(self._waiting, (-priority, self._count, key))
+
+    def _abort(self, client: bytes, number: int) -> None:
+        key = self._keys.get((client, number))
+        if key is not None:
+            self._fail(key, RequestAborted("the caller ended this request"))
+
+    def _prepare_waiting(self) -> None:
+        start = time.perf_counter()
+        while self._waiting:
+            is_free = self._num_submitted < self._welcome.max_rows
+            if time.perf_counter() - start > (_EAGER_S if is_free else _SPARE_S):
+                return
+            key = heapq.heappop(self._waiting)[-1]
+            if key in self._open:  # else it was aborted
+                self._guarded(key, partial(self._submit, key))
+
+    def _submit(self, key: str) -> None:
+        one = self._open[key]
+        if isinstance(one.message, messages.Generate):
+            prepared = self._preparer.generate(one.message, key)
+        else:
+            assert isinstance(one.message.verb, messages.Score)
+            prepared = self._preparer.score(one.message.verb, key)
+            one.continuations = tuple(tuple(ids.tolist()) for ids in prepared.request.continuations)
+        one.answers, one.truncated_chars = prepared.answers, prepared.truncated_chars
+        prepared.request.arrival_s = one.arrival_s
+        self._scheduler.submit(prepared.request)
+        one.is_submitted = True
+        self._num_submitted += 1
+
+    def _events(self) -> list[Event]:
+        try:
+            return self._scheduler.step()
+        except Exception as error:
+            _log.exception("a step failed; its requests end")
+            for key in [key for key, one in self._open.items() if one.is_submitted]:
+                self._fail(key, error)
+            return []
+
+    def _on_event(self, event: Event) -> None:
+        one = self._open.get(event.request_id)
+        if one is None:
+            return  # ended here before the scheduler knew
+        match event:
+            case TokenEvent():
+                self._on_tokens(one, event)
+            case OutputFinished():
+                one.answers[event.output].end(event)
+            case Scored():
+                one.scores[event.continuation] = event.logprobs
+            case Finished():
+                self._finish(event, one)
+            case Failed():
+                self._fail(event.request_id, event.error)
+
+    def _on_tokens(self, one: _Open, event: TokenEvent) -> None:
+        answer = one.answers[event.output]
+        answer.add(event)
+        assert isinstance(one.message, messages.Generate)
+        if one.message.stream:
+            logprobs = None if one.message.params.logprobs is None else token_infos(event)
+            text = answer.text.take()
+            delta = messages.Delta(one.number, event.output, text, event.ids, event.forced, event.num_allowed, logprobs)
+            self._say(one.client, delta)
+
+    def _finish(self, event: Finished, one: _Open) -> None:
+        usage = messages.Usage(**event.usage._asdict(), truncated_chars=one.truncated_chars)
+        if isinstance(one.message, messages.Generate):
+            with_logprobs = one.message.params.logprobs is not None
+            results = tuple(answer.result(with_logprobs=with_logprobs) for answer in one.answers)
+            self._say_rest(one)
+            end: messages.WorkerMessage = messages.End(one.number, results, usage)
+        else:
+            end = messages.Reply(one.number, messages.Scored(_score_rows(one), usage))
+        self._forget(event.request_id)
+        self._say(one.client, end)
+
+    def _say_rest(self, one: _Open) -> None:
+        """Text that was held back (it might have become a stop string) and is part of the answer after all."""
+        assert isinstance(one.message, messages.Generate)
+        if one.message.stream:
+            for output, answer in enumerate(one.answers):
+                if text := answer.text.take():
+                    self._say(one.client, messages.Delta(one.number, output, text, (), (), ()))
+
+    def _guarded(self, key: str, do: Callable[[], None]) -> None:
+        """Do one request's part; what it raises is that request's end."""
+        try:
+            do()
+        except Exception as error:
+            self._report(error)
+            self._fail(key, error)
+
+    def _fail(self, key: str, error: Exception) -> None:
+        one = self._close(key)
+        if one is not None:
+            self._say(one.client, failed(one.number, error))
+
+    def _close(self, key: str) -> _Open | None:
+        """Forget a request that has not ended by itself."""
+        one = self._forget(key)
+        if one is not None and one.is_submitted:
+            self._scheduler.abort(key)
+        return one
+
+    def _forget(self, key: str) -> _Open | None:
+        one = self._open.pop(key, None)
+        if one is not None:
+            del self._keys[one.client, one.number]
+            self._num_submitted -= one.is_submitted
+        return one
+
+    def _report(self, error: Exception) -> None:
+        if not isinstance(error, RadixgenError):
+            _log.error("a request failed for a reason of ours", exc_info=error)
+
+    def _dump(self) -> dict[str, object]:
+        clients = {one.client for one in self._open.values()}
+        return {"open": len(self._open), "submitted": self._num_submitted, "clients": len(clients)}
+
+    def _say(self, client: bytes, message: messages.WorkerMessage) -> None:
+        self._out.append(Outgoing(client, message))
+
+    def _flush(self) -> list[Outgoing]:
+        out, self._out = self._out, []
+        return out
+
+
+def _score_rows(one: _Open) -> tuple[messages.ScoredRow, ...]:
+    rows = ((ids, one.scores.get(index, ())) for index, ids in enumerate(one.continuations))
+    return tuple(messages.ScoredRow(ids, logprobs, sum(logprobs)) for ids, logprobs in rows)

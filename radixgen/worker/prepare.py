@@ -1,0 +1,107 @@
+"""From a message to what the scheduler takes: the prompt as ids, the constraint as matchers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from radixgen.errors import ParamError, PromptTooLong
+from radixgen.mask.engine import MaskEngine
+from radixgen.mask.matcher import Matcher
+from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams
+from radixgen.scheduler.request import Request
+from radixgen.tokens.fit import RenderedPrompt
+from radixgen.tokens.tokenizer import Tokenizer
+from radixgen.wire.messages import Generate, Score
+from radixgen.worker.answer import Answer, AnswerText
+
+MAX_SEED = 2**63 - 1
+
+
+class Prepared(NamedTuple):
+    """A request on its way to the scheduler, and what its result will need."""
+
+    request: Request
+    answers: tuple[Answer, ...]
+    truncated_chars: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preparer:
+    """Uses the grammar engine's tables, so it runs on the thread that fills masks."""
+
+    tokenizer: Tokenizer
+    masks: MaskEngine
+    context_len: int
+    forced_tokens: bool
+
+    def generate(self, message: Generate, request_id: str) -> Prepared:
+        """Raises what the request cannot be done for: `PromptTooLong`, `ConstraintError`, `BudgetTooSmall` ..."""
+        params = self._settled(message.params)
+        prompt = self._render(message.prompt, params.max_tokens, truncate=params.truncate)
+        matchers = self._matchers(message.constraint, prompt.document, params)
+        vocabulary = self.tokenizer.vocabulary
+        texts = [AnswerText(vocabulary, params.stop) for _ in range(params.n)]
+        request = Request(request_id=request_id, ids=prompt.ids, params=params, matchers=matchers, stops=texts)
+        places: Sequence[Matcher | None] = matchers or [None] * params.n
+        answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
+        return Prepared(request, answers, prompt.truncated_chars)
+
+    def score(self, message: Score, request_id: str) -> Prepared:
+        """Raises `PromptTooLong` and what rendering raises."""
+        continuations = tuple(self._continuation(one) for one in message.continuations)
+        room = max((len(one) for one in continuations), default=0)
+        prompt = self._render(message.prompt, room, truncate=True)
+        params = SamplingParams(max_tokens=0, namespace=message.namespace)
+        request = Request(request_id=request_id, ids=prompt.ids, params=params, continuations=continuations)
+        return Prepared(request, (), prompt.truncated_chars)
+
+    def tokenize(self, prompt: tuple[PromptPart, ...]) -> npt.NDArray[np.int32]:
+        return self.tokenizer.render(prompt, self.context_len, truncate=False).ids
+
+    def detokenize(self, ids: Sequence[int]) -> str:
+        """Raises `ParamError` for an id outside the vocabulary."""
+        vocab_size = self.tokenizer.vocabulary.vocab_size
+        if not all(0 <= one < vocab_size for one in ids):
+            raise ParamError(f"ids: they must lie in 0..{vocab_size - 1}")
+        return self.tokenizer.decode(ids)
+
+    def min_tokens(self, constraint: Constraint, document: str | None, max_tokens: int) -> int:
+        """Raises `ConstraintError`, `BudgetTooSmall`; else the tokens that certainly end an answer."""
+        matcher = self.masks.matcher(self.masks.compile(constraint, document), max_tokens=max_tokens)
+        return matcher.min_tokens_left()
+
+    def _render(self, prompt: tuple[PromptPart, ...], room: int, *, truncate: bool) -> RenderedPrompt:
+        """With at least `room` tokens of the context left."""
+        if room >= self.context_len:
+            raise PromptTooLong(
+                f"max_tokens is {room} and the context {self.context_len} tokens, prompt included; ask for fewer"
+            )
+        return self.tokenizer.render(prompt, self.context_len - room, truncate=truncate)
+
+    def _matchers(
+        self, constraint: Constraint | None, document: str | None, params: SamplingParams
+    ) -> list[Matcher] | None:
+        if constraint is None:
+            return None
+        grammar = self.masks.compile(constraint, document)
+        if params.max_tokens == 0:
+            return None
+        first = self.masks.matcher(grammar, max_tokens=params.max_tokens, forced_tokens=params.forced_tokens)
+        return [first, *(first.fork() for _ in range(params.n - 1))]
+
+    def _settled(self, params: SamplingParams) -> SamplingParams:
+        """With a seed, and with forced tokens only where the worker allows them."""
+        seed = secrets.randbelow(MAX_SEED) if params.seed is None else params.seed
+        return msgspec.structs.replace(params, seed=seed, forced_tokens=params.forced_tokens and self.forced_tokens)
+
+    def _continuation(self, given: Content) -> npt.NDArray[np.int32]:
+        if isinstance(given, Ids):
+            return np.asarray(given.ids, dtype=np.int32)
+        return self.tokenizer.encode(given.text)

@@ -1,0 +1,172 @@
+"""Attention on a CPU in float32: two ways, by how many queries a row has.
+
+Few (decodes, forced runs): a kernel that walks the slots where they lie, all query heads of a KV head together, with a
+running softmax over chunks of slots (Milakov & Gimelshein 2018), so that no row costs Python and nothing is gathered.
+Many (prefill chunks): torch's attention on the row's keys and values, gathered unless their slots are neighbours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from radixgen.kernels.attention import NO_WINDOW, AttentionBatch, Int32, seen_keys
+from radixgen.kernels.exponential import ONE, ZERO, exponentials
+from radixgen.kernels.jit import Threads, compiled
+
+FEW_QUERIES = 12
+CHUNK = 64
+LEAST_WORK = 2048
+"""Slots times KV heads below which a second thread costs more than it saves."""
+
+
+@compiled
+def scores_of(query, key, scale):  # type: ignore[no-untyped-def]
+    """Scaled dot product of two vectors [D]."""
+    total = ZERO
+    for i in range(len(query)):
+        total += query[i] * key[i]
+    return total * scale
+
+
+@compiled
+def add_weighted(out, weights, values, slots, first, width, head):  # type: ignore[no-untyped-def]
+    """out[d] += sum of weights[j] * values[slots[first + j], head, d], four slots at a time."""
+    size = len(out)
+    j = 0
+    while j + 4 <= width:
+        a, b = values[slots[first + j], head], values[slots[first + j + 1], head]
+        c, d = values[slots[first + j + 2], head], values[slots[first + j + 3], head]
+        wa, wb, wc, wd = weights[j], weights[j + 1], weights[j + 2], weights[j + 3]
+        for i in range(size):
+            out[i] += wa * a[i] + wb * b[i] + wc * c[i] + wd * d[i]
+        j += 4
+    while j < width:
+        a, wa = values[slots[first + j], head], weights[j]
+        for i in range(size):
+            out[i] += wa * a[i]
+        j += 1
+
+
+@compiled
+def walk_slots(queries, keys, values, slots, items, group, window, out, low, high):  # type: ignore[no-untyped-def]
+    """Attention of single queries. An item is a query and a KV head: number query_index * KV + head, low..high.
+
+    queries [T, >= H·D]; keys, values [S, KV, D]; out [T, H·D]; items [Q, 3]: query, first index in slots, slots seen;
+    group = H / KV.
+    """
+    num_kv, size = keys.shape[1], keys.shape[2]
+    scale = ONE / np.sqrt(np.float32(size))
+    scores = np.empty((group, CHUNK), np.float32)
+    bits = scores.view(np.int32)
+    totals, peaks = np.empty(group, np.float32), np.empty(group, np.float32)
+    for item in range(low, high):
+        head = item % num_kv
+        t, first, num_seen = items[item // num_kv]
+        start = max(0, num_seen - window) if window > 0 else 0
+        column = head * group * size
+        sums = out[t, column : column + group * size]
+        sums[:] = ZERO
+        totals[:] = ZERO
+        peaks[:] = -np.inf
+        for chunk in range(first + start, first + num_seen, CHUNK):
+            width = min(CHUNK, first + num_seen - chunk)
+            for j in range(width):
+                key = keys[slots[chunk + j], head]
+                for g in range(group):
+                    query = queries[t, column + g * size : column + (g + 1) * size]
+                    scores[g, j] = scores_of(query, key, scale)
+            for g in range(group):
+                peak = peaks[g]
+                for j in range(width):
+                    peak = max(peak, scores[g, j])
+                shrink = np.float32(np.exp(peaks[g] - peak))
+                peaks[g] = peak
+                own = sums[g * size : (g + 1) * size]
+                if shrink != ONE:
+                    for i in range(size):
+                        own[i] *= shrink
+                totals[g] = totals[g] * shrink + exponentials(scores[g], bits[g], width, peak)
+                add_weighted(own, scores[g], values, slots, chunk, width, head)
+        for g in range(group):
+            inverse = ONE / totals[g]
+            for i in range(size):
+                sums[g * size + i] *= inverse
+
+
+class LongRow(NamedTuple):
+    """A row with many queries."""
+
+    start: int
+    end: int
+    slots: slice | torch.Tensor
+    positions: Int32
+    num_keys: int
+
+    @property
+    def is_causal_square(self) -> bool:
+        return self.num_keys == self.end - self.start == int(self.positions[-1]) + 1
+
+
+class CpuAttention:
+    """The `AttentionKernel` of a CPU in float32."""
+
+    def __init__(self, batch: AttentionBatch, num_heads: int, threads: Threads) -> None:
+        self.num_heads, self.threads = num_heads, threads
+        self.slots = batch.slots
+        counts = np.diff(batch.row_starts)
+        few = np.repeat(counts <= FEW_QUERIES, counts)
+        firsts = batch.slot_starts[:-1][batch.query_rows]
+        items = np.stack((np.arange(len(batch.positions)), firsts, batch.positions + 1), axis=1)
+        self.items = np.ascontiguousarray(items[few], dtype=np.int64)
+        self.long_rows = [_long_row(batch, row) for row in np.flatnonzero(counts > FEW_QUERIES).tolist()]
+        self._masks: dict[tuple[int, int], torch.Tensor] = {}
+
+    def __call__(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int) -> torch.Tensor:
+        num_kv, size = keys.shape[1:]
+        out = torch.empty(len(queries), self.num_heads * size)
+        if len(self.items):
+            weights = np.repeat(np.minimum(self.items[:, 2], window or self.items[:, 2]), num_kv)
+            group = self.num_heads // num_kv
+            args = (queries.numpy(), keys.numpy(), values.numpy(), self.slots, self.items, group, window, out.numpy())
+            self.threads.run(walk_slots, args, self.threads.weighted_bounds(weights, LEAST_WORK))
+        for index, row in enumerate(self.long_rows):
+            heads = queries[row.start : row.end, : self.num_heads * size].view(1, -1, self.num_heads, size)
+            out[row.start : row.end] = self._attend_long(index, heads, keys[row.slots], values[row.slots], window)
+        return out
+
+    def _attend_long(
+        self, index: int, heads: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int
+    ) -> torch.Tensor:
+        row = self.long_rows[index]
+        is_plain = row.is_causal_square and (window == NO_WINDOW or window >= row.num_keys)
+        attended = torch.nn.functional.scaled_dot_product_attention(
+            heads.transpose(1, 2),
+            keys.transpose(0, 1).unsqueeze(0),
+            values.transpose(0, 1).unsqueeze(0),
+            attn_mask=None if is_plain else self._mask(index, window),
+            is_causal=is_plain,
+            enable_gqa=heads.shape[2] != keys.shape[1],
+        )
+        return attended.transpose(1, 2).reshape(row.end - row.start, -1)
+
+    def _mask(self, index: int, window: int) -> torch.Tensor:
+        """[T, keys] float32 to add to scores; made once a step for each window."""
+        if (index, window) not in self._masks:
+            row = self.long_rows[index]
+            seen = torch.from_numpy(seen_keys(row.positions, row.num_keys, window))
+            self._masks[index, window] = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
+        return self._masks[index, window]
+
+
+def _long_row(batch: AttentionBatch, row: int) -> LongRow:
+    start, end = int(batch.row_starts[row]), int(batch.row_starts[row + 1])
+    positions = batch.positions[start:end]
+    num_keys = int(positions[-1]) + 1
+    first = int(batch.slot_starts[row])
+    slots = batch.slots[first : first + num_keys]
+    is_run = bool((np.diff(slots) == 1).all())
+    index = slice(int(slots[0]), int(slots[0]) + num_keys) if is_run else torch.from_numpy(slots)
+    return LongRow(start, end, index, positions, num_keys)

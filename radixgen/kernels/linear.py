@@ -1,0 +1,40 @@
+"""x @ W.T + b with weights laid out once for the machine.
+
+On x86 oneDNN's packed weights are 1.5 to 2.4 times as fast as F.linear from about 8 rows on (measured on Zen 4 and Zen
+5 in float32), and not much slower at one. Where torch was built without oneDNN, F.linear it is.
+"""
+
+from __future__ import annotations
+
+import torch
+
+HINT_ROWS = 64
+
+
+class Linear:
+    """A fixed weight [out, in], with its bias or None."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None = None, *, may_pack: bool = True) -> None:
+        self.weight, self.bias = weight, bias
+        self._packed = packed(weight) if may_pack else None
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """x [T, in] -> [T, out]."""
+        if self._packed is None:
+            return torch.nn.functional.linear(x, self.weight, self.bias)
+        return torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+
+    def release_plain(self) -> None:
+        """Forget the weight as it came, when a packed copy stands in for it."""
+        if self._packed is not None:
+            self.weight = self.weight.new_empty(0)
+
+
+def packed(weight: torch.Tensor) -> torch.Tensor | None:
+    """oneDNN's own layout of a CPU weight; None where that is not to be had."""
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return None
+    try:
+        return torch.ops.mkldnn._reorder_linear_weight(weight, HINT_ROWS)
+    except (AttributeError, RuntimeError):  # private operators: they may move or refuse a dtype
+        return None

@@ -12,11 +12,15 @@ from radixgen.mask.index import unpack_ids
 from radixgen.tokens.vocabulary import Vocabulary
 
 _PIECES = (
-    '":"|","|":|,"|{"|"}|"]|[]|{}|[[|]]|},{"|],"|":[|":{"|":{|":null|":true|":false|"},{"|", "|": "|": |, |null|true|false|'
-    'nul|ul|ll,"|null}|\\"|\\n|\\u|\\u00|00|10|12|123|-1|.5|1.|0,|1}|1]|e+|name|na|me|me":|id|id":|tag|s":["|s":[|value|val|'
-    'ue|left|right|the| the|Acme| Corp|Acme Corp|ab|abc|bc|ba|aa|aaaa| a|  |\n  |é|ß|ü"|Straße|😀|日本|"a|a"|a",|a"}|red|'
-    'green|red"|cat|dog|kind|date|2024|-0|-12|202|4-1| 12|Rd.| Rd|No|. |total|al":|invoice'
-).split("|")
+    """
+":"|","|":|,"|{"|"}|"]|[]|{}|[[|]]|},{"|],"|":[|":{"|":{|":null|":true|":false|"},{"|", "|": "|": |, |null|true|false|
+nul|ul|ll,"|null}|\\"|\\n|\\u|\\u00|00|10|12|123|-1|.5|1.|0,|1}|1]|e+|name|na|me|me":|id|id":|tag|s":["|s":[|value|val|
+ue|left|right|the| the|Acme| Corp|Acme Corp|ab|abc|bc|ba|aa|aaaa| a|  |\r\n  |é|ß|ü"|Straße|😀|日本|"a|a"|a",|a"}|red|
+green|red"|cat|dog|kind|date|2024|-0|-12|202|4-1| 12|Rd.| Rd|No|. |total|al":|invoice
+""".replace("\n", "")
+    .replace("\r", "\n")
+    .split("|")
+)  # noqa: SIM905
 EOS = 1
 
 

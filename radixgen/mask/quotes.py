@@ -7,8 +7,9 @@ that quotes a text (`source_span`) knows its place in the document.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from radixgen.automata.machine import State
+from radixgen.automata.machine import DEAD, UNKNOWN, State
 from radixgen.mask.states import Grammar
 
 
@@ -39,7 +40,17 @@ def _source(grammar: Grammar, state: State | None, value: bytes) -> tuple[int, i
         return None
     for automaton, q, _ in grammar.closure(state):
         source_span = getattr(automaton, "source_span", None)
-        place = None if source_span is None else source_span(q, value)
-        if place is not None:
+        if source_span is not None and _takes(automaton, q, value):
+            place = source_span(q, value)
             return int(place[0]), int(place[1])
     return None
+
+
+def _takes(automaton: Any, q: int, value: bytes) -> bool:
+    for byte in value:
+        if automaton.table[q, 0] == UNKNOWN:
+            automaton.expand(q)
+        q = int(automaton.table[q, byte])
+        if q == DEAD:
+            return False
+    return bool(automaton.accepting[q])

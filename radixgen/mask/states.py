@@ -83,28 +83,48 @@ class Grammar:
             return self.memo.put(key, self._step_bytes(state, data) if data else None)
 
     def plan(self, state: State) -> Int32:
-        """The fewest ids that write the state's completion.
+        """The fewest ids that write one of the state's known completions: the machine's, and each of its scalars'
+        with the machine's completion of what follows.
 
         Raises:
-            ConstraintError: when the vocabulary cannot write a byte of it.
+            ConstraintError: when the vocabulary cannot write a byte of them.
         """
         found = self.memo.entries.get(("plan", state))
         if found is None:
-            completion = self.machine.completion(state)
-            found = self.pieces.walker.fewest_tokens(completion)
-            if found is None:
-                raise ConstraintError(_unwritable(completion, self.index.token_bytes))
+            found = self._make_plan(state)
             self.memo.put(("plan", state), found, found.nbytes)
         return found
 
-    def cost(self, state: State | None) -> int:
-        """Tokens of the state's plan; FAR where the vocabulary cannot write it. None is the end of the text."""
-        if state is None:
-            return 0
+    def cost(self, state: State) -> int:
+        """Tokens of the state's plan; FAR where the vocabulary cannot write it."""
         try:
             return len(self.plan(state))
         except ConstraintError:
             return FAR
+
+    def _make_plan(self, state: State) -> Int32:
+        completion = self.machine.completion(state)
+        texts = {completion}
+        for automaton, q, follow in self.closure(state):
+            texts.add(automaton.completion(q) + (b"" if follow is None else self.machine.completion(follow)))
+        plans = [plan for text in texts if (plan := self.pieces.walker.fewest_tokens(text)) is not None]
+        if not plans:
+            raise ConstraintError(_unwritable(completion, self.index.token_bytes))
+        return min(plans, key=len)
+
+    def _follow_cost(self, state: State | None) -> int:
+        """Tokens of the machine's own completion of what follows a scalar.
+
+        Not `cost`: a token that ends inside a scalar leads to a state whose plan is at most the tokens of the scalar's
+        completion and of this one; that is why `plan` looks at every scalar, and why a ceiling is one.
+        """
+        if state is None:
+            return 0
+        found = self.memo.entries.get(("follow", state))
+        if found is None:
+            plan = self.pieces.walker.fewest_tokens(self.machine.completion(state))
+            found = self.memo.put(("follow", state), FAR if plan is None else len(plan))
+        return int(found)
 
     def _step_bytes(self, state: State, data: bytes) -> State | None:
         step = self.machine.step
@@ -134,7 +154,7 @@ class Grammar:
             piece = self.pieces.find(automaton, q, nodes)
             if len(piece.ids) or piece.bits is not None:
                 pieces.append(piece)
-                ceiling = max(ceiling, piece.tail + self.cost(follow))
+                ceiling = max(ceiling, piece.tail + self._follow_cost(follow))
             if follow is not None and len(piece.exits):
                 deeper = self._find_below(follow, piece.exits)
                 pieces.extend(deeper.pieces)

@@ -118,8 +118,10 @@ class ForcedEncoder:
         right = _valid_prefix(data)
         if not right or left.endswith("\ufffd"):
             return False
-        # a `before` that was cut may begin inside a pre-token; what it then splits into settles well before the seam
-        return len(left) in self._splits(left + right)
+        # cut somewhere inside a long run (digits go by threes), `before` may be split otherwise than it was: every
+        # beginning must agree
+        shifts = range(3) if len(before) == _SEAM_BYTES else range(1)
+        return all(len(left) - shift in self._splits(left[shift:] + right) for shift in shifts)
 
 
 def _valid_prefix(data: bytes) -> str:

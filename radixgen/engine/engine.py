@@ -181,9 +181,9 @@ class Engine:
         """The worker's counters since it started, by name."""
         return dict(self._call(Stats(), StatsResult).result().values)
 
-    def flush(self) -> int:
-        """Forget cached prefixes that nothing uses; how many tokens that freed."""
-        return self._call(Flush(), Flushed).result().num_tokens
+    def flush(self, namespace: str = "") -> int:
+        """Forget a namespace's cached prefixes that nothing uses; how many tokens that freed."""
+        return self._call(Flush(namespace), Flushed).result().num_tokens
 
     def dump(self) -> str:
         """What the worker is doing, for a person to read."""

@@ -27,7 +27,7 @@ client in any language needs ZeroMQ and msgpack, and no tokenizer.
 
     verb ("type")  fields                                  result
     stats          -                                       values: name -> number
-    flush          -                                       num_tokens forgotten
+    flush          namespace                               num_tokens forgotten
     score          prompt, continuations, namespace        rows of [ids, logprobs, total], usage
     tokenize       prompt                                  ids
     detokenize     ids                                     text

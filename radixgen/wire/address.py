@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from pathlib import Path
 
@@ -49,18 +49,15 @@ def check_address(address: str) -> None:
 
 
 def check_is_free(address: str) -> None:
-    """Raises `ConfigError` when a living worker has this socket file, which binding would take from it."""
+    """Raises `ConfigError` for a socket file of a living worker, or any other file: binding would take its place."""
     path = address.removeprefix("ipc://")
     if not address.startswith("ipc://") or not os.path.exists(path):
         return
-    with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(ConnectionRefusedError):
-        try:
-            probe.connect(path)
-        except OSError as error:
-            if isinstance(error, ConnectionRefusedError):
-                raise
-            raise ConfigError(f"address {address}: {path} exists and is no socket of ours ({error})") from None
-        raise ConfigError(f"address {address}: another worker listens there; stop it or take another path")
+    if not stat.S_ISSOCK(os.stat(path).st_mode):
+        raise ConfigError(f"address {address}: {path} exists and is no socket; take another path")
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(path) == 0:
+            raise ConfigError(f"address {address}: another worker listens there; stop it or take another path")
 
 
 def _check_path(address: str, path: str) -> None:

@@ -26,6 +26,7 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     vocab_size: int
     context_len: int
     max_rows: int
+    max_waiting: int
     max_message_bytes: int
     pid: int
 
@@ -129,7 +130,9 @@ class Stats(msgspec.Struct, tag="stats", frozen=True):
 
 
 class Flush(msgspec.Struct, tag="flush", frozen=True):
-    """Forget every cached prefix that nothing uses."""
+    """Forget the cached prefixes of a namespace that nothing uses."""
+
+    namespace: str = ""
 
 
 class Score(msgspec.Struct, tag="score", frozen=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import radixgen
@@ -35,7 +35,11 @@ def build_core(config: WorkerConfig) -> Core:
     )
     scheduler = _scheduler(config, runner, tokenizer)
     preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens)
-    meters = {"scheduler": lambda: asdict(scheduler.stats()), "mask": lambda: {"num_bytes": masks.num_bytes}}
+    meters = {
+        "scheduler": lambda: _numbers(scheduler.stats()._asdict()),
+        "cache": lambda: _numbers(scheduler.stats().cache._asdict()),
+        "mask": lambda: {"num_bytes": masks.num_bytes},
+    }
     return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters))
 
 
@@ -50,6 +54,10 @@ def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer) -> Sc
     )
 
 
+def _numbers(record: Mapping[str, object]) -> dict[str, float]:
+    return {name: value for name, value in record.items() if isinstance(value, int | float)}
+
+
 def _welcome(config: WorkerConfig, folder: Path, runner: Runner) -> messages.Welcome:
     return messages.Welcome(
         version=messages.PROTOCOL_VERSION,
@@ -58,6 +66,7 @@ def _welcome(config: WorkerConfig, folder: Path, runner: Runner) -> messages.Wel
         vocab_size=runner.vocab_size,
         context_len=runner.max_context,
         max_rows=config.max_rows,
+        max_waiting=config.max_waiting,
         max_message_bytes=MAX_MESSAGE_BYTES,
         pid=os.getpid(),
     )

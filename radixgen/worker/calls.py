@@ -28,7 +28,7 @@ class Calls:
             case messages.Stats():
                 return messages.StatsResult(self._values())
             case messages.Flush():
-                return messages.Flushed(self.scheduler.flush())
+                return messages.Flushed(self.scheduler.flush(verb.namespace))
             case messages.Tokenize():
                 return messages.Tokenized(tuple(self.preparer.tokenize(verb.prompt).tolist()))
             case messages.Detokenize():

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from radixgen.errors import ParamError, RadixgenError, RequestAborted
+from radixgen.errors import ParamError, RadixgenError, RequestAborted, RequestFailed
 from radixgen.scheduler.request import Event, Failed, Finished, OutputFinished, Scored, TokenEvent
 from radixgen.scheduler.scheduler import Scheduler
 from radixgen.wire import messages
@@ -75,7 +75,7 @@ class Core:
 
     @property
     def has_work(self) -> bool:
-        return bool(self._open)
+        return bool(self._open) or self._scheduler.has_work
 
     def handle(self, client: bytes, message: messages.ClientMessage) -> list[Outgoing]:
         """Take one message; returns what there is to say at once. Raises nothing."""
@@ -89,7 +89,7 @@ class Core:
     def step(self) -> list[Outgoing]:
         """Prepare what waits, run one step of the scheduler; returns what there is to say."""
         self._prepare_waiting()
-        if self._num_submitted:
+        if self._scheduler.has_work:
             for event in self._events():
                 self._guarded(event.request_id, partial(self._on_event, event))
         return self._flush()
@@ -119,6 +119,10 @@ class Core:
     def _accept(self, client: bytes, message: messages.Generate | messages.Call) -> None:
         if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
             raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
+        if len(self._open) >= self._welcome.max_rows + self._welcome.max_waiting:
+            raise RequestFailed(
+                f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later"
+            )
         self._count += 1
         key = str(self._count)
         self._open[key] = _Open(client, message)

@@ -202,7 +202,8 @@ def test_a_distrusted_prefix_goes_as_far_as_nobody_else_holds_it() -> None:
     for one in (run, other):
         one.schedule(epoch=1)
     run.commit()
-    cache.discard(run.node, 2, run.slots[:0])
+    cache.abandon(run.node, run.slots[:0])
+    cache.discard(run.node, 2)
     cache.check(held=[other.node])
     assert cache.match_len("", key(1, 2, 3, 4, 5), 5) == 3
 
@@ -315,7 +316,8 @@ def _end(cache: PrefixCache, run: Run, rng: random.Random) -> None:
     if run.node.end == len(run.ids) and rng.random() < 0.7:
         run.finish()
     elif run.node.end == len(run.ids):
-        cache.discard(run.node, run.num_matched, run.slots[:0])
+        cache.abandon(run.node, run.slots[:0])
+        cache.discard(run.node, run.num_matched)
     else:
         cache.tree.release(run.node)
 

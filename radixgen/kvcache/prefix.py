@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from radixgen.kvcache.pool import SlotPool
 from radixgen.kvcache.radix import ID_BYTES, Int32, Node, RadixTree, Root
 
 
-class CacheStats(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CacheStats:
     """Slots by where they are, and what the tree is made of."""
 
     num_slots: int
@@ -54,7 +55,7 @@ class PrefixCache:
     # reading
 
     def match_len(self, namespace: Hashable, key: bytes, limit: int) -> int:
-        """How many of the first `limit` ids of `key` are computed. Touches nothing; fit for asking about a whole queue."""
+        """How many of the first `limit` ids of `key` are computed. Touches nothing; fit for a whole queue."""
         root = self.tree.find_root(namespace)
         return 0 if root is None else self.tree.match(root, key, limit).length
 
@@ -73,7 +74,7 @@ class PrefixCache:
         self.tree.read_slots(node, start, out)
 
     def reserve(self, count: int) -> Int32:
-        """Slots for `count` ids, the caller's own. Evicts what it must; the caller knows that `num_available` suffices."""
+        """Slots for `count` ids, the caller's own. Evicts what it must; the caller has asked `num_available`."""
         missing = count - self.pool.num_free
         if missing > 0:
             gone = self.tree.evict(missing)
@@ -127,10 +128,13 @@ class PrefixCache:
             self.pool.release(slots[whole:])
         self.tree.release(node)
 
-    def discard(self, node: Node, keep: int, own: Int32) -> None:
-        """A request ends and what it computed is not to be trusted: free `own`, and the tree's copy beyond `keep` ids."""
+    def abandon(self, node: Node, own: Int32) -> None:
+        """A request ends and leaves nothing new behind: free its `own` slots, give back its hold."""
         self.pool.release(own)
         self.tree.release(node)
+
+    def discard(self, node: Node, keep: int) -> None:
+        """What was computed for `node` beyond `keep` ids is not to be trusted: free what nobody else holds of it."""
         self.pool.release(self.tree.discard(node, keep))
 
     def flush(self, namespace: Hashable) -> int:
@@ -138,6 +142,10 @@ class PrefixCache:
         gone = self.tree.flush(namespace)
         self.pool.release(gone)
         return len(gone)
+
+    def flush_all(self) -> int:
+        """Forget all that nobody holds; how many ids that were."""
+        return sum(self.flush(namespace) for namespace in list(self.tree.roots))
 
     # proof
 
@@ -179,10 +187,14 @@ def _check_nodes(tree: RadixTree, held: Counter[Node]) -> list[Int32]:
         assert not node.lock or parent.lock, "a held node hangs below an unlocked one"
         if node.lock == 0:
             num_idle += len(node.slots)
-            assert isinstance(parent, Root) or parent.lock or order[node] < order[parent], "a parent goes before its child"
+            assert isinstance(parent, Root) or parent.lock or order[node] < order[parent], (
+                "a parent goes before its child"
+            )
         slots.append(node.slots)
     for namespace, root in tree.roots.items():
-        assert root.namespace == namespace and root.lock == 1 + held[root] + _held_children(root), "a root's lock is wrong"
+        assert root.namespace == namespace and root.lock == 1 + held[root] + _held_children(root), (
+            "a root's lock is wrong"
+        )
         assert root.children or root.lock > 1, "an empty root was kept"
     assert num_idle == tree.num_idle and sum(map(len, slots)) == tree.num_tokens and len(slots) == tree.num_nodes
     return slots

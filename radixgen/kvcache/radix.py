@@ -12,7 +12,7 @@
   evicting (least recently used first, long tails cut) costs the same however large the tree is.
 - A *pending* node was published by a forward that has not run yet; it is seen only by matches of the same epoch, until
   `commit` makes it everyone's or `take_back` removes it. What hangs below a pending node is pending too.
-- `commit` merges an edge into a longer one where nobody stands between, so a chat stays one node, and chunks leave no trace.
+- `commit` merges two edges where nobody stands between: a chat stays one node, and chunks leave no trace.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NO_SLOTS: Int32 = np.empty(0, dtype=np.int32)
 class Node:
     """One edge of the tree and the prefix that ends with it. Also the handle of whoever holds it."""
 
-    __slots__ = ("parent", "key", "slots", "end", "children", "lock", "epoch")
+    __slots__ = ("children", "end", "epoch", "key", "lock", "parent", "slots")
 
     def __init__(self, parent: Node | None, key: bytes, slots: Int32, end: int, epoch: int) -> None:
         self.parent = parent
@@ -239,6 +239,7 @@ class RadixTree:
         node.key = above.key + node.key
         node.slots = np.concatenate([above.slots, node.slots])
         self.num_nodes -= 1
+        above.parent = None
         if not above.lock:
             del self._idle[above]
 
@@ -321,6 +322,7 @@ class RadixTree:
     def _unlink(self, node: Node) -> None:
         assert node.parent is not None
         del node.parent.children[node.key[: self._unit]]
+        node.parent = None
         self.num_tokens -= len(node.slots)
         self.num_nodes -= 1
 

@@ -1,0 +1,174 @@
+"""Where every request and sequence is, from submit to its last event.
+
+    add ──► waiting ──start──► running ──finish──► OutputFinished | Scored ... ──► Finished
+               ▲                  │
+               └────── retract ◄──┘     anywhere ──fail──► Failed
+
+A sequence is in exactly one of the queue and `running`; it holds a tree node exactly while it runs. Only this file
+emits a request's last event, so it emits one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from radixgen.errors import RadixgenError
+from radixgen.kvcache.prefix import PrefixCache
+from radixgen.scheduler.admission import OutputEstimate
+from radixgen.scheduler.planner import Row
+from radixgen.scheduler.ports import Clock
+from radixgen.scheduler.queue import WaitingQueue
+from radixgen.scheduler.request import Event, Failed, Finished, FinishReason, OutputFinished, Scored
+from radixgen.scheduler.sequence import Progress, Sequence
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the start."""
+
+    steps: int = 0
+    retractions: int = 0
+    prompt: int = 0
+    cached: int = 0
+    computed: int = 0
+    sampled: int = 0
+    forced: int = 0
+
+
+class Ledger:
+    """All that is open, and how it ends."""
+
+    def __init__(self, cache: PrefixCache, queue: WaitingQueue, clock: Clock) -> None:
+        self._cache = cache
+        self._clock = clock
+        self.queue = queue
+        self.open: dict[str, Progress] = {}
+        self.running: list[Sequence] = []
+        """Oldest first."""
+        self.doomed: dict[str, RadixgenError] = {}
+        """Requests that fail at the beginning of the next step, when nothing of theirs is in a plan."""
+        self.estimate = OutputEstimate()
+        self.counts = Counts()
+        self.events: list[Event] = []
+
+    # beginning
+
+    def add(self, progress: Progress) -> None:
+        """A new request; all its sequences wait."""
+        self.open[progress.request.request_id] = progress
+        for one in progress.sequences:
+            self.queue.add(one)
+
+    def start(self, one: Sequence) -> None:
+        """The queue's next sequence runs."""
+        assert self.queue.pop() is one
+        self.running.append(one)
+        self.note_start(one.progress)
+
+    def note_start(self, progress: Progress) -> None:
+        """The request's time in the queue is over."""
+        if progress.started_s is None:
+            progress.started_s = self._clock()
+            self.counts.prompt += len(progress.request.ids)
+
+    def retract_youngest(self) -> None:
+        """Back to the queue. Its tokens are kept, and what it computed stays in the tree while it can."""
+        one = self.running.pop()
+        self._leave_tree(one)
+        one.is_retracted = True
+        self.estimate.raise_after_retraction()
+        self.counts.retractions += 1
+        self.queue.add(one)
+
+    def note_sampled(self, progress: Progress) -> None:
+        self.counts.sampled += 1
+        if progress.first_s is None:
+            progress.first_s = self._clock()
+
+    def note_cached(self, row: Row) -> None:
+        """What a row found in the tree counts as cached: for the request's first sequence, and before any retraction."""
+        one = row.seq
+        found = row.matched.end - row.before.end
+        if found and not one.is_retracted and one.output == 0:
+            progress, prompt_len = one.progress, len(one.progress.request.ids)
+            before = progress.cached_tokens
+            progress.cached_tokens = min(before + found, prompt_len)
+            self.counts.cached += progress.cached_tokens - before
+
+    # ending
+
+    def finish(self, one: Sequence, reason: FinishReason) -> None:
+        """One sequence has what it wanted; with the last of them the request is over."""
+        progress = one.progress
+        request_id = progress.request.request_id
+        if one.targets is not None:
+            self.events.append(Scored(request_id, one.output, tuple(one.logprobs)))
+        else:
+            closed = tuple(one.matcher.closed) if one.matcher is not None else ()
+            self.events.append(OutputFinished(request_id, one.output, reason, closed))
+            if one.num_output:
+                self.estimate.learn(one.num_output, progress.request.params.max_tokens)
+        self._drop(one)
+        progress.sequences.remove(one)
+        if not progress.sequences:
+            self.events.append(Finished(request_id, progress.usage(self._clock())))
+            self._close(progress)
+
+    def fail(self, progress: Progress, error: RadixgenError, *, is_distrusted: bool = False) -> None:
+        """End a request with an error; all its sequences go. One that is over stays as it is."""
+        if progress.is_over:
+            return
+        for one in progress.sequences:
+            self._drop(one, is_distrusted=is_distrusted)
+        progress.sequences.clear()
+        self.events.append(Failed(progress.request.request_id, error, progress.usage(self._clock())))
+        self._close(progress)
+
+    def fail_doomed(self) -> None:
+        for request_id, error in list(self.doomed.items()):
+            self.fail(self.open[request_id], error)
+
+    def take_events(self) -> list[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def _close(self, progress: Progress) -> None:
+        progress.is_over = True
+        del self.open[progress.request.request_id]
+        self.doomed.pop(progress.request.request_id, None)
+        if progress.is_private:
+            self._cache.flush(progress.namespace)
+
+    def _drop(self, one: Sequence, *, is_distrusted: bool = False) -> None:
+        """Take a sequence out of wherever it is."""
+        one.is_open = False
+        if one.node is None:
+            self.queue.remove(one)
+            return
+        self.running.remove(one)
+        self._leave_tree(one, is_distrusted=is_distrusted)
+
+    def _leave_tree(self, one: Sequence, *, is_distrusted: bool = False) -> None:
+        """Give back a sequence's hold; what it computed goes to the tree, unless it scored or is not to be trusted."""
+        assert one.node is not None
+        if is_distrusted or one.targets is not None:
+            self._cache.abandon(one.node, one.slots[one.node.end : one.num_computed])
+        else:
+            self._cache.finish(one.node, one.ids[: one.num_computed].tobytes(), one.slots[: one.num_computed])
+        one.node = None
+
+    # proof
+
+    def check(self) -> None:
+        """Assert that nothing is lost or in two places, down to the slots. Slow; for tests."""
+        holders = [(one, one.node) for one in self.running if one.node is not None]
+        assert len(holders) == len(self.running), "a running sequence holds nothing"
+        self._cache.check(
+            [one.slots[node.end : one.num_computed] for one, node in holders], [node for _, node in holders]
+        )
+        for one, node in holders:
+            in_tree = one.slots[: node.end].copy()
+            self._cache.read_slots(node, 0, in_tree)
+            assert (in_tree == one.slots[: node.end]).all(), "a sequence reads other slots than the tree's"
+        num_open = sum(len(progress.sequences) for progress in self.open.values())
+        assert num_open == len(self.running) + len(self.queue), "a sequence is lost"

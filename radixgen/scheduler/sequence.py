@@ -1,0 +1,154 @@
+"""One row's worth of a request, and what its sequences have in common.
+
+    ids     [ prompt .............. | forced, sampled ......... ]
+            0       num_computed ──►                   num_ids
+    slots   [ the tree's | own .... ]
+            0     node.end
+
+Invariants while running: every id before `num_computed` has a slot; the slots before `node.end` are the tree's, held
+by `node`; while prefilling (`num_computed < publish_len`) the two ends are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from collections.abc import Sequence as Seq
+
+import numpy as np
+
+from radixgen.kvcache.radix import Node
+from radixgen.runner.plan import Int32
+from radixgen.scheduler.ports import Matcher, StopChecker
+from radixgen.scheduler.request import Request, Usage
+
+
+class Progress:
+    """One request under way: what its sequences share, and its account."""
+
+    __slots__ = (
+        "arrival_s", "cached_tokens", "completion_tokens", "first_s", "forced_tokens", "is_over", "is_private",
+        "namespace", "prompt_key", "request", "sequences", "started_s",
+    )  # fmt: skip
+
+    def __init__(self, request: Request, arrival_s: float, *, is_private: bool) -> None:
+        self.request = request
+        self.is_private = is_private
+        """Without a prefix cache a request is alone in a namespace, where its sequences still share the prompt."""
+        self.namespace: Hashable = ("private", request.request_id) if is_private else request.params.namespace
+        self.prompt_key = request.ids.tobytes()
+        self.sequences: list[Sequence] = []
+        """Those that have not ended."""
+        self.arrival_s = arrival_s
+        self.started_s: float | None = None
+        self.first_s: float | None = None
+        self.cached_tokens = 0
+        self.completion_tokens = 0
+        self.forced_tokens = 0
+        self.is_over = False
+
+    def usage(self, now: float) -> Usage:
+        started = now if self.started_s is None else self.started_s
+        first = now if self.first_s is None else self.first_s
+        return Usage(
+            prompt_tokens=len(self.request.ids),
+            cached_tokens=min(self.cached_tokens, len(self.request.ids)),
+            completion_tokens=self.completion_tokens,
+            forced_tokens=self.forced_tokens,
+            queue_s=started - self.arrival_s,
+            prefill_s=max(0.0, first - started),
+            decode_s=now - max(first, started),
+        )
+
+
+class Sequence:
+    """One output of a request, or one continuation that is scored."""
+
+    __slots__ = (
+        "ids", "is_open", "is_opened", "is_retracted", "key", "logprobs", "matcher", "node", "num_computed", "num_ids",
+        "num_output", "output", "progress", "publish_len", "seed", "serial", "slots", "stops", "targets", "trusted_len",
+    )  # fmt: skip
+
+    def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
+        self.progress = progress
+        self.output = output
+        """Its index among the request's outputs or continuations."""
+        self.serial = serial
+        self.seed = seed
+        self.ids = progress.request.ids
+        self.num_ids = len(self.ids)
+        self.num_output = 0
+        self.slots: Int32 = np.empty(0, dtype=np.int32)
+        self.num_computed = 0
+        self.node: Node | None = None
+        """What it holds in the tree; None while it waits."""
+        self.key = progress.prompt_key
+        """The ids up to `publish_len`, as the tree wants them."""
+        self.publish_len = 0
+        """Ids that are published as they are scheduled: all that is known when it is admitted, less those whose
+        logits it needs and must compute itself."""
+        self.trusted_len = 0
+        """Ids whose slots other requests computed."""
+        self.matcher: Matcher | None = None
+        self.stops: StopChecker | None = None
+        self.targets: Int32 | None = None
+        """When scoring: the continuation."""
+        self.logprobs: list[float] = []
+        self.is_opened = False
+        """The matcher has been asked what follows the prompt."""
+        self.is_retracted = False
+        self.is_open = True
+
+    @property
+    def todo(self) -> int:
+        """Known ids that are not computed."""
+        return self.num_ids - self.num_computed
+
+    @property
+    def is_prefilling(self) -> bool:
+        return self.num_computed < self.publish_len
+
+    @property
+    def is_cache_only(self) -> bool:
+        """Nothing is sampled or scored: the prompt is to be computed, that is all."""
+        return self.targets is None and self.progress.request.params.max_tokens == 0
+
+    @property
+    def num_left(self) -> int:
+        """Ids it may still write."""
+        return 0 if self.targets is not None else self.progress.request.params.max_tokens - self.num_output
+
+    def score(self, continuation: Int32) -> None:
+        """Make it a sequence that scores `continuation`; the last id's own logits tell nothing, so it is not computed."""
+        self.targets = continuation
+        self.ids = np.concatenate([self.ids, continuation[:-1]]).astype(np.int32)
+        self.num_ids = len(self.ids)
+
+    def start(self, node: Node) -> None:
+        """Begin, or begin again after a retraction, from nothing computed."""
+        self.node = node
+        self.num_computed = self.trusted_len = 0
+        self.logprobs = []
+        if self.targets is not None:
+            self.publish_len = len(self.progress.request.ids) - 1
+        else:
+            self.publish_len = self.num_ids - (not self.is_cache_only)
+        if len(self.key) != 4 * self.publish_len:
+            self.key = self.ids[: self.publish_len].tobytes()
+        self._make_room(self.num_ids)
+
+    def append(self, ids: Seq[int]) -> None:
+        """More output, not computed yet."""
+        end = self.num_ids + len(ids)
+        self._make_room(end)
+        self.ids[self.num_ids : end] = ids
+        self.num_ids = end
+        self.num_output += len(ids)
+
+    def _make_room(self, length: int) -> None:
+        """Buffers for at least `length` ids; grown by half, because a decode step should not copy."""
+        if length > len(self.slots) or length > len(self.ids):
+            capacity = length + length // 2 + 64
+            self.ids = np.concatenate([self.ids[: self.num_ids], np.zeros(capacity - self.num_ids, dtype=np.int32)])
+            old = self.slots
+            self.slots = np.zeros(capacity, dtype=np.int32)
+            self.slots[: len(old)] = old

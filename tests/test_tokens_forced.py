@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,10 +37,8 @@ def written_after(tokenizer: Tokenizer, before: str, rest: str) -> list[int] | N
     return None
 
 
-pieces = st.sampled_from(
-    ['"', '","', '":"', '":', "{", "}", "[{", ",", " ", "  ", "\n", "\r\n", "\t", "'", "'re", "'s", "due_date", "the", "Acme"]
-    + ["1", "12", "345", "x", "naïve", "中文", "e\u0301", "😀", "-", "_", ".", "null", "<think>", "<thi", "ink>", "A", "\\", "/"]
-)
+SIGNS = '" "," ":" ": { } [{ , \' \'re \'s due_date the Acme 1 12 345 x naïve 中文 e\u0301 😀 - _ . null A \\ /'
+pieces = st.sampled_from([*SIGNS.split(), " ", "  ", "\n", "\r\n", "\t", "<think>", "<thi", "ink>"])
 lines = st.lists(pieces, max_size=12).map("".join)
 
 
@@ -51,7 +50,7 @@ def test_forced_ids_are_those_of_the_whole_text(style: Style, before: str, data:
     forced = list(tokenizer.encode_forced(data.encode(), before.encode()))
     if forced:
         written = written_after(tokenizer, before, data + after)
-        assert written is not None and written[: len(forced)] == forced
+        assert (written or [])[: len(forced)] == forced
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -64,7 +63,7 @@ def test_forced_ids_of_real_json_are_those_of_the_whole_text(style: Style) -> No
             forced = list(tokenizer.encode_forced(rest[:20].encode(), before.encode()))
             if forced:
                 written = written_after(tokenizer, before, rest)
-                assert written is not None and written[: len(forced)] == forced
+                assert (written or [])[: len(forced)] == forced
                 total += len(forced)
     assert total > 200
 
@@ -107,8 +106,6 @@ def test_a_tokenizer_that_merges_across_the_whole_text_forces_nothing(tmp_path: 
 
 
 def test_a_normalizer_that_changes_the_text_forces_nothing(tmp_path: Path) -> None:
-    import json
-
     folder = make_bpe_folder(tmp_path)
     data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     data["normalizer"] = {"type": "NFC"}
@@ -119,8 +116,6 @@ def test_a_normalizer_that_changes_the_text_forces_nothing(tmp_path: Path) -> No
 
 
 def test_a_made_up_prefix_space_forces_nothing(tmp_path: Path) -> None:
-    import json
-
     folder = make_bpe_folder(tmp_path, style="gpt2")
     data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     data["pre_tokenizer"]["add_prefix_space"] = True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,7 +56,7 @@ def test_stops_are_found_wherever_the_text_is_cut(text: str, stops: list[str], c
     stream = StopStrings(stops)
     shown, is_stopped = "", False
     borders = [0, *sorted(cuts), len(text)]
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         state = stream.push(text[start:end])
         shown, is_stopped = shown + state.text, state.is_stopped
         assert slow_stop(text, stops)[0].startswith(shown)

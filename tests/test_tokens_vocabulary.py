@@ -71,7 +71,7 @@ def test_byte_letters_are_those_of_the_tokenizers_library() -> None:
     letters = byte_letters()
     assert sorted(letters.values()) == list(range(256))
     assert set(letters) == set(ByteLevel.alphabet())
-    assert letters["Ġ"] == 0x20 and letters["Ċ"] == 0x0A
+    assert (letters["Ġ"], letters["Ċ"]) == (0x20, 0x0A)
 
 
 @pytest.mark.parametrize("style", ["split", "llama", "gpt2"])
@@ -91,7 +91,8 @@ def test_special_tokens_have_no_bytes_and_other_added_tokens_have_their_text(tmp
     assert [vocabulary.token_bytes[i] for i in (0, 1, 2)] == [b"", b"", b""]
     assert vocabulary.token_bytes[-1] == b"<think>"
     node = vocabulary.trie.find_node(b"<think>")
-    assert node is not None and vocabulary.trie.token[node] == vocabulary.vocab_size - 1
+    assert node is not None
+    assert vocabulary.trie.token[node] == vocabulary.vocab_size - 1
 
 
 @pytest.mark.parametrize("prefix", ["prepend", "first", "never"])
@@ -154,7 +155,9 @@ def edited(folder: Path, **changes: object) -> Path:
         ({"model": 3}, "cannot be read"),
     ],
 )
-def test_a_tokenizer_that_has_no_bytes_is_refused_by_name(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+def test_a_tokenizer_that_has_no_bytes_is_refused_by_name(
+    tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
     folder = edited(make_bpe_folder(tmp_path), **changes)
     with pytest.raises(ModelError, match=said):
         Tokenizer.load(folder)

@@ -92,10 +92,10 @@ class Fitter:
                 break
             index = _cuttable(documents, kept, truncate=truncate)
             if index is None:
-                raise PromptTooLong(_too_long(surplus + max_len, max_len, documents, truncate=truncate))
+                raise PromptTooLong(f"prompt: {surplus + max_len} tokens where {max_len} fit{_advice(documents, kept)}")
             kept[index] = self._shorter(runs, texts, index, surplus)
             if not any(kept):
-                raise PromptTooLong(_too_long(surplus + max_len, max_len, (), truncate=truncate))
+                raise PromptTooLong(f"prompt: more than {max_len} tokens without its document{_SHORTEN_REST}")
         if not any(map(len, arrays)):
             raise ParamError("prompt: it is empty; give at least one token of text or ids")
         cut = sum(len(document.text) for document in documents) - sum(kept)
@@ -150,10 +150,13 @@ def _cuttable(documents: Sequence[Document], kept: list[int], *, truncate: bool)
     return candidates[-1] if candidates else None
 
 
-def _too_long(length: int, max_len: int, documents: Sequence[Document], *, truncate: bool) -> str:
-    size = f"prompt: {length} tokens where {max_len} fit"
-    if any(document.may_cut for document in documents) and not truncate:
-        return f"{size}, and truncating is turned off; turn it on or shorten the document"
-    if truncate and not documents:
-        return f"{size} (documents already cut as far as they may be); shorten the rest of the prompt"
-    return f"{size}, and nothing in it may be cut; shorten it, or give its long text as a Document"
+_SHORTEN_REST = "; the document alone can be cut, so shorten the rest or make room"
+
+
+def _advice(documents: Sequence[Document], kept: list[int]) -> str:
+    """What to do about a prompt in which nothing is left to cut."""
+    if not any(document.may_cut for document in documents):
+        return ", and nothing in it may be cut; shorten it, or give its long text as a Document"
+    if any(length and document.may_cut for document, length in zip(documents, kept, strict=True)):
+        return ", and truncating is turned off; turn it on or shorten the document"
+    return _SHORTEN_REST

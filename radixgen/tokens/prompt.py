@@ -88,7 +88,8 @@ class PromptLayout:
         if self._chat is None:
             raise ParamError("prompt: the model has no chat template; give text or ids instead of messages")
         texts = [part.text for message in messages for part in message.parts if isinstance(part, Text)]
-        disguise: Disguise[_Secret] = Disguise(self._specials, [*texts, self._chat.source])
+        roles = [message.role for message in messages]
+        disguise: Disguise[_Secret] = Disguise(self._specials, [*texts, *roles, self._chat.source])
         contents = [self._content(message, documents, disguise) for message in messages]
         is_open = messages[-1].role == "assistant"
         end = disguise.hide(_End())

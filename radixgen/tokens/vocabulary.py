@@ -118,8 +118,8 @@ def _num_ids(ids: list[int]) -> int:
 def _refusal(kind: str) -> str:
     lacks = "has no byte for every text" if kind in ("BPE", "Unigram") else "cannot say which bytes a token stands for"
     return (
-        f"tokenizer.json: its model, {kind}, {lacks}; radixgen needs byte-level BPE (as of GPT-2, Llama 3, Qwen) or pieces "
-        "with byte fallback (as of Llama 2, Mistral 7B, Gemma)"
+        f"tokenizer.json: its model, {kind}, {lacks}; radixgen needs byte-level BPE (as of GPT-2, Llama 3, Qwen) or "
+        "pieces with byte fallback (as of Llama 2, Mistral 7B, Gemma)"
     )
 
 

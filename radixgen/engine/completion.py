@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +31,7 @@ class Output:
     offsets: Mapping[str, tuple[int, int]]
     confidence: Mapping[str, float]
     logprobs: tuple[TokenInfo, ...] | None
-    _parse: Parse
+    _parse: Parse = field(repr=False, compare=False)
 
     @cached_property
     def value(self) -> Any:

@@ -30,6 +30,7 @@ class AnswerText:
     """One output's text: whole characters, less stop strings. The scheduler's `StopChecker`."""
 
     def __init__(self, vocabulary: Vocabulary, stops: Sequence[str]) -> None:
+        self._vocab_size = vocabulary.vocab_size
         self._detokenizer = Detokenizer(vocabulary)
         self._stops = StopStrings(stops)
         self._pieces: list[str] = []
@@ -37,7 +38,8 @@ class AnswerText:
 
     def push(self, ids: Sequence[int]) -> bool:
         """True when a stop string is complete; ids after that add nothing."""
-        state = self._stops.push(self._detokenizer.push_many(ids))
+        named = [one for one in ids if one < self._vocab_size]  # logits may be wider: those ids have no text
+        state = self._stops.push(self._detokenizer.push_many(named))
         self._pieces.append(state.text)
         return state.is_stopped
 

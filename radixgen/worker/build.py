@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import radixgen
 from radixgen.config import WorkerConfig
@@ -36,8 +37,8 @@ def build_core(config: WorkerConfig) -> Core:
     scheduler = _scheduler(config, runner, tokenizer)
     preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens)
     meters = {
-        "scheduler": lambda: _numbers(scheduler.stats()._asdict()),
-        "cache": lambda: _numbers(scheduler.stats().cache._asdict()),
+        "scheduler": lambda: _numbers(scheduler.stats()),
+        "cache": lambda: _numbers(scheduler.stats().cache),
         "mask": lambda: {"num_bytes": masks.num_bytes},
     }
     return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters))
@@ -54,8 +55,11 @@ def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer) -> Sc
     )
 
 
-def _numbers(record: Mapping[str, object]) -> dict[str, float]:
-    return {name: value for name, value in record.items() if isinstance(value, int | float)}
+def _numbers(record: Any) -> dict[str, float]:
+    """The numbers of a part's record of itself, by field."""
+    names = record._fields if isinstance(record, tuple) else [one.name for one in fields(record)]
+    values = {name: getattr(record, name) for name in names}
+    return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
 
 def _welcome(config: WorkerConfig, folder: Path, runner: Runner) -> messages.Welcome:

@@ -61,6 +61,11 @@ class Runner:
         tokens = Tokens(self._ids(plan.token_ids), plan.write_slots, batch, plan.logit_index)
         self._logits = self._decoder.forward(tokens, self._pool)
 
+    @property
+    def logits(self) -> torch.Tensor:
+        """[L, V] float32, kept by the last forward; for tests and benches."""
+        return self._logits
+
     def sample(self, rows: Sequence[SampleRow], scores: Sequence[ScoreRow] = ()) -> Ticket:
         """Draw an id for each row and score given ids, from the last forward's logits."""
         drawn = self._sampler.draw(self._logits, rows, scores)

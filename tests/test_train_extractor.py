@@ -24,7 +24,7 @@ from radixgen.jobs.prompt import INSTRUCTIONS, system_text
 
 pytest.importorskip("faker", reason="the recipe needs the extra `train`")
 
-from examples.train_extractor.data import LENGTHS, Batches, encode_example, prompt_ids
+from examples.train_extractor.data import LENGTHS, Batches, Stage, encode_example, prompt_ids
 from examples.train_extractor.generator.check import problems
 from examples.train_extractor.generator.kinds import Split, kind_example, load_kinds
 from examples.train_extractor.generator.stream import EVAL_SETS, held_out, training_chunk
@@ -175,7 +175,7 @@ def test_spans_cover_the_values_and_what_ends_them(tokenizer: Tokenizer) -> None
 
 
 def test_batches_have_few_shapes_and_whole_rows(tokenizer: Tokenizer) -> None:
-    batches = list(islice(Batches(tokenizer, 1, 2, 0, lambda: 0.2).stream(lambda: 2176), 60))
+    batches = list(islice(Batches(tokenizer, 1, 2).stream(lambda: Stage(2176, 0.2, 0.1)), 60))
     assert {batch.ids.shape for batch in batches} <= {(2 * max(1, 2176 // t), t) for t in LENGTHS}
     answer = SPECIALS.index("<|a|>")
     assert all((np.count_nonzero(batch.ids == answer, axis=1) == 1).all() for batch in batches)

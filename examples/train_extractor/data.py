@@ -18,7 +18,7 @@ from .prompt import ANSWER, DOCUMENT, END, START, Example, render_answer
 
 LENGTHS = (96, 128, 192, 256, 384, 512, 768, 1088)
 CHUNK_SIZE = 1024
-VALUE, SYNTAX, PROMPT = 1.0, 0.3, 0.15
+BEGIN, VALUE, SYNTAX = 2.0, 1.0, 0.3  # loss weights in answers: the first two tokens of a value find its place
 
 
 class Encoded(NamedTuple):
@@ -27,6 +27,14 @@ class Encoded(NamedTuple):
     ids: np.ndarray
     weights: np.ndarray
     spans: list[tuple[int, int]]
+
+
+class Stage(NamedTuple):
+    """What changes as a run goes on: tokens per batch and process, share of long documents, loss weight of prompts."""
+
+    tokens: int
+    long_share: float
+    prompt_weight: float
 
 
 class Batch(NamedTuple):
@@ -47,7 +55,7 @@ def prompt_ids(tokenizer: Tokenizer, example: Example) -> list[int]:
     return [*head, start, *encode(example.head()), document, *encode(example.document), answer]
 
 
-def encode_example(tokenizer: Tokenizer, example: Example) -> Encoded:
+def encode_example(tokenizer: Tokenizer, example: Example, prompt_weight: float = 0.0) -> Encoded:
     """Prompt, answer and end, with weights by what a model has to decide."""
     prompt = prompt_ids(tokenizer, example)
     answer = render_answer(example.fields)
@@ -58,9 +66,10 @@ def encode_example(tokenizer: Tokenizer, example: Example) -> Encoded:
     for start, end in answer.spans:
         first, last = np.searchsorted(starts, [start, end])
         weights[first:last] = VALUE
+        weights[first : first + 2] = BEGIN
         spans.append((len(prompt) + int(first), len(prompt) + int(last)))
     ids = [*prompt, *encoding.ids, tokenizer.token_to_id(END)]
-    return Encoded(np.array(ids), np.concatenate([np.full(len(prompt), PROMPT, np.float32), weights]), spans)
+    return Encoded(np.array(ids), np.concatenate([np.full(len(prompt), prompt_weight, np.float32), weights]), spans)
 
 
 def bucket(length: int) -> int | None:
@@ -81,27 +90,27 @@ def stack(rows: list[Encoded], length: int, pad_id: int) -> Batch:
 class Batches:
     """An endless iterator of batches; `next_chunk` is where a resumed run goes on."""
 
-    def __init__(self, tokenizer: Tokenizer, seed: int, world: int, first_chunk: int, long_share: Callable[[], float]):
+    def __init__(self, tokenizer: Tokenizer, seed: int, world: int, first_chunk: int = 0) -> None:
         self.tokenizer, self.seed, self.world, self.next_chunk = tokenizer, seed, world, first_chunk
-        self.long_share = long_share
         self._waiting: dict[int, list[Encoded]] = {length: [] for length in LENGTHS}
 
-    def stream(self, tokens: Callable[[], int]) -> Iterator[Batch]:
-        """Batches of about `tokens()` tokens a process."""
+    def stream(self, stage: Callable[[], Stage]) -> Iterator[Batch]:
+        """Batches for all processes; `stage` is asked once a chunk."""
         pad_id = self.tokenizer.token_to_id(END)
         while True:
-            self._encode_chunk()
+            now = stage()
+            self._encode_chunk(now)
             ready = []
             for length, rows in self._waiting.items():
-                size = max(1, tokens() // length) * self.world
+                size = max(1, now.tokens // length) * self.world
                 while len(rows) >= size:
                     ready.append(stack([rows.pop() for _ in range(size)], length, pad_id))
             Random(f"order {self.seed} {self.next_chunk}").shuffle(ready)
             yield from ready
 
-    def _encode_chunk(self) -> None:
-        for example in training_chunk(self.seed, self.next_chunk, CHUNK_SIZE, self.long_share()):
-            encoded = encode_example(self.tokenizer, example)
+    def _encode_chunk(self, stage: Stage) -> None:
+        for example in training_chunk(self.seed, self.next_chunk, CHUNK_SIZE, stage.long_share):
+            encoded = encode_example(self.tokenizer, example, stage.prompt_weight)
             length = bucket(len(encoded.ids))
             if length is not None:
                 self._waiting[length].append(encoded)

@@ -20,7 +20,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
-from .data import Batch, Batches
+from .data import SYNTAX, Batch, Batches, Stage
 from .evaluate import Score, load_set, score_rows
 from .export import export
 from .generator.stream import EVAL_SETS, training_chunk
@@ -30,7 +30,7 @@ from .prompt import END, render_answer
 from .tokenizer import train_tokenizer
 
 WARMUP_STEPS = 60
-DECAY_FROM, LONG_FROM, LONG_SHARE = 0.5, 0.66, 0.2
+DECAY_FROM, LONG_FROM = 0.5, 0.66
 LOSS_SHARE = 0.5  # of all positions: the answers and a sample of the prompts
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "1000000",
@@ -58,10 +58,16 @@ def schedule(progress: float, step: int) -> float:
     return min(1.0, (step + 1) / WARMUP_STEPS) * (1 - 0.98 * min(1.0, decay))
 
 
+def stage(progress: float) -> Stage:
+    """Small batches and a prompt loss that trains the embeddings at first; long documents in the last third."""
+    tokens, prompt_weight = (2176, 0.15) if progress < 0.25 else (4352, 0.04)
+    return Stage(tokens, 0.2 if progress >= LONG_FROM else 0.0, prompt_weight)
+
+
 def loss_positions(weights: torch.Tensor) -> torch.Tensor:
     """A fixed number of target positions: all answers, then random ones of the prompts."""
     flat = weights.flatten()
-    rank = torch.where(flat > 0.2, 2.0, torch.where(flat > 0, 1.0, 0.0)) + torch.rand_like(flat)
+    rank = torch.where(flat >= SYNTAX, 2.0, torch.where(flat > 0, 1.0, 0.0)) + torch.rand_like(flat)
     return rank.topk(int(len(flat) * LOSS_SHARE)).indices
 
 
@@ -93,7 +99,7 @@ class Trainer:
             self.weights, self.optimizer.state = state["weights"], state["optimizer"]
             self.optimizer.num_steps, self.num_tokens = state["num_steps"], state["num_tokens"]
             self.used_s, first_chunk = state["used_s"], state["next_chunk"]
-        self.batches = Batches(self.tokenizer, options.seed, options.processes, first_chunk, self._long_share)
+        self.batches = Batches(self.tokenizer, options.seed, options.processes, first_chunk)
         self.pad_id = self.tokenizer.token_to_id(END)
         self.sets = {
             name: load_set(self.tokenizer, name, options.eval_examples)[rank :: options.processes] for name in EVAL_SETS
@@ -108,16 +114,10 @@ class Trainer:
         """Share of the time used, as process 0 saw it at the last step."""
         return min(1.0, self.used_s / (60 * self.options.minutes))
 
-    def _long_share(self) -> float:
-        return LONG_SHARE if self.progress >= LONG_FROM else 0.0
-
-    def _tokens_per_process(self) -> int:
-        return 2176 if self.progress < 0.3 else 4352
-
     def run(self) -> None:
         """Step until the time is used; evaluate, save and export on the way and at the end."""
         started, next_eval = time.monotonic() - self.used_s, self.used_s + self.options.eval_every_s
-        for batch in self.batches.stream(self._tokens_per_process):
+        for batch in self.batches.stream(lambda: stage(self.progress)):
             loss = self._step(batch, time.monotonic() - started)
             if self.optimizer.num_steps % 25 == 0:
                 speed = f"tokens {self.num_tokens} {self.num_tokens / self.used_s:.0f} tok/s"

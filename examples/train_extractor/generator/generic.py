@@ -86,7 +86,7 @@ def _value(rng: Random, spec: str) -> Shown:
 
 def _key(rng: Random) -> str:
     return "_".join(
-        (invent(rng) if rng.random() < 0.3 else words(rng, 1, 1)) for _ in range(rng.choice((1, 1, 2, 2, 3)))
+        (invent(rng) if rng.random() < 0.1 else words(rng, 1, 1)) for _ in range(rng.choice((1, 1, 2, 2, 3)))
     ).lower()
 
 

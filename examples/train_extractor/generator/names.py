@@ -21,6 +21,5 @@ def as_field(rng: Random, name: str) -> str:
 def as_label(rng: Random, name: str) -> str:
     """Due date, Due Date, DUE DATE, due_date, due date"""
     spaced = name.replace("_", " ")
-    return rng.choice(
-        (spaced.capitalize(), spaced.capitalize(), spaced.title(), spaced.title(), spaced.upper(), spaced, name)
-    )
+    forms = (spaced.capitalize(), spaced.title(), spaced, name, spaced.upper())
+    return rng.choices(forms, weights=(30, 25, 25, 12, 8))[0]

@@ -61,8 +61,8 @@ def invent(rng: Random, syllables: int = 0) -> str:
 
 
 def word(rng: Random) -> str:
-    """An English word, or one time in four an invented one."""
-    return invent(rng) if rng.random() < 0.25 else rng.choice(load_pools().words)
+    """An English word, or one time in eight an invented one."""
+    return invent(rng) if rng.random() < 0.12 else rng.choice(load_pools().words)
 
 
 def words(rng: Random, low: int, high: int) -> str:

@@ -106,7 +106,8 @@ def test_matching_changes_nothing() -> None:
     store(cache, [1, 2, 3, 4])
     before = cache.stats()
     cache.match_len("", key(1, 2, 9), 3)
-    assert cache.stats() == before and len(list(cache.tree.nodes())) == 1
+    assert cache.stats() == before
+    assert len(list(cache.tree.nodes())) == 1
 
 
 def test_a_lock_taken_inside_an_edge_splits_it_and_outlives_further_splits() -> None:
@@ -115,7 +116,8 @@ def test_a_lock_taken_inside_an_edge_splits_it_and_outlives_further_splits() -> 
     held = cache.extend(cache.open(""), key(1, 2, 3, 4), 4, 0)
     other = cache.extend(cache.open(""), key(1, 2), 2, 0)
     cache.check(held=[held, other])
-    assert (other.end, held.end) == (2, 4) and held.parent is other
+    assert (other.end, held.end) == (2, 4)
+    assert held.parent is other
     cache.tree.release(held)
     cache.tree.release(other)
     cache.check()
@@ -192,7 +194,8 @@ def test_a_failed_forward_takes_followers_back_with_their_publisher() -> None:
     for run in reversed(runs):
         run.take_back()
     cache.check(held=[run.node for run in runs])
-    assert cache.stats().num_cached == 2 and cache.match_len("", key(1, 2, 3), 3) == 2
+    assert cache.stats().num_cached == 2
+    assert cache.match_len("", key(1, 2, 3), 3) == 2
 
 
 def test_a_distrusted_prefix_goes_as_far_as_nobody_else_holds_it() -> None:
@@ -215,7 +218,8 @@ def test_flush_forgets_one_namespace_and_leaves_what_is_held() -> None:
     store(cache, [1, 2], "b")
     held = cache.extend(cache.open("a"), key(1, 2), 2, 0)
     assert cache.flush("a") == 3
-    assert cache.match_len("a", key(1, 2, 3), 3) == 2 and cache.match_len("b", key(1, 2), 2) == 2
+    assert cache.match_len("a", key(1, 2, 3), 3) == 2
+    assert cache.match_len("b", key(1, 2), 2) == 2
     cache.check(held=[held])
 
 
@@ -264,7 +268,7 @@ def test_random_operations_agree_with_a_model_while_nothing_is_evicted(seed: int
 
 @pytest.mark.parametrize("seed", range(8))
 def test_random_operations_keep_every_slot_and_every_lock(seed: int) -> None:
-    """Steps of several rows that share, commit or fail; ends, distrust, flushes; a pool that is too small throughout."""
+    """Steps of rows that share, commit or fail; ends, distrust, flushes; a pool too small throughout."""
     rng = random.Random(seed)
     cache = PrefixCache(rng.choice([40, 90, 200]))
     contents: dict[int, tuple[str, tuple[int, ...]]] = {}

@@ -128,12 +128,12 @@ def test_requests_of_one_step_compute_their_shared_prefix_once() -> None:
     house = House(num_slots=4000, max_rows=40, step_tokens=4096)
     shared = text(1, 600)
     for index in range(40):
-        house.submit(f"r{index}", shared + [10 + index, *text(index, 9)], max_tokens=4)
+        house.submit(f"r{index}", [*shared, 10 + index, *text(index, 9)], max_tokens=4)
     house.step()
     assert house.runner.num_computed == 600 + 40 * 10
     house.run()
     for index in range(40):
-        assert house.ids(f"r{index}") == reference(shared + [10 + index, *text(index, 9)], 4)
+        assert house.ids(f"r{index}") == reference([*shared, 10 + index, *text(index, 9)], 4)
     assert sum(house.usage(f"r{index}").cached_tokens for index in range(40)) == 39 * 600
 
 
@@ -356,10 +356,10 @@ def test_an_abort_from_inside_the_forward_does_not_touch_followers() -> None:
     house = House(step_tokens=2000)
     house.runner.on_forward = lambda plan: house.scheduler.abort("publisher")
     house.submit("publisher", text(1, 50))
-    house.submit("follower", text(1, 50) + [5])
+    house.submit("follower", [*text(1, 50), 5])
     house.run()
     assert isinstance(house.of(Failed, "publisher")[0].error, RequestAborted)
-    assert house.ids("follower") == reference(text(1, 50) + [5], 8)
+    assert house.ids("follower") == reference([*text(1, 50), 5], 8)
 
 
 def test_an_abort_frees_everything_at_the_next_step() -> None:
@@ -417,7 +417,7 @@ def test_the_longest_cached_prefix_goes_first() -> None:
     house.submit("warm up", text(1, 40), max_tokens=1)
     house.run()
     house.submit("cold", text(2, 45))
-    house.submit("warm", text(1, 40) + [4, 5])
+    house.submit("warm", [*text(1, 40), 4, 5])
     house.run()
     assert [one.request_id for one in house.events if isinstance(one, Finished)] == ["warm up", "warm", "cold"]
 

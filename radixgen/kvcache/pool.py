@@ -50,5 +50,4 @@ class SlotPool:
     def check(self) -> None:
         """Assert that the stack and the flags agree: each free slot once, nothing else."""
         counts = np.bincount(self.free_slots(), minlength=self.num_slots)
-        assert len(counts) == self.num_slots and counts.max(initial=0) <= 1, "a slot is free twice"
-        assert ((counts == 1) == self._is_free).all(), "the stack and the flags disagree"
+        assert np.array_equal(counts, self._is_free), "a slot is free twice, or the stack and the flags disagree"

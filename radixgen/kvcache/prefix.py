@@ -19,8 +19,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radixgen.kvcache.checks import check_tree
 from radixgen.kvcache.pool import SlotPool
-from radixgen.kvcache.radix import ID_BYTES, Int32, Node, RadixTree, Root
+from radixgen.kvcache.radix import ID_BYTES, Int32, Node, RadixTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,41 +165,7 @@ class PrefixCache:
     def check(self, owned: Iterable[Int32] = (), held: Iterable[Node] = ()) -> None:
         """Assert every invariant, given the slots that requests own and the nodes that they hold. Slow; for tests."""
         self.pool.check()
-        in_tree = _check_nodes(self.tree, Counter(held))
+        in_tree = check_tree(self.tree, Counter(held))
         everything = np.concatenate([self.pool.free_slots(), *in_tree, *owned])
         counts = np.bincount(everything, minlength=self.pool.num_slots)
-        assert len(counts) == self.pool.num_slots and (counts == 1).all(), "slots are lost or have two owners"
-
-
-def _check_nodes(tree: RadixTree, held: Counter[Node]) -> list[Int32]:
-    """Assert the tree's invariants node by node; returns the slots of every node."""
-    unit = ID_BYTES * tree.page
-    slots: list[Int32] = []
-    order = {node: place for place, node in enumerate(tree.idle_nodes())}
-    num_idle = 0
-    for node in tree.nodes():
-        parent = node.parent
-        assert parent is not None and parent.children[node.key[:unit]] is node, "a child hangs under a wrong key"
-        assert len(node.key) == ID_BYTES * len(node.slots) > 0 and len(node.slots) % tree.page == 0, "lengths differ"
-        assert node.end == parent.end + len(node.slots), "an end is not the sum of the edges"
-        assert not parent.epoch or node.epoch == parent.epoch, "a committed node hangs below a pending one"
-        assert node.lock == held[node] + _held_children(node), "lock counts are wrong"
-        assert (node.lock == 0) == (node in order), "idle and unlocked are not the same nodes"
-        assert not node.lock or parent.lock, "a held node hangs below an unlocked one"
-        if node.lock == 0:
-            num_idle += len(node.slots)
-            assert isinstance(parent, Root) or parent.lock or order[node] < order[parent], (
-                "a parent goes before its child"
-            )
-        slots.append(node.slots)
-    for namespace, root in tree.roots.items():
-        assert root.namespace == namespace and root.lock == 1 + held[root] + _held_children(root), (
-            "a root's lock is wrong"
-        )
-        assert root.children or root.lock > 1, "an empty root was kept"
-    assert num_idle == tree.num_idle and sum(map(len, slots)) == tree.num_tokens and len(slots) == tree.num_nodes
-    return slots
-
-
-def _held_children(node: Node) -> int:
-    return sum(child.lock > 0 for child in node.children.values())
+        assert (counts == 1).all(), "slots are lost or have two owners"

@@ -200,7 +200,9 @@ class RadixTree:
         """
         first = edge[: self._unit]
         assert first not in node.children, "the tree has these ids already"
-        assert len(edge) == ID_BYTES * len(slots) and len(slots) % self.page == 0 and len(slots) > 0
+        assert len(edge) == ID_BYTES * len(slots)
+        assert len(slots) % self.page == 0
+        assert len(slots) > 0
         child = Node(node, edge, slots, node.end + len(slots), epoch)
         child.lock = 1
         node.children[first] = child
@@ -223,7 +225,9 @@ class RadixTree:
         """
         while node is not back_to:
             parent = node.parent
-            assert parent is not None and node.epoch and node.lock == 1 and not node.children, "followers go first"
+            assert parent is not None
+            assert node.epoch, "what is committed is not taken back"
+            assert node.lock == 1, "followers go first"
             self._unlink(node)
             node = parent
 
@@ -246,7 +250,8 @@ class RadixTree:
     def _split(self, node: Node, inside: int) -> Node:
         """Cut `node` after `inside` ids and return the new upper half; the lower half keeps the object."""
         parent = node.parent
-        assert parent is not None and 0 < inside < len(node.slots)
+        assert parent is not None
+        assert 0 < inside < len(node.slots)
         cut = inside * ID_BYTES
         upper = Node(parent, node.key[:cut], node.slots[:inside].copy(), node.start + inside, node.epoch)
         parent.children[node.key[: self._unit]] = upper
@@ -311,7 +316,8 @@ class RadixTree:
         return tail
 
     def _remove_idle(self, node: Node) -> None:
-        assert not node.lock and not node.children, "only an unlocked leaf may go"
+        assert not node.lock, "what is held stays"
+        assert not node.children, "leaves go first"
         root = node.parent
         del self._idle[node]
         self.num_idle -= len(node.slots)

@@ -61,7 +61,7 @@ class Ledger:
 
     def start(self, one: Sequence) -> None:
         """The queue's next sequence runs."""
-        assert self.queue.pop() is one
+        self.queue.pop(one)
         self.running.append(one)
         self.note_start(one.progress)
 
@@ -86,7 +86,7 @@ class Ledger:
             progress.first_s = self._clock()
 
     def note_cached(self, row: Row) -> None:
-        """What a row found in the tree counts as cached: for the request's first sequence, and before any retraction."""
+        """What a row found in the tree counts as cached: for a request's first sequence, before any retraction."""
         one = row.seq
         found = row.matched.end - row.before.end
         if found and not one.is_retracted and one.output == 0:

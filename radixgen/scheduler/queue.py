@@ -57,10 +57,10 @@ class WaitingQueue:
             self.refresh()
         return self._order[-1]
 
-    def pop(self) -> Sequence:
-        sequence = self.peek()
-        self._order.pop()
-        return sequence
+    def pop(self, sequence: Sequence) -> None:
+        """Take out the next one, which `peek` returned."""
+        last = self._order.pop()
+        assert last is sequence
 
     def _rank(self, one: Sequence, now: float) -> tuple[int, bool, float, int]:
         progress = one.progress

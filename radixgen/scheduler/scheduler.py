@@ -190,7 +190,7 @@ class Scheduler:
         self._ledger.finish(one, "length")
 
     def _admit(self) -> None:
-        """Let sequences in while rows, budget and the estimate of slots allow; in order, so that nobody is overtaken."""
+        """Let sequences in while rows, budget and the estimate of slots allow; in order: nobody is overtaken."""
         queue, running = self._ledger.queue, self._ledger.running
         queue.refresh()
         while len(queue) and len(running) < self._limits.max_rows and self._planner.budget > 0:

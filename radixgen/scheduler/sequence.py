@@ -118,7 +118,7 @@ class Sequence:
         return 0 if self.targets is not None else self.progress.request.params.max_tokens - self.num_output
 
     def score(self, continuation: Int32) -> None:
-        """Make it a sequence that scores `continuation`; the last id's own logits tell nothing, so it is not computed."""
+        """Make it score `continuation`; the last id's own logits tell nothing, so it is not computed."""
         self.targets = continuation
         self.ids = np.concatenate([self.ids, continuation[:-1]]).astype(np.int32)
         self.num_ids = len(self.ids)

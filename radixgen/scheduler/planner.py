@@ -1,7 +1,7 @@
 """From sequences to one step plan: match, reserve, publish, and the plan's arrays.
 
-    begin(rows that decode) ── add(sequence) ... ── build() ─► forward ─► commit()
-                                                                    └──► undo(), if it raised
+    begin ── add_decoding(sequences) ── match(sequence), add(row) ... ── build ─► forward ─► commit
+                                                                                   └──► undo, if it raised
 
 A row's prompt ids are published as they are scheduled, so the rows added after it in the same step use them instead of
 computing them again; the forward writes all keys and values of a layer before its attention reads any. `undo` goes
@@ -102,6 +102,25 @@ class Planner:
         self.budget -= count
         self.rows.append(row)
         return True
+
+    def add_decoding(self, sequences: list[Sequence]) -> None:
+        """Schedule sequences that have left their prompts; none of them is left out for another's forced run."""
+        total = sum(one.todo for one in sequences)
+        if total > min(self.budget, self._cache.num_available) or any(one.targets is not None for one in sequences):
+            for later, one in zip(range(len(sequences) - 1, -1, -1), sequences, strict=True):
+                self.add(self.match(one), keep_back=later)
+            return
+        slots = self._cache.reserve(total)
+        begin = 0
+        for seq in sequences:
+            assert seq.node is not None
+            row = Row(seq, seq.node)
+            row.start, row.end = seq.num_computed, seq.num_ids
+            end = begin + row.end - row.start
+            seq.slots[row.start : row.end] = slots[begin:end]
+            seq.num_computed, begin = row.end, end
+            self.rows.append(row)
+        self.budget -= total
 
     def _cut_to_scores(self, seq: Sequence, count: int) -> int:
         """At most so many ids that the positions to score stay within the step's limit."""

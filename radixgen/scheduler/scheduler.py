@@ -173,8 +173,7 @@ class Scheduler:
         """Decoding rows first, none of them left out; then prefill chunks, oldest first."""
         decoding = [one for one in self._ledger.running if not one.is_prefilling]
         prefilling = [one for one in self._ledger.running if one.is_prefilling]
-        for later, one in zip(range(len(decoding) - 1, -1, -1), decoding, strict=True):
-            self._planner.add(self._planner.match(one), keep_back=later)
+        self._planner.add_decoding(decoding)
         for one in prefilling:
             self._schedule(one)
 

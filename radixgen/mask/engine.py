@@ -22,8 +22,6 @@ from radixgen.mask.walk import Kernels, Walker
 from radixgen.params import Choices, Constraint, JsonSchema, Regex
 
 MOST_GRAMMARS = 512
-MOST_RUNS = 4096
-"""Forced runs whose ids are remembered."""
 
 Compile = Callable[[JsonSchema, "str | None"], ByteMachine]
 
@@ -46,7 +44,7 @@ class MaskEngine:
         self._ledger = Ledger(max_bytes)
         self._masks = MaskPool()
         self._pieces = Pieces(Walker(self.index, kernels), self._ledger)
-        self._encode = _Remembered(encode_forced)
+        self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas: Compile | None = None
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
@@ -114,23 +112,6 @@ class MaskEngine:
 
             self._schemas = compile_schema
         return self._schemas
-
-
-class _Remembered:
-    """`encode_forced` with the latest runs remembered: the same keys follow the same values in every record."""
-
-    def __init__(self, encode_forced: EncodeForced) -> None:
-        self._encode = encode_forced
-        self._known: OrderedDict[tuple[bytes, bytes], Any] = OrderedDict()
-
-    def __call__(self, data: bytes, before: bytes = b"") -> Any:
-        key = (data, before)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = self._encode(data, before=before)
-            if len(self._known) > MOST_RUNS:
-                self._known.popitem(last=False)
-        return found
 
 
 def quotes_document(constraint: Constraint) -> bool:

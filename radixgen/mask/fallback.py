@@ -38,11 +38,11 @@ def walk_table(
     flags = np.zeros(len(bits) * 32, np.uint8)
     flags[new] = 1
     bits |= np.packbits(flags, bitorder="little").view("<u4")
-    return (
-        _put(ids, new),
-        _put(exits, np.unique(_joined(left))),
-        max(_put(blocked_nodes, _joined(stuck_nodes)), _put(blocked_rows, _joined(stuck_rows))),
-    )
+    stuck = _joined(stuck_nodes)
+    if len(stuck) > len(blocked_nodes):
+        return _put(ids, new), 0, -1
+    _put(blocked_rows, _joined(stuck_rows))
+    return _put(ids, new), _put(exits, np.unique(_joined(left))), _put(blocked_nodes, stuck)
 
 
 def _children(skip: Any, nodes: Any, states: Any) -> tuple[Any, Any]:

@@ -39,7 +39,7 @@ def walk_table(
     A node whose row is not filled in yet is `blocked`: the caller fills the row and walks on from there.
     trie is (byte, skip, token, depth), scratch (path, mark, ids, exits, blocked nodes, blocked rows).
     ends [V] or empty: the row in which each token ends. seen [capacity]: 1 for every row in which a token ends.
-    Returns (number of ids, of exits, of blocked).
+    Returns (number of ids, of exits, of blocked), the last -1 when there is no room for more blocked nodes.
     """
     byte, skip, token, depth = trie
     path, mark, ids, exits, blocked_nodes, blocked_rows = scratch
@@ -49,6 +49,9 @@ def walk_table(
         stop = skip[node]
         path[depth[node]] = row
         if table[row, 0] == UNKNOWN:
+            if num_blocked == len(blocked_nodes):
+                num_blocked = -1
+                break
             blocked_nodes[num_blocked], blocked_rows[num_blocked] = node, row
             num_blocked += 1
             continue
@@ -66,12 +69,17 @@ def walk_table(
             if accepting[row]:
                 num_exits = add_exit(node, skip, mark, exits, num_exits)
             if skip[node] > node + 1 and table[row, 0] == UNKNOWN:
+                if num_blocked == len(blocked_nodes):
+                    num_blocked = -1
+                    break
                 blocked_nodes[num_blocked], blocked_rows[num_blocked] = node, row
                 num_blocked += 1
                 node = skip[node]
                 continue
             path[depth[node]] = row
             node += 1
+        if num_blocked < 0:
+            break
     for k in range(num_exits):
         mark[exits[k]] = 0
     return num_ids, num_exits, num_blocked

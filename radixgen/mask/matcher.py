@@ -66,6 +66,11 @@ class Matcher:
             raise BudgetTooSmall(_too_small(max_tokens, sure), sure=sure)
 
     @property
+    def state(self) -> State:
+        """The machine's state after the answer so far."""
+        return self._path[-1].state
+
+    @property
     def text(self) -> bytes:
         """The answer so far."""
         return bytes(self._text)
@@ -81,7 +86,7 @@ class Matcher:
 
     @property
     def is_accepting(self) -> bool:
-        return self.grammar.machine.is_accepting(self._path[-1].state)
+        return self.grammar.machine.is_accepting(self.state)
 
     @property
     def is_finished(self) -> bool:
@@ -94,7 +99,7 @@ class Matcher:
 
         Where the budget narrows it, `wide` (if given) gets what the grammar alone allows; else `wide` is left alone.
         """
-        record = self.grammar.record(self._path[-1].state)
+        record = self.grammar.record(self.state)
         if self.remaining - 1 >= record.ceiling:
             _copy(record.bits, row)
             return MaskFill(record.num_allowed, False)
@@ -169,8 +174,7 @@ class Matcher:
         return leaf_spans(self.text) if self.grammar.is_json else {"": (0, len(self._text))}
 
     def _narrowed(self, record: Record) -> UInt32:
-        state = self._path[-1].state
-        ids, costs = find_costs(self.grammar, state)
+        ids, costs = find_costs(self.grammar, self.state)
         plan = self._plan(len(self._path) - 1)
         keep = ids[costs <= self.remaining - 1] if self.remaining > 0 else ids[:0]
         bits = pack_ids(np.append(keep, plan[:1]), self.grammar.index.num_words)

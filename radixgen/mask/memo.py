@@ -51,7 +51,7 @@ class Ledger:
 
     def _shrink(self) -> None:
         for number in [number for number, size in self._sizes.items() if size]:
-            if self.num_bytes <= self.max_bytes // 2:
+            if self.num_bytes <= self.max_bytes * 3 // 4:
                 return
             memo = self._memos[number]()
             if memo is not None:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from radixgen.errors import ConstraintError
 from radixgen.mask import fallback, kernels
 from radixgen.mask.index import Int32, TokenIndex, UInt32
 
@@ -164,6 +165,8 @@ class Walker:
         )
         finds.by_row.append(self._ids[:num_ids].copy())
         finds.exits.append(self._exits[:num_exits].copy())
+        if num_blocked < 0:
+            raise ConstraintError("a state leads to too many others at once; simplify the constraint")
         return self._blocked[0, :num_blocked].copy(), self._blocked[1, :num_blocked].copy()
 
     def _with_aliases(self, ids: Int32) -> Int32:

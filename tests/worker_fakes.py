@@ -14,6 +14,7 @@ from radixgen.wire.codec import failed
 from radixgen.wire.sockets import Listener
 from radixgen.worker.core import Outgoing
 from radixgen.worker.loop import Loop
+from radixgen.worker.meter import Meter
 
 WELCOME = messages.Welcome(messages.PROTOCOL_VERSION, "0", "fake", 256, 1000, 8, 100, 1 << 20, 1)
 
@@ -22,6 +23,7 @@ class FakeCore:
     """Echoes a prompt word by word, a word a step. "hang" never ends, "refuse" fails, "break" breaks the step."""
 
     def __init__(self) -> None:
+        self.meter = Meter(["wire"])
         self.open: dict[tuple[bytes, int], messages.Generate] = {}
         self.written: dict[tuple[bytes, int], list[str]] = {}
         self.aborted: list[int] = []

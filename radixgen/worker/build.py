@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire import messages
 from radixgen.wire.codec import MAX_MESSAGE_BYTES
 from radixgen.worker.calls import Calls
-from radixgen.worker.core import Core
+from radixgen.worker.core import METERS, Core
+from radixgen.worker.meter import Meter, TimedRunner
 from radixgen.worker.prepare import Preparer
 
 
@@ -34,20 +36,22 @@ def build_core(config: WorkerConfig) -> Core:
         max_bytes=config.grammar_bytes,
         default_white_space="compact" if config.model == "builtin" else "free",
     )
-    scheduler = _scheduler(config, runner, tokenizer)
-    preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens)
-    meters = {
+    meter = Meter(METERS)
+    scheduler = _scheduler(config, runner, tokenizer, meter)
+    preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens, meter)
+    meters: dict[str, Callable[[], Mapping[str, float]]] = {
+        "time": meter.values,
         "scheduler": lambda: _numbers(scheduler.stats()),
         "cache": lambda: _numbers(scheduler.stats().cache),
         "mask": lambda: {"num_bytes": masks.num_bytes},
     }
-    return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters))
+    return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters), meter)
 
 
-def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer) -> Scheduler:
+def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer, meter: Meter) -> Scheduler:
     limits = Limits(config.max_rows, config.step_tokens, config.max_waiting, runner.max_context)
     return Scheduler(
-        runner,
+        TimedRunner(runner, meter),
         num_slots=runner.num_slots,
         limits=limits,
         prefix_cache=config.prefix_cache,
@@ -57,7 +61,7 @@ def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer) -> Sc
 
 def _numbers(record: Any) -> dict[str, float]:
     """The numbers of a part's record of itself, by field."""
-    names = record._fields if isinstance(record, tuple) else [one.name for one in fields(record)]
+    names = getattr(record, "_fields", None) or [one.name for one in fields(record)]
     values = {name: getattr(record, name) for name in names}
     return {name: value for name, value in values.items() if isinstance(value, int | float)}
 

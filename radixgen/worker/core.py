@@ -26,12 +26,14 @@ from radixgen.wire import messages
 from radixgen.wire.codec import failed
 from radixgen.worker.answer import Answer, token_infos
 from radixgen.worker.calls import Calls
+from radixgen.worker.meter import Meter
 from radixgen.worker.prepare import Preparer
 
 _EAGER_S = 0.05
 """How long a step may put off its forward to prepare requests while rows are free."""
 _SPARE_S = 0.005
 """... and while there are none, so that the queue's order can see what comes."""
+METERS = ("prepare", "step", "forward", "sample", "masks", "answer", "wire")
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +63,10 @@ class _Open:
 class Core:
     """One model's worker. `Preparer`, `Scheduler` and `Calls` are its parts; `welcome` is what it says of itself."""
 
-    def __init__(self, welcome: messages.Welcome, preparer: Preparer, scheduler: Scheduler, calls: Calls) -> None:
+    def __init__(
+        self, welcome: messages.Welcome, preparer: Preparer, scheduler: Scheduler, calls: Calls, meter: Meter
+    ) -> None:
+        self.meter = meter
         self._welcome = welcome
         self._preparer = preparer
         self._scheduler = scheduler
@@ -88,10 +93,14 @@ class Core:
 
     def step(self) -> list[Outgoing]:
         """Prepare what waits, run one step of the scheduler; returns what there is to say."""
-        self._prepare_waiting()
+        with self.meter.timed("prepare"):
+            self._prepare_waiting()
         if self._scheduler.has_work:
-            for event in self._events():
-                self._guarded(event.request_id, partial(self._on_event, event))
+            with self.meter.timed("step"):
+                events = self._events()
+            with self.meter.timed("answer"):
+                for event in events:
+                    self._guarded(event.request_id, partial(self._on_event, event))
         return self._flush()
 
     def drop(self, client: bytes) -> None:

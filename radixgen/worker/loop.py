@@ -11,6 +11,7 @@ from radixgen.wire import messages
 from radixgen.wire.codec import decode_from_client, encode, failed, request_id_of
 from radixgen.wire.sockets import SILENCE_S, Frame, Listener
 from radixgen.worker.core import Outgoing
+from radixgen.worker.meter import Meter
 
 _IDLE_MS = 200
 _log = logging.getLogger(__name__)
@@ -18,6 +19,8 @@ _log = logging.getLogger(__name__)
 
 class Core(Protocol):
     """What the loop turns; `radixgen.worker.core.Core` and a fake in the tests."""
+
+    meter: Meter
 
     @property
     def has_work(self) -> bool: ...
@@ -57,15 +60,17 @@ class Loop:
     def _take(self, frame: Frame) -> None:
         self._heard_at[frame.client] = time.monotonic()
         try:
-            message = decode_from_client(frame.data)
+            with self._core.meter.timed("wire"):
+                message = decode_from_client(frame.data)
         except RadixgenError as error:
             self._send([Outgoing(frame.client, failed(request_id_of(frame.data), error))])
             return
         self._send(self._core.handle(frame.client, message))
 
     def _send(self, out: list[Outgoing]) -> None:
-        for client, message in out:
-            self._listener.send(client, _encoded(message))
+        with self._core.meter.timed("wire"):
+            for client, message in out:
+                self._listener.send(client, _encoded(message))
 
     def _drop_silent(self) -> None:
         oldest = time.monotonic() - SILENCE_S

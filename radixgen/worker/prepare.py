@@ -20,6 +20,7 @@ from radixgen.tokens.fit import RenderedPrompt
 from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire.messages import Generate, Score
 from radixgen.worker.answer import Answer, AnswerText
+from radixgen.worker.meter import Meter, TimedMatcher
 
 MAX_SEED = 2**63 - 1
 
@@ -40,6 +41,7 @@ class Preparer:
     masks: MaskEngine
     context_len: int
     forced_tokens: bool
+    meter: Meter
 
     def generate(self, message: Generate, request_id: str) -> Prepared:
         """Raises what the request cannot be done for: `PromptTooLong`, `ConstraintError`, `BudgetTooSmall` ..."""
@@ -48,7 +50,8 @@ class Preparer:
         matchers = self._matchers(message.constraint, prompt.document, params)
         vocabulary = self.tokenizer.vocabulary
         texts = [AnswerText(vocabulary, params.stop) for _ in range(params.n)]
-        request = Request(request_id=request_id, ids=prompt.ids, params=params, matchers=matchers, stops=texts)
+        timed = [TimedMatcher(one, self.meter.add) for one in matchers] if matchers else None
+        request = Request(request_id=request_id, ids=prompt.ids, params=params, matchers=timed, stops=texts)
         places: Sequence[Matcher | None] = matchers or [None] * params.n
         answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
         return Prepared(request, answers, prompt.truncated_chars)

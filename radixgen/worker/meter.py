@@ -1,0 +1,92 @@
+"""Where a worker's time goes, in seconds by name. What is timed stands between the parts, so no part knows of it.
+
+step = forward + sample + masks + what is left: scheduling        beside it: prepare, answer, wire
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from radixgen.mask.matcher import MaskFill, Matcher
+from radixgen.runner.plan import SampleRow, ScoreRow, StepPlan, StepResult
+from radixgen.scheduler.ports import MaskRow, Runner
+
+
+class Meter:
+    """Seconds by name, from any number of places; one thread."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._seconds = dict.fromkeys(names, 0.0)
+
+    def values(self) -> Mapping[str, float]:
+        return {f"{name}_s": seconds for name, seconds in self._seconds.items()}
+
+    def add(self, name: str, seconds: float) -> None:
+        self._seconds[name] += seconds
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.perf_counter() - start
+
+
+class TimedRunner:
+    """A runner, as the scheduler sees it."""
+
+    def __init__(self, runner: Runner, meter: Meter) -> None:
+        self.mask_buffer = runner.mask_buffer
+        self.vocab_size = runner.vocab_size
+        self._runner = runner
+        self._meter = meter
+
+    def forward(self, plan: StepPlan) -> None:
+        with self._meter.timed("forward"):
+            self._runner.forward(plan)
+
+    def sample(self, rows: Sequence[SampleRow], scores: Sequence[ScoreRow] = ()) -> Any:
+        with self._meter.timed("sample"):
+            return self._runner.sample(rows, scores)
+
+    def collect(self, ticket: Any) -> StepResult:
+        with self._meter.timed("sample"):
+            return self._runner.collect(ticket)
+
+
+class TimedMatcher:
+    """A matcher, as the scheduler sees it. Called several times an id, so without a context manager."""
+
+    def __init__(self, matcher: Matcher, add: Callable[[str, float], None]) -> None:
+        self._matcher = matcher
+        self._add = add
+        self.note_cut = matcher.note_cut
+
+    @property
+    def is_finished(self) -> bool:
+        return self._matcher.is_finished
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        return self._matcher.closed
+
+    def fill_mask(self, row: MaskRow, wide: MaskRow | None = None) -> MaskFill:
+        start = time.perf_counter()
+        fill = self._matcher.fill_mask(row, wide)
+        self._add("masks", time.perf_counter() - start)
+        return fill
+
+    def advance(self, token_id: int) -> None:
+        start = time.perf_counter()
+        self._matcher.advance(token_id)
+        self._add("masks", time.perf_counter() - start)
+
+    def forced(self) -> list[int]:
+        start = time.perf_counter()
+        ids = self._matcher.forced()
+        self._add("masks", time.perf_counter() - start)
+        return ids

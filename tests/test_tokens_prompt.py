@@ -200,7 +200,7 @@ def test_what_does_not_fit_is_refused_with_its_size(
     tokenizer: Tokenizer, parts: tuple[PromptPart, ...], truncate: bool, said: str
 ) -> None:
     with pytest.raises(PromptTooLong, match=said):
-        tokenizer.render(parts, 20, truncate)
+        tokenizer.render(parts, 20, truncate=truncate)
 
 
 @pytest.mark.parametrize("parts", [(), (Text(""),), (Document(""),), (Ids(()),)])

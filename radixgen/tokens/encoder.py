@@ -2,7 +2,7 @@
 
 No special token is ever recognised here (`encode_special_tokens`); whoever has the right to special tokens splits them
 off before (`special.py`). A run is what stands between two special tokens, which is how the library itself cuts a text,
-so ids are the same as from a text encoded whole.
+so ids are the same as from a text encoded whole. Other threads run meanwhile.
 
 Metaspace with `prepend_scheme: first` sets its mark before the first run of a text only; such a tokenizer exists twice
 here, the second with the scheme "never", for runs that come later.
@@ -52,7 +52,7 @@ class RunEncoder:
 
     def located(self, text: str, *, is_first: bool) -> Located:
         """The same ids, and where they begin."""
-        encoding = (self.backend if is_first else self._later).encode(text, add_special_tokens=False)
+        encoding = (self.backend if is_first else self._later).encode_batch([text], add_special_tokens=False)[0]
         return Located(np.array(encoding.ids, np.int32), np.array(encoding.offsets, np.int32).reshape(-1, 2)[:, 0])
 
     def prefix_ids(self) -> tuple[int, ...]:
@@ -63,7 +63,8 @@ class RunEncoder:
 
     def _encode(self, text: str, is_first: bool) -> Int32:
         backend = self.backend if is_first else self._later
-        ids = np.array(backend.encode(text, add_special_tokens=False).ids, np.int32)
+        # of the library's verbs only those for batches let go of the interpreter's lock
+        ids = np.array(backend.encode_batch_fast([text], add_special_tokens=False)[0].ids, np.int32)
         ids.flags.writeable = False
         return ids
 

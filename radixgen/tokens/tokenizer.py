@@ -7,7 +7,7 @@
                     ├──► ChatTemplate ──┴─► PromptLayout   parts -> pieces
                     └──► ForcedEncoder                  bytes that are certain -> ids that are certain
 
-A Tokenizer holds no request's state and may be used from several threads; encoding releases the GIL.
+A Tokenizer holds no request's state and may be used from several threads; they run while it encodes.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Tokenizer:
         """The text of some ids; special ones have none, bytes that are no character become U+FFFD."""
         return self.vocabulary.text_bytes(ids).decode("utf-8", errors="replace")
 
-    def render(self, parts: Sequence[PromptPart], max_len: int, truncate: bool = True) -> RenderedPrompt:
+    def render(self, parts: Sequence[PromptPart], max_len: int, *, truncate: bool = True) -> RenderedPrompt:
         """A prompt's ids, at most `max_len`; documents that may be cut are, at their end, if `truncate`.
 
         Raises:

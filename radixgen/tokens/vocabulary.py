@@ -28,7 +28,7 @@ _MOST_IDS = 1 << 24
 _BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vocabulary:
     """V token ids. The model's logits may be wider than V: ids from V on stand for nothing and are never allowed."""
 

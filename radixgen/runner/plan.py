@@ -31,7 +31,7 @@ class StepPlan:
     """One forward. B rows, T tokens of all rows, L kept logits."""
 
     token_ids: Int32
-    """[T]; a negative value -1-r is "the id being sampled in row r of the step before"."""
+    """[T]; a negative value -1-r is "the id that entry r of the last `sample` call drew"."""
     positions: Int32
     """[T], from 0 within each sequence."""
     write_slots: Int32
@@ -82,6 +82,8 @@ class Sampled(NamedTuple):
     """One row's result. Log-probabilities are the model's own (temperature 1, before mask and biases)."""
 
     token_id: int
+    """-1 when there is none: the row's logits are not finite, or its mask allows nothing. The other fields then mean
+    nothing, and the request fails; no other row notices."""
     logprob: float
     mass: float
     """Share of the model's probability that the mask left; 1.0 without a mask."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fakes import EOS_ID, VOCAB_SIZE, FakeClock, FakeMatcher, FakeRunner, FakeStops, fake_logits
 
-from radixgen.errors import ParamError, PromptTooLong, RequestAborted, RequestFailed
+from radixgen.errors import ConfigError, ParamError, PromptTooLong, RequestAborted, RequestFailed
 from radixgen.params import SamplingParams
 from radixgen.runner.plan import StepPlan
 from radixgen.scheduler.request import Event, Failed, Finished, Limits, OutputFinished, Request, Scored, TokenEvent
@@ -316,6 +316,20 @@ def test_a_row_that_is_not_a_number_fails_alone_and_poisons_nothing() -> None:
     assert house.ids("c") == reference(text(1, 40), 8)
 
 
+def test_rows_that_shared_what_was_not_a_number_leave_nothing_of_it() -> None:
+    house = House()
+    house.runner.is_nan = lambda prefix: len(prefix) >= 4 * 40
+    for name in ("a", "b"):
+        house.submit(name, text(1, 40))
+    house.submit("c", text(1, 25), max_tokens=4)
+    house.run()
+    assert len(house.of(Failed, "a")) == len(house.of(Failed, "b")) == 1
+    assert house.ids("c") == reference(text(1, 25), 4)
+    house.submit("d", text(1, 30), max_tokens=4)
+    house.run()
+    assert house.usage("d").cached_tokens == 25
+
+
 class _Trouble:
     """Raises in every forward that holds a given id, and in the first of all when told to."""
 
@@ -402,6 +416,11 @@ def test_slots_that_run_out_send_the_youngest_back_with_its_tokens() -> None:
         alone.submit("x", text(index, 10), max_tokens=60, ignore_eos=True)
         alone.run()
         assert house.ids(f"r{index}") == alone.ids("x")
+
+
+def test_a_step_that_could_leave_rows_out_is_refused() -> None:
+    with pytest.raises(ConfigError, match="step_tokens"):
+        House(step_tokens=8, max_rows=9)
 
 
 def test_higher_priorities_go_first() -> None:

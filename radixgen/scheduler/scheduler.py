@@ -12,7 +12,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from radixgen.errors import ParamError, RequestAborted, RequestFailed
+from radixgen.errors import ConfigError, ParamError, RequestAborted, RequestFailed
 from radixgen.kvcache.prefix import CacheStats, PrefixCache
 from radixgen.runner.plan import Sampled, StepResult
 from radixgen.scheduler.admission import check_sizes
@@ -57,6 +57,12 @@ class Scheduler:
         prefix_cache: bool = True,
         clock: Clock = time.perf_counter,
     ) -> None:
+        """Raises `ConfigError` when not every row could take a token in each step."""
+        if limits.step_tokens < limits.max_rows:
+            raise ConfigError(
+                f"step_tokens ({limits.step_tokens}) is below max_rows ({limits.max_rows}): "
+                "not every row could take a step; raise one or lower the other"
+            )
         self._runner = runner
         self._limits = limits
         self._eos_ids = frozenset(eos_ids)

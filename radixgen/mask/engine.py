@@ -7,10 +7,10 @@ request's own. Owned by one thread.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, Literal
 
 from radixgen.automata.machine import ByteMachine
+from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.errors import ConstraintError
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
@@ -20,10 +20,9 @@ from radixgen.mask.memo import Ledger, MaskPool
 from radixgen.mask.states import Grammar
 from radixgen.mask.walk import Kernels, Walker
 from radixgen.params import Choices, Constraint, JsonSchema, Regex
+from radixgen.schema import SchemaCompiler
 
 MOST_GRAMMARS = 512
-
-Compile = Callable[[JsonSchema, "str | None"], ByteMachine]
 
 
 class MaskEngine:
@@ -46,7 +45,7 @@ class MaskEngine:
         self._pieces = Pieces(Walker(self.index, kernels), self._ledger)
         self._encode = encode_forced
         self._white_space = default_white_space
-        self._schemas: Compile | None = None
+        self._schemas = SchemaCompiler()
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
 
     @property
@@ -65,11 +64,12 @@ class MaskEngine:
         Raises:
             ConstraintError: (SchemaError, RegexError) for a constraint that is wrong, unsupported, empty or too large.
         """
-        if document is not None and quotes_document(constraint):
-            return self._grammar(constraint, document)
+        machine = self._machine(constraint, document)
+        if getattr(machine, "quotes_document", False):
+            return self._grammar(constraint, machine)
         grammar = self._grammars.get(constraint)
-        if grammar is None:
-            grammar = self._grammars[constraint] = self._grammar(constraint, None)
+        if grammar is None or grammar.machine is not machine:
+            grammar = self._grammars[constraint] = self._grammar(constraint, machine)
             while len(self._grammars) > MOST_GRAMMARS:
                 self._grammars.popitem(last=False)
         self._grammars.move_to_end(constraint)
@@ -85,35 +85,19 @@ class MaskEngine:
         """
         return Matcher(grammar, max_tokens=max_tokens, encode_forced=self._encode if forced_tokens else None)
 
-    def _grammar(self, constraint: Constraint, document: str | None) -> Grammar:
-        machine = self._machine(constraint, document)
+    def _grammar(self, constraint: Constraint, machine: ByteMachine) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
         return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json)
 
     def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
+        """The schema compiler keeps and shares its machines itself; those of the others are kept with their grammar."""
         if isinstance(constraint, JsonSchema):
-            return self._schema_compiler()(constraint, document)
-        from radixgen.automata.single import choices_machine, regex_machine
-
+            return self._schemas.compile(constraint, document=document, default_white_space=self._white_space)
+        known = self._grammars.get(constraint)
+        if known is not None:
+            return known.machine
         if isinstance(constraint, Regex):
             return regex_machine(constraint.pattern)
         if isinstance(constraint, Choices):
             return choices_machine(constraint.choices)
         raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or Choices")
-
-    def _schema_compiler(self) -> Compile:
-        if self._schemas is None:
-            from radixgen.schema import SchemaCompiler
-
-            compiler = SchemaCompiler()
-
-            def compile_schema(constraint: JsonSchema, document: str | None) -> ByteMachine:
-                return compiler.compile(constraint, document=document, default_white_space=self._white_space)
-
-            self._schemas = compile_schema
-        return self._schemas
-
-
-def quotes_document(constraint: Constraint) -> bool:
-    """Whether any value of the answer is to quote the request's document."""
-    return isinstance(constraint, JsonSchema) and (constraint.verbatim or "x-verbatim" in constraint.text)

@@ -84,8 +84,14 @@ DIGIT: Ranges = ((48, 57),)
 WORD: Ranges = ((48, 57), (65, 90), (95, 95), (97, 122))
 SPACE: Ranges = ((9, 13), (32, 32))
 LINE_ENDS: Ranges = ((10, 10), (13, 13), (0x2028, 0x2029))
-ECMA_SPACE: Ranges = union(SPACE, ((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029)),
-                           ((0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)))  # fmt: skip
+COMMON_SPACE: Ranges = union(
+    SPACE,
+    ((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F)),
+    ((0x205F, 0x205F), (0x3000, 0x3000)),
+)
+"""What both Python and ECMA 262 take for white space."""
+BOM: Ranges = ((0xFEFF, 0xFEFF),)
+"""White space to ECMA 262 only."""
 
 
 @cache

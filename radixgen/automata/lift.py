@@ -193,13 +193,19 @@ class JsonStringAutomaton(Utf8Automaton):
             case "open":
                 return b'"' + self._after(self._chars.start())
             case _Escape(state):
-                return self._complete(_Hex(4, _units(self._chars.arcs(state))))
+                return self._complete_escape(self._chars.arcs(state))
             case _Hex(num_digits, arcs):
                 arc = min(arcs, key=lambda one: len(self._from(one.target)))
                 return f"{arc.low:0{num_digits}x}".encode() + self._from(arc.target)
             case _Low(arcs, has_backslash):
                 return (b"u" if has_backslash else b"\\u") + self._complete(_Hex(4, arcs))
         return super()._complete(key)
+
+    def _complete_escape(self, arcs: Arcs) -> bytes:
+        found = [b"u" + self._complete(_Hex(4, _units(arcs)))]
+        for letter, char in _SHORT_ESCAPES.items():
+            found += [letter.encode() + self._after(arc.target) for arc in _cut(arcs, ord(char), ord(char), 0)]
+        return min(found, key=len)
 
     def _from(self, key: Hashable) -> bytes:
         return b"" if self._accepts(key) else self._complete(key)

@@ -65,11 +65,10 @@ class Dialect(NamedTuple):
 
     def escape(self, letter: str, *, is_wide: bool) -> Ranges:
         """The set of `\\d`, `\\w` or `\\s`; wide: at least what either engine takes, else at most."""
-        ascii_set = {"d": codepoints.DIGIT, "w": codepoints.WORD, "s": codepoints.ECMA_SPACE}[letter]
         if self.is_unicode:
             return codepoints.unicode_class(letter)
-        both = codepoints.unicode_class(letter)
-        return codepoints.union(ascii_set, both) if is_wide else codepoints.intersect(ascii_set, both)
+        narrow = {"d": codepoints.DIGIT, "w": codepoints.WORD, "s": codepoints.COMMON_SPACE}[letter]
+        return codepoints.union(narrow, codepoints.BOM, codepoints.unicode_class(letter)) if is_wide else narrow
 
     def dot(self, *, is_wide: bool) -> Ranges:
         return codepoints.complement(((10, 10),) if self.is_unicode or is_wide else codepoints.LINE_ENDS)

@@ -1,0 +1,38 @@
+"""Any text but some words, as a `CharMachine`. A state is a prefix of one of them, or None: no longer any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+
+from radixgen.automata import codepoints
+from radixgen.automata.chars import Arc
+
+
+class ExcludedWords:
+    max_need = 1
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = frozenset(words)
+        self._next: dict[str, set[str]] = {}
+        for word in self._words:
+            for length, char in enumerate(word):
+                self._next.setdefault(word[:length], set()).add(char)
+
+    def start(self) -> Hashable:
+        return "" if self._words else None
+
+    def accepts(self, state: Hashable) -> bool:
+        return state is None or state not in self._words
+
+    def arcs(self, state: Hashable) -> tuple[Arc, ...]:
+        chars = sorted(self._next.get(state, ())) if isinstance(state, str) else []
+        others = codepoints.complement(codepoints.of_text("".join(chars)))
+        known = [Arc(ord(char), ord(char), f"{state}{char}") for char in chars]
+        return tuple(sorted([*known, *(Arc(low, high, None) for low, high in others)], key=lambda arc: arc.low))
+
+    def completion(self, state: Hashable) -> str:
+        if self.accepts(state):
+            return ""
+        assert isinstance(state, str)
+        points = (point for point in (*range(ord("a"), 0x7F), *range(0xA0, 0xD800)))
+        return next(chr(point) for point in points if state + chr(point) not in self._words)

@@ -1,0 +1,101 @@
+"""The front door: a `JsonSchema` to a byte machine. What a schema's text says is worked out once and kept."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from radixgen.automata.table import TableAutomaton
+from radixgen.params import JsonSchema
+from radixgen.schema.frames import Frames
+from radixgen.schema.graph import FAR, ArrayForm, Graph, Node, ObjectForm, Options, QuoteForm, ScalarForm, build
+from radixgen.schema.machine import JsonMachine
+from radixgen.schema.quotes import Quotes
+from radixgen.schema.reader import SchemaReader
+from radixgen.schema.scalars import Scalars
+from radixgen.schema.spelling import get_style
+
+MAX_SCHEMAS = 256
+MAX_STATES = 200_000
+"""States after which a shared machine is left to those who hold it, and a fresh one is made."""
+
+
+@dataclass(slots=True)
+class _Compiled:
+    frames: Frames
+    growth: int
+    machine: JsonMachine | None = None
+    """The machine that quotes nothing."""
+
+
+class SchemaCompiler:
+    """Compiles schemas; equal ones share everything, different ones share the automata of equal scalars.
+
+    Bounded: the `max_schemas` least recently used are forgotten. Not thread-safe: the grammar thread owns it.
+    """
+
+    def __init__(self, *, max_schemas: int = MAX_SCHEMAS) -> None:
+        self._max_schemas = max_schemas
+        self._scalars = Scalars()
+        self._compiled: OrderedDict[tuple[JsonSchema, str], _Compiled] = OrderedDict()
+
+    def compile(
+        self, schema: JsonSchema, *, document: str | None = None, default_white_space: str = "compact"
+    ) -> JsonMachine:
+        """The machine of a schema; one that quotes `document`, if the schema quotes at all and there is one.
+
+        default_white_space: what `white_space="model"` means for the model at hand.
+
+        Raises:
+            SchemaError: for what is wrong, unsupported or unsatisfiable, naming keyword and pointer.
+            ConstraintError: when a limit is crossed.
+        """
+        white_space = default_white_space if schema.white_space == "model" else schema.white_space
+        compiled = self._find(schema, white_space)
+        if document is not None and compiled.frames.graph.is_quoting:
+            return JsonMachine(compiled.frames, Quotes(document), compiled.growth)
+        if compiled.machine is None or compiled.machine.num_states > MAX_STATES:
+            compiled.machine = JsonMachine(compiled.frames, None, compiled.growth)
+        return compiled.machine
+
+    def _find(self, schema: JsonSchema, white_space: str) -> _Compiled:
+        key = (schema, white_space)
+        found = self._compiled.get(key)
+        if found is None:
+            options = Options(
+                is_closed=schema.extra_keys == "never",
+                is_any_order=schema.key_order == "any",
+                is_verbatim=schema.verbatim,
+                style=get_style(white_space),
+            )
+            graph = build(SchemaReader(schema.text), options, self._scalars)
+            found = self._compiled[key] = _Compiled(Frames(graph), _growth(graph))
+            while len(self._compiled) > self._max_schemas:
+                self._compiled.popitem(last=False)
+        self._compiled.move_to_end(key)
+        return found
+
+
+def _growth(graph: Graph) -> int:
+    """No step opens more than one key and one value, or leads further into one scalar."""
+    opened = inside = 0
+    for node in (one for one in graph.nodes() if one.cost < FAR):
+        opened = max(opened, node.cost)
+        for form in node.forms:
+            inside = max(inside, *(automaton.growth for automaton in _automata(form)), 0)
+            opened = max(opened, *(child.cost + name_len for child, name_len in _children(form)), 0)
+    return opened + inside + 16
+
+
+def _automata(form: object) -> list[TableAutomaton]:
+    if isinstance(form, ScalarForm):
+        return [form.automaton]
+    return [form.plain] if isinstance(form, QuoteForm) else []
+
+
+def _children(form: object) -> list[tuple[Node, int]]:
+    if isinstance(form, ObjectForm):
+        return [(key.node, len(key.text)) for key in form.keys] + ([(form.extra, 8)] if form.extra else [])
+    if isinstance(form, ArrayForm):
+        return [(node, 0) for node in (*form.prefix, form.items) if node is not None]
+    return []

@@ -1,0 +1,87 @@
+"""The automata of scalars, each made once: equal strings, numbers and words of all schemas share theirs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from radixgen.automata import regex_anchors
+from radixgen.automata.chars import Derivatives
+from radixgen.automata.excluded import ExcludedWords
+from radixgen.automata.lift import JsonStringAutomaton
+from radixgen.automata.numbers import Interval, NumberAutomaton
+from radixgen.automata.regex import Node, Regexes
+from radixgen.automata.regex_parse import SCHEMA, parse
+from radixgen.automata.table import TableAutomaton
+from radixgen.automata.words import WordsAutomaton
+from radixgen.errors import RegexError, SchemaError
+from radixgen.schema.shapes import TextRule
+from radixgen.schema.spelling import GapAutomaton
+
+MAX_KEPT = 4_096
+
+Made = TypeVar("Made")
+
+
+class Scalars:
+    """Automata by what they accept; the least recently used are forgotten (schemas that use them keep them)."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, object] = OrderedDict()
+        self.gap = GapAutomaton()
+
+    def _once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]  # type: ignore[return-value]
+        made = self._kept[key] = make()
+        if len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)
+        return made
+
+    def words(self, words: tuple[bytes, ...]) -> WordsAutomaton:
+        return self._once(("words", words), lambda: WordsAutomaton(words))
+
+    def number(self, interval: Interval) -> TableAutomaton | None:
+        """None where no number lies in the interval."""
+
+        def make() -> NumberAutomaton | None:
+            automaton = NumberAutomaton(interval)
+            return None if automaton.is_empty() else automaton
+
+        return self._once(("number", interval), make)
+
+    def string(self, rule: TextRule, pointer: str) -> TableAutomaton | None:
+        """A JSON string, quotes included; None where no text keeps the rule. `pointer` says whose pattern it is.
+
+        Raises:
+            SchemaError: for a pattern that cannot be read or followed.
+        """
+        return self._once(("string", rule), lambda: _string(rule, pointer))
+
+    def text_chars(self, rule: TextRule) -> Derivatives:
+        """The texts that keep the rule, as code points; the rule's patterns are known to be good."""
+        return self._once(("chars", rule), lambda: _chars(rule))
+
+    def other_key(self, names: frozenset[str]) -> TableAutomaton:
+        """A JSON string that is none of `names`."""
+        return self._once(("key", names), lambda: JsonStringAutomaton(ExcludedWords(names)))
+
+
+def _string(rule: TextRule, pointer: str) -> TableAutomaton | None:
+    try:
+        chars = _chars(rule)
+    except RegexError as error:
+        raise SchemaError(f"'pattern': {error}", f"{pointer}/pattern", "pattern") from None
+    return None if chars.is_empty() else JsonStringAutomaton(chars)
+
+
+def _chars(rule: TextRule) -> Derivatives:
+    regexes = Regexes()
+    return Derivatives(regexes, _node(regexes, rule))
+
+
+def _node(regexes: Regexes, rule: TextRule) -> Node:
+    patterns = [regex_anchors.search(regexes, parse(pattern, SCHEMA)) for pattern in rule.patterns]
+    return regexes.both([regexes.repeat(regexes.any_char, rule.min_len, rule.max_len), *patterns])

@@ -61,7 +61,7 @@ def schedule(progress: float, step: int) -> float:
 def stage(progress: float) -> Stage:
     """Small batches and a prompt loss that trains the embeddings at first; long documents in the last third."""
     tokens, prompt_weight = (2176, 0.15) if progress < 0.25 else (4352, 0.04)
-    return Stage(tokens, 0.2 if progress >= LONG_FROM else 0.0, prompt_weight)
+    return Stage(tokens, 0.08 if progress >= LONG_FROM else 0.0, prompt_weight)
 
 
 def loss_positions(weights: torch.Tensor) -> torch.Tensor:

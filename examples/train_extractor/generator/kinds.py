@@ -193,14 +193,14 @@ def _pad(rng: Random, document: str, asked: set[str]) -> str:
 
 
 def kind_example(rng: Random, split: Split = Split.TRAIN, *, is_long: bool = False) -> Example:
-    """One document of a random kind with one to seven fields, some of them missing from it."""
+    """One document of a random kind with one to nine fields, some of them missing from it."""
     kind = rng.choice(load_kinds(held_out=split is Split.ALL))
     roll = rng.random()
     if split is Split.WORDINGS or roll < 0.5:
         draft = _draft_prose(rng, kind, split)
     else:
         draft = _draft_form(rng, kind, split) if roll < 0.75 else _draft_mixed(rng, kind, split)
-    present = rng.sample(list(draft.shown), min(len(draft.shown), rng.randint(1, 7)))
+    present = rng.sample(list(draft.shown), min(len(draft.shown), rng.randint(2, 9)))
     missing = [name for name in kind.slots if name not in draft.shown]
     count = rng.choice((0, 0, 1, 1, 2, 3)) if is_long else rng.choice((0, 0, 0, 1, 1, 2))
     chosen = present + rng.sample(missing, min(len(missing), count))

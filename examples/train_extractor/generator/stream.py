@@ -35,12 +35,12 @@ def _instructed(rng: Random, example: Example) -> Example:
 
 
 def training_example(rng: Random, long_share: float) -> Example:
-    """One example of the mix: 66 % kinds, 22 % random keys, 12 % typed picks."""
+    """One example of the mix: 72 % kinds, 18 % random keys, 10 % typed picks."""
     roll = rng.random()
-    if roll < 0.66:
+    if roll < 0.72:
         example = kind_example(rng, is_long=rng.random() < long_share)
     else:
-        example = random_keys(rng) if roll < 0.88 else typed_pick(rng)
+        example = random_keys(rng) if roll < 0.90 else typed_pick(rng)
     return _instructed(rng, example) if rng.random() < 0.07 else example
 
 

@@ -1,18 +1,54 @@
 """A document bound to a schema: which automaton quotes it for which form.
 
+    string        substrings of the document from border to border; with a pattern or minLength, those that keep it
+    number        the numbers that stand in the document and keep the bounds
+    enum, const   no quotes: the schema's own words
+
 The rule of last resort: a document that holds nothing a form accepts (no text at all, no number within the bounds, no
 quote that fits the pattern) must not make the schema unsatisfiable, so that form keeps its plain automaton.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from radixgen.automata.numbers import Interval
+from radixgen.automata.quotable import QuotableText, read_document
+from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes
 from radixgen.automata.table import TableAutomaton
+from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
 from radixgen.schema.graph import QuoteForm
+from radixgen.schema.shapes import TextRule
 
 
 class Quotes:
+    """The quoting automata of one document, each made when first needed and shared by equal forms."""
+
     def __init__(self, document: str) -> None:
         self._document = document
+        self._quotable: QuotableText | None = None
+        self._automata: dict[TextRule | Interval, TableAutomaton] = {}
 
     def automaton(self, form: QuoteForm) -> TableAutomaton:
-        return form.plain
+        found = self._automata.get(form.rule)
+        if found is None:
+            found = self._automata[form.rule] = self._make(form)
+        return found
+
+    def _make(self, form: QuoteForm) -> TableAutomaton:
+        rule = form.rule
+        if isinstance(rule, Interval):
+            return _spotted(find_numbers(self._document, rule), form.plain)
+        if self._quotable is None:
+            self._quotable = read_document(self._document)
+        if self._quotable.is_empty:
+            return form.plain
+        if rule.patterns or rule.min_len > 1:
+            return _spotted(find_quotes(self._quotable, form.plain), form.plain)
+        longest = MAX_QUOTE if rule.max_len is None else min(rule.max_len, MAX_QUOTE)
+        automaton = VerbatimAutomaton(self._quotable, longest)
+        return form.plain if automaton.is_empty() else automaton
+
+
+def _spotted(places: Mapping[bytes, Span], plain: TableAutomaton) -> TableAutomaton:
+    return SpottedAutomaton(places) if places else plain

@@ -1,0 +1,124 @@
+"""Values found in a document beforehand: words that know where they stand. Numbers, and quotes with a pattern."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from radixgen.automata.numbers import Interval
+from radixgen.automata.quotable import QuotableText
+from radixgen.automata.table import TableAutomaton
+from radixgen.automata.verbatim import MAX_QUOTE, Span
+from radixgen.automata.words import WordsAutomaton
+
+MAX_STEPS = 300_000
+MAX_DIGITS = 40
+
+
+class SpottedAutomaton(WordsAutomaton):
+    """Exactly the spellings in `places` (at least one), each with its place in the document."""
+
+    def __init__(self, places: Mapping[bytes, Span]) -> None:
+        self._places = dict(places)
+        super().__init__(places)
+
+    def source_span(self, q: int, value: bytes) -> Span | None:
+        """Where the document has a value, given as its JSON bytes."""
+        return self._places.get(value)
+
+
+_SPACES = " \u00a0\u2009\u202f"
+_NUMBER = re.compile(rf"\d+(?:[.,'’:/-]\d+)*|\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?|(?<![\d.])\.\d+")
+_GROUPED = re.compile(rf"\d{{1,3}}(?:([.,'’{_SPACES}])\d{{3}})(?:\1\d{{3}})*(?:[.,]\d+)?$")
+_PLAIN = re.compile(r"\d*(?:[.,]\d+)?$")
+_SPACED = re.compile(rf"(?<!\d)\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?")
+_MINUS = re.compile(r"(?:^|[\s(:=])[-−–]\s?[^\w\s.,]?$")
+_BRACKET = re.compile(r"\([^\w\s.,]?$")
+
+
+def find_numbers(document: str, interval: Interval) -> dict[bytes, Span]:
+    """The numbers of a document that an interval allows: JSON spelling -> its first place.
+
+    Thousands separators are taken out in every plausible reading (`1,234` is 1234 and 1.234), digits that are no single
+    number (dates, telephone numbers) count part by part, and a minus, or brackets as bookkeepers use them, may count.
+    """
+    found: dict[bytes, Span] = {}
+    for pattern in (_NUMBER, _SPACED):
+        for match in pattern.finditer(document):
+            signs = ("", "-") if _may_be_negative(document, match.start(), match.end()) else ("",)
+            for spelling, start, end in _readings(match[0]):
+                for sign in signs:
+                    if _is_allowed(sign + spelling, interval):
+                        found.setdefault(f"{sign}{spelling}".encode(), Span(match.start() + start, match.start() + end))
+    return found
+
+
+def _may_be_negative(document: str, start: int, end: int) -> bool:
+    before = document[max(start - 4, 0) : start]
+    return bool(_MINUS.search(before)) or (bool(_BRACKET.search(before)) and document[end : end + 1] == ")")
+
+
+def _readings(text: str) -> Iterable[tuple[str, int, int]]:
+    """JSON spellings of what may be one number, with their place in it."""
+    is_one = False
+    if _GROUPED.match(text):
+        is_one = True
+        yield from ((one, 0, len(text)) for one in _spellings(_without_groups(text)))
+    if _PLAIN.match(text):
+        is_one = True
+        yield from ((one, 0, len(text)) for one in _spellings(text.replace(",", ".")))
+    if not is_one:
+        for part in re.finditer(r"\d+", text):
+            yield from ((one, part.start(), part.end()) for one in _spellings(part[0]))
+
+
+def _without_groups(text: str) -> str:
+    """Digits with at most a point: the group separator is the mark that comes first."""
+    mark = next(char for char in text if not char.isdigit())
+    return text.replace(mark, "").replace(",", ".")
+
+
+def _spellings(number: str) -> list[str]:
+    """As JSON has it: no leading zeros; a fraction of zeros may be left out."""
+    integer, point, fraction = number.partition(".")
+    integer = integer.lstrip("0") or "0"
+    whole = [integer] if not fraction.strip("0") else []
+    return [*([f"{integer}.{fraction}"] if point else []), *whole]
+
+
+def _is_allowed(spelling: str, interval: Interval) -> bool:
+    if (
+        len(spelling) > MAX_DIGITS
+        or not spelling.isascii()
+        or (interval.is_integer and ("." in spelling or spelling == "-0"))
+    ):
+        return False
+    return interval.contains(Decimal(spelling))
+
+
+def find_quotes(quotable: QuotableText, rule: TableAutomaton) -> dict[bytes, Span]:
+    """The quotes of a text that an automaton of JSON strings accepts: JSON spelling -> first place.
+
+    Looks at MAX_STEPS bytes in all: of a long document and a rule that nearly anything keeps, the first part.
+    """
+    found: dict[bytes, Span] = {}
+    text, steps = quotable.text.tobytes(), 0
+    for start in quotable.starts.tolist():
+        for end in _accepted_ends(quotable, rule, start):
+            place = Span(int(quotable.origins[start]), int(quotable.origins[end - 1]) + 1)
+            found.setdefault(b'"' + text[start:end] + b'"', place)
+            steps = max(steps, 0) + end - start
+        if steps > MAX_STEPS:
+            break
+    return found
+
+
+def _accepted_ends(quotable: QuotableText, rule: TableAutomaton, start: int) -> Iterable[int]:
+    q, last = rule.step(0, ord('"')), min(len(quotable.text), start + 4 * MAX_QUOTE)
+    for position in range(start, last):
+        q = rule.step(q, int(quotable.text[position]))
+        if q < 0 or quotable.num_chars[position + 1] - quotable.num_chars[start] > MAX_QUOTE:
+            return
+        if quotable.may_end[position + 1] and rule.step(q, ord('"')) >= 0:
+            yield position + 1

@@ -1,0 +1,142 @@
+"""Strings that quote a document: an automaton of the substrings of one text, from border to border.
+
+    open ──'"'──► places {p, p', ...} ──byte──► places ──'"'──► closed
+                  every byte position where what was written so far may have just ended
+
+States are sets of places, made as they are walked. The mask engine need not expand their rows: `text_index` lets it
+walk its vocabulary along the text itself. Only the canonical escapes are generated, so comparing bytes is comparing
+characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from radixgen.automata.machine import DEAD
+from radixgen.automata.quotable import Int32, QuotableText, UInt8
+from radixgen.automata.table import Row, TableAutomaton
+
+MAX_QUOTE = 500
+"""Characters: a quote is a value, not a page."""
+LONGEST_TOKEN = 256
+"""Bytes of any token; within them of the length limit, places are not offered as a text index."""
+
+_QUOTE = ord('"')
+
+
+class TextIndex(NamedTuple):
+    """Where a walk stands in a text. From place p the text goes on with text[p]; where may_end[p], with `"` as well."""
+
+    text: UInt8
+    positions: Int32
+    may_end: UInt8
+    gaps: Int32
+    """[n+1] bytes from a place through the closing quote, by the nearest end."""
+
+
+class Span(NamedTuple):
+    """Characters start..end-1 of the document."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    positions: bytes
+    """int32, ascending."""
+    num_chars: int
+    """Characters begun since the opening quote; the same for every place, for their bytes are the same."""
+
+
+class VerbatimAutomaton(TableAutomaton):
+    """JSON strings, quotes included, of 1..max_chars characters that stand in a document from border to border."""
+
+    def __init__(self, quotable: QuotableText, max_chars: int = MAX_QUOTE) -> None:
+        self.quotable = quotable
+        self._max_chars = max_chars
+        self._steps: dict[tuple[int, int], int] = {}
+        super().__init__("open", int(quotable.gaps.max()) + 1)
+
+    def is_empty(self) -> bool:
+        """True when the document has nothing to quote."""
+        return not len(self._live(self.quotable.starts, 0))
+
+    def text_index(self, q: int) -> TextIndex | None:
+        """The places of a state, for a walk along the text; None for a state that has a row only."""
+        key = self._keys[q]
+        if not isinstance(key, _Places):
+            return None
+        positions = np.frombuffer(key.positions, np.int32)
+        chars = self.quotable.num_chars
+        most = min(int(chars[-1] - chars[positions[0]]), LONGEST_TOKEN)
+        if key.num_chars + most > self._max_chars:
+            return None
+        return TextIndex(self.quotable.text, positions, self.quotable.may_end, self.quotable.gaps)
+
+    def step(self, q: int, byte: int) -> int:
+        """As the row says, without filling it."""
+        found = self._steps.get((q, byte))
+        if found is None:
+            found = self._steps[q, byte] = self._step(self._keys[q], byte)
+        return found
+
+    def source_span(self, q: int, value: bytes) -> Span | None:
+        """Where the document has the value (its JSON bytes with quotes), for a walk that began at q; the first place."""
+        content = value[1:-1]
+        if value[:1] != b'"' or not content:
+            return None
+        text, at = self.quotable.text.tobytes(), -1
+        while (at := text.find(content, at + 1)) >= 0:
+            if self.quotable.may_end[at + len(content)] and np.isin(at, self.quotable.starts):
+                origins = self.quotable.origins
+                return Span(int(origins[at]), int(origins[at + len(content) - 1]) + 1)
+        return None
+
+    def _step(self, key: Hashable, byte: int) -> int:
+        if key == "open":
+            return self._place(self.quotable.starts, 0) if byte == _QUOTE else DEAD
+        if not isinstance(key, _Places):
+            return DEAD
+        positions = np.frombuffer(key.positions, np.int32)
+        if byte == _QUOTE and key.num_chars and self.quotable.may_end[positions].any():
+            return self._state("closed")  # inside an escape nothing may end, and the quote is the text's own
+        return self._after(key, positions, byte)
+
+    def _after(self, key: _Places, positions: Int32, byte: int) -> int:
+        inside = positions[positions < len(self.quotable.text)]
+        taken = inside[self.quotable.text[inside] == byte]
+        return self._place(taken + 1, key.num_chars + int(self.quotable.begins[taken[0]])) if len(taken) else DEAD
+
+    def _place(self, positions: Int32, num_chars: int) -> int:
+        live = self._live(positions, num_chars)
+        return self._state(_Places(live.astype(np.int32).tobytes(), num_chars)) if len(live) else DEAD
+
+    def _live(self, positions: Int32, num_chars: int) -> Int32:
+        """The places whose nearest end comes within the length limit."""
+        return positions[self.quotable.chars_to_end(positions) + num_chars <= self._max_chars]
+
+    def _accepts(self, key: Hashable) -> bool:
+        return key == "closed"
+
+    def _fill(self, key: Hashable, row: Row) -> None:
+        if isinstance(key, _Places):
+            positions = np.frombuffer(key.positions, np.int32)
+            following = self.quotable.text[positions[positions < len(self.quotable.text)]]
+            for byte in np.unique(following).tolist():
+                row[byte] = self._step(key, byte)
+        row[_QUOTE] = self._step(key, _QUOTE)
+
+    def _complete(self, key: Hashable) -> bytes:
+        if isinstance(key, _Places):
+            return self._nearest(np.frombuffer(key.positions, np.int32))
+        return b'"' + self._nearest(self._live(self.quotable.starts, 0))
+
+    def _nearest(self, positions: Int32) -> bytes:
+        """The text from the place that comes to an end first, closed."""
+        best = positions[np.argmin(self.quotable.gaps[positions])]
+        return self.quotable.text[best : best + self.quotable.gaps[best] - 1].tobytes() + b'"'

@@ -86,7 +86,7 @@ class VerbatimAutomaton(TableAutomaton):
         return found
 
     def source_span(self, q: int, value: bytes) -> Span | None:
-        """Where the document has the value (its JSON bytes with quotes), for a walk that began at q; the first place."""
+        """The first place in the document of a value (its JSON bytes with quotes) whose walk began at q."""
         content = value[1:-1]
         if value[:1] != b'"' or not content:
             return None

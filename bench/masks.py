@@ -1,7 +1,7 @@
 """What does a token mask cost, against llguidance on the same schemas, answers and vocabulary? And is it exact?
 
-    python bench/masks.py              time per mask, cold and once more, on the built-in and the tekken vocabulary
-    python bench/masks.py --check      masks against stepping every token: 200 generations, 300 states of 130k tokens
+    python -m bench.masks              time per mask, cold and once more, on the built-in and the tekken vocabulary
+    python -m bench.masks --check      masks against stepping every token: 200 generations, 300 states of 130k tokens
 
 One process, one core. Cold: no schema was seen before by either side (kernels compiled, vocabulary set up). Times are
 medians and means of fill + advance per token, over the answers of `data/mask_cases.json` written compactly.
@@ -84,15 +84,21 @@ def new_engine(vocabulary: Vocabulary) -> MaskEngine:
     return MaskEngine(vocabulary, encode_forced=lambda data, before=b"": [], max_bytes=512 << 20)
 
 
-def spell(vocabulary: Vocabulary, text: bytes) -> list[int]:
-    """Ids of `text`, always the longest token that fits."""
-    ids = {data: token_id for token_id, data in reversed(list(enumerate(vocabulary.token_bytes))) if data}
-    longest, found, at = max(map(len, ids)), [], 0
-    while at < len(text):
-        size = next(size for size in range(min(longest, len(text) - at), 0, -1) if text[at : at + size] in ids)
-        found.append(ids[text[at : at + size]])
-        at += size
-    return found
+class Speller:
+    """Ids of a text: always the longest token that fits."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._ids = {data: token_id for token_id, data in reversed(list(enumerate(vocabulary.token_bytes))) if data}
+        self._longest = max(map(len, self._ids))
+
+    def __call__(self, text: bytes) -> list[int]:
+        found, at = [], 0
+        while at < len(text):
+            sizes = range(min(self._longest, len(text) - at), 0, -1)
+            size = next(size for size in sizes if text[at : at + size] in self._ids)
+            found.append(self._ids[text[at : at + size]])
+            at += size
+        return found
 
 
 def time_ours(engine: MaskEngine, cases: list[Case], answers: list[list[int]]) -> Times:
@@ -130,7 +136,7 @@ def time_theirs(tokenizer: Any, cases: list[Case], answers: list[list[int]], num
     return times
 
 
-def llguidance_tokenizer(vocabulary: Vocabulary) -> Any:
+def llguidance_tokenizer(vocabulary: Vocabulary, spell: Speller) -> Any:
     from llguidance import LLTokenizer, TokenizerWrapper
 
     class Wrapped:
@@ -140,34 +146,39 @@ def llguidance_tokenizer(vocabulary: Vocabulary) -> Any:
             self.special_token_ids = sorted(vocabulary.special_ids)
 
         def __call__(self, text: bytes | str) -> list[int]:
-            return spell(vocabulary, text if isinstance(text, bytes) else text.encode())
+            return spell(text if isinstance(text, bytes) else text.encode())
 
     return LLTokenizer(TokenizerWrapper(Wrapped()))
 
 
 def compare(name: str, vocabulary: Vocabulary, repeats: int) -> dict[str, float]:
-    """Print and return both sides' times on one vocabulary: each figure the least of several repeats."""
-    cases = load_cases()
-    answers = [spell(vocabulary, case.answer) for case in cases]
-    warm_row = np.zeros((vocabulary.vocab_size + 31) // 32, np.uint32)
-    ours: list[dict[str, float]] = []
-    again: list[dict[str, float]] = []
-    theirs: list[dict[str, float]] = []
-    tokenizer = llguidance_tokenizer(vocabulary)
-    time_theirs(tokenizer, [Case("warm", WARM_UP.text, b"")], [[]], len(warm_row))
+    """Print and return both sides' times on one vocabulary: each measurement the least of several repeats."""
+    cases, spell = load_cases(), Speller(vocabulary)
+    answers = [spell(case.answer) for case in cases]
+    row = np.zeros((vocabulary.vocab_size + 31) // 32, np.uint32)
+    runs: dict[str, list[Times]] = {"cold": [], "again": [], "llguidance": []}
+    tokenizer = llguidance_tokenizer(vocabulary, spell)
+    time_theirs(tokenizer, [Case("warm", WARM_UP.text, b"")], [[]], len(row))
     for _ in range(repeats):
         engine = new_engine(vocabulary)
-        engine.matcher(engine.compile(WARM_UP), max_tokens=99).fill_mask(warm_row)
-        ours.append(summary(time_ours(engine, cases, answers)))
-        again.append(summary(time_ours(engine, cases, answers)))
-        theirs.append(summary(time_theirs(tokenizer, cases, answers, len(warm_row))))
-    found = {side: least(runs) for side, runs in (("cold", ours), ("again", again), ("llguidance", theirs))}
-    print(f"\n{name}: {vocabulary.vocab_size} ids, {sum(map(len, answers))} masks; microseconds, least of {repeats}")
+        engine.matcher(engine.compile(WARM_UP), max_tokens=99).fill_mask(row)
+        runs["cold"].append(time_ours(engine, cases, answers))
+        runs["again"].append(time_ours(engine, cases, answers))
+        runs["llguidance"].append(time_theirs(tokenizer, cases, answers, len(row)))
+    found = {side: summary(least(times)) for side, times in runs.items()}
+    print(
+        f"\n{name}: {vocabulary.vocab_size} ids, {sum(map(len, answers))} masks; microseconds, each the least of {repeats}"
+    )
     for side, figures in found.items():
         print(f"  {side:11}" + "".join(f"{key} {value:9.1f}   " for key, value in figures.items()))
     ratio = {key: round(value / found["llguidance"][key], 3) for key, value in found["cold"].items()}
     print("  cold / llguidance  " + "   ".join(f"{key} {value:.2f}" for key, value in ratio.items()))
     return {f"{name}_{key}_ratio": value for key, value in ratio.items()} | {f"{name}_p50_us": found["cold"]["p50"]}
+
+
+def least(runs: list[Times]) -> Times:
+    """The least of each measurement over the repeats: the box has other work."""
+    return Times(*([min(same) for same in zip(*lists, strict=True)] for lists in zip(*runs, strict=True)))
 
 
 def summary(times: Times) -> dict[str, float]:
@@ -179,10 +190,6 @@ def summary(times: Times) -> dict[str, float]:
         "p99": masks[int(0.99 * len(masks))],
         "max": masks[-1],
     }
-
-
-def least(runs: list[dict[str, float]]) -> dict[str, float]:
-    return {key: min(run[key] for run in runs) for key in runs[0]}
 
 
 def brute_force(matcher: Matcher) -> np.ndarray:

@@ -13,15 +13,15 @@ import numpy as np
 
 from radixgen.automata.machine import DEAD
 from radixgen.mask.index import Int32, UInt32, pack_ids
-from radixgen.mask.kernels import FAR, UNKNOWN
+from radixgen.mask.kernels import UNKNOWN
 from radixgen.mask.memo import Ledger, Memo
 from radixgen.mask.walk import Walker
 
 ROOT = np.zeros(1, np.int32)
 SEVERAL = -1
 NOTHING = -2
-_MANY_ROWS = 64
-"""Beyond this many rows a completion is measured in bytes: an upper bound that needs no tokenizing."""
+_MANY_ROWS = 8
+"""Beyond this many rows the automaton's own bound, in bytes, is taken if it has one: no completion is looked at."""
 
 
 class Piece(NamedTuple):
@@ -92,16 +92,16 @@ class Pieces:
         return Piece(ids, bits, walk.exits, max(walk.gap, self._tail(automaton, walk.rows)))
 
     def _tail(self, automaton: Any, rows: Int32) -> int:
-        if len(rows) > _MANY_ROWS:
-            return max(len(automaton.completion(row)) for row in rows.tolist())
+        bound = getattr(automaton, "growth", None)
+        if bound is not None and len(rows) > _MANY_ROWS:
+            return int(bound)
         return max((self._row_cost(automaton, row) for row in rows.tolist()), default=0)
 
     def _row_cost(self, automaton: Any, row: int) -> int:
         memo = self._memo(automaton)
         found = memo.entries.get(("cost", row))
         if found is None:
-            ids = self.walker.fewest_tokens(automaton.completion(row))
-            found = memo.put(("cost", row), FAR if ids is None else len(ids))
+            found = memo.put(("cost", row), self.walker.count_tokens(automaton.completion(row)))
         return int(found)
 
 

@@ -122,8 +122,7 @@ class Grammar:
             return 0
         found = self.memo.entries.get(("follow", state))
         if found is None:
-            plan = self.pieces.walker.fewest_tokens(self.machine.completion(state))
-            found = self.memo.put(("follow", state), FAR if plan is None else len(plan))
+            found = self.memo.put(("follow", state), self.pieces.walker.count_tokens(self.machine.completion(state)))
         return int(found)
 
     def _step_bytes(self, state: State, data: bytes) -> State | None:

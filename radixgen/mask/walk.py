@@ -155,9 +155,8 @@ class Walker:
 
     def _walk_rows(self, automaton: Any, nodes: Int32, rows: Int32, ends: Int32, finds: _Finds) -> tuple[Int32, Int32]:
         """Walk by the table as far as its rows are known. Returns where rows are missing."""
-        for row in np.unique(rows).tolist():
-            if automaton.table[row, 0] == kernels.UNKNOWN:
-                automaton.expand(row)
+        for row in set(rows.tolist()):
+            self._expand(automaton, row)
         finds.grow(len(automaton.table))
         scratch = (self._path, self._mark, self._ids, self._exits, self._blocked[0], self._blocked[1])
         num_ids, num_exits, num_blocked = self.kernels.walk_table(
@@ -169,6 +168,17 @@ class Walker:
             raise ConstraintError("a state leads to too many others at once; simplify the constraint")
         return self._blocked[0, :num_blocked].copy(), self._blocked[1, :num_blocked].copy()
 
+    def _expand(self, automaton: Any, row: int) -> None:
+        """Fill a row, and those behind it as long as there is one way: a literal is met in one round, not in many."""
+        for _ in range(self.index.longest):
+            if automaton.table[row, 0] != kernels.UNKNOWN:
+                return
+            automaton.expand(row)
+            live = np.flatnonzero(automaton.table[row] >= 0)
+            if len(live) != 1 or hasattr(automaton, "text_index"):
+                return
+            row = int(automaton.table[row, live[0]])
+
     def _with_aliases(self, ids: Int32) -> Int32:
         """`ids` and the other ids of the same bytes."""
         if not len(self.index.alias) or not len(ids):
@@ -176,17 +186,24 @@ class Walker:
         twins = self.index.alias[np.isin(self.index.alias[:, 0], ids), 1]
         return np.concatenate([ids, twins])
 
+    def count_tokens(self, data: bytes) -> int:
+        """The least number of tokens that spell `data`; FAR where the vocabulary lacks a byte of it."""
+        return self._spell(data, np.empty(len(data), np.int32))
+
     def fewest_tokens(self, data: bytes) -> Int32 | None:
         """The fewest token ids that spell `data`, or None where the vocabulary lacks a byte of it."""
-        text = np.frombuffer(data, np.uint8)
-        counts, tokens = np.zeros(len(data) + 1, np.int32), np.zeros(len(data), np.int32)
-        if self.kernels.fewest_tokens(text, self._text_trie, counts, tokens) >= kernels.FAR:
+        tokens = np.empty(len(data), np.int32)
+        if self._spell(data, tokens) >= kernels.FAR:
             return None
         ids, at = [], 0
         while at < len(data):
             ids.append(int(tokens[at]))
             at += len(self.index.token_bytes[ids[-1]])
         return np.array(ids, np.int32)
+
+    def _spell(self, data: bytes, tokens: Int32) -> int:
+        counts = np.empty(len(data) + 1, np.int32)
+        return int(self.kernels.fewest_tokens(np.frombuffer(data, np.uint8), self._text_trie, counts, tokens))
 
     def add_ids(self, bits: UInt32, ids: Int32) -> None:
         """Set the bits of `ids` in a mask."""

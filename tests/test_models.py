@@ -37,7 +37,7 @@ class Machine:
 
     def __init__(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
         self.config = ModelConfig.load(folder)
-        self.decoder = Decoder(self.config, load_weights(folder, self.config, dtype, CPU), num_threads=2)
+        self.decoder = Decoder(self.config, load_weights(folder, self.config, dtype, CPU), num_threads=1)
         self.pool = KvPool(self.config, NUM_SLOTS, dtype, CPU)
 
     def forward(self, *pieces: Piece) -> list[torch.Tensor]:

@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runner(folder: Path) -> Runner:
-    return load_runner(WorkerConfig(num_slots=300, max_rows=8), folder)
+    return load_runner(WorkerConfig(num_slots=300, max_rows=8, num_threads=1), folder)
 
 
 def one_row(ids: list[int], start: int = 0, *, kept: list[int] | None = None, first_slot: int = 0) -> StepPlan:
@@ -146,7 +146,7 @@ def test_an_empty_mask_gives_no_id(runner: Runner) -> None:
 
 
 def test_the_pool_sizes_itself_and_holds_a_context_at_least(folder: Path) -> None:
-    runner = load_runner(WorkerConfig(memory_share=0.01, context_len=100), folder)
+    runner = load_runner(WorkerConfig(memory_share=0.01, context_len=100, num_threads=1), folder)
     assert runner.max_context == 100
     assert runner.num_slots >= 100
 
@@ -161,4 +161,4 @@ def test_the_pool_sizes_itself_and_holds_a_context_at_least(folder: Path) -> Non
 )
 def test_options_that_cannot_be_are_refused(folder: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        load_runner(WorkerConfig(**options), folder)  # type: ignore[arg-type]
+        load_runner(WorkerConfig(num_threads=1, **options), folder)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from radixgen.kernels.attention import NO_WINDOW, AttentionBatch, Int32, seen_keys
-from radixgen.kernels.exponential import ONE, ZERO, exponentials
+from radixgen.kernels.exponential import LOWEST, ONE, ZERO, exponentials
 from radixgen.kernels.jit import Threads, compiled
 
 FEW_QUERIES = 12
@@ -23,12 +23,16 @@ LEAST_WORK = 2048
 
 
 @compiled
-def scores_of(query, key, scale):  # type: ignore[no-untyped-def]
-    """Scaled dot product of two vectors [D]."""
-    total = ZERO
-    for i in range(len(query)):
-        total += query[i] * key[i]
-    return total * scale
+def score_slots(query, keys, slots, first, width, head, scale, scores, peak):  # type: ignore[no-untyped-def]
+    """scores[j] = query · keys[slots[first + j], head] * scale for j < width; returns the highest, or `peak`."""
+    for j in range(width):
+        key = keys[slots[first + j], head]
+        total = ZERO
+        for i in range(len(query)):
+            total += query[i] * key[i]
+        scores[j] = total * scale
+        peak = max(peak, scores[j])
+    return peak
 
 
 @compiled
@@ -59,41 +63,36 @@ def walk_slots(queries, keys, values, slots, items, group, window, out, low, hig
     """
     num_kv, size = keys.shape[1], keys.shape[2]
     scale = ONE / np.sqrt(np.float32(size))
-    scores = np.empty((group, CHUNK), np.float32)
+    scores = np.empty(CHUNK, np.float32)
     bits = scores.view(np.int32)
     totals, peaks = np.empty(group, np.float32), np.empty(group, np.float32)
     for item in range(low, high):
         head = item % num_kv
         t, first, num_seen = items[item // num_kv]
         start = max(0, num_seen - window) if window > 0 else 0
-        column = head * group * size
-        sums = out[t, column : column + group * size]
-        sums[:] = ZERO
+        columns = head * group * size
+        out[t, columns : columns + group * size] = ZERO
         totals[:] = ZERO
-        peaks[:] = -np.inf
+        peaks[:] = LOWEST
         for chunk in range(first + start, first + num_seen, CHUNK):
             width = min(CHUNK, first + num_seen - chunk)
-            for j in range(width):
-                key = keys[slots[chunk + j], head]
-                for g in range(group):
-                    query = queries[t, column + g * size : column + (g + 1) * size]
-                    scores[g, j] = scores_of(query, key, scale)
             for g in range(group):
-                peak = peaks[g]
-                for j in range(width):
-                    peak = max(peak, scores[g, j])
-                shrink = np.float32(np.exp(peaks[g] - peak))
-                peaks[g] = peak
-                own = sums[g * size : (g + 1) * size]
-                if shrink != ONE:
+                column = columns + g * size
+                sums = out[t, column : column + size]
+                query = queries[t, column : column + size]
+                peak = score_slots(query, keys, slots, chunk, width, head, scale, scores, peaks[g])
+                if peak != peaks[g]:
+                    shrink = np.float32(np.exp(peaks[g] - peak))
+                    totals[g] *= shrink
                     for i in range(size):
-                        own[i] *= shrink
-                totals[g] = totals[g] * shrink + exponentials(scores[g], bits[g], width, peak)
-                add_weighted(own, scores[g], values, slots, chunk, width, head)
+                        sums[i] *= shrink
+                    peaks[g] = peak
+                totals[g] += exponentials(scores, bits, width, peak)
+                add_weighted(sums, scores, values, slots, chunk, width, head)
         for g in range(group):
             inverse = ONE / totals[g]
             for i in range(size):
-                sums[g * size + i] *= inverse
+                out[t, columns + g * size + i] *= inverse
 
 
 class LongRow(NamedTuple):

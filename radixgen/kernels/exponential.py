@@ -11,7 +11,7 @@ LEAST_EXPONENT = np.float32(-126.0)
 # 2^y on [-0.5, 0.5]: the series of exp(y·ln 2) to degree 6, relative error 1.2e-7
 C1, C2, C3 = np.float32(0.693147181), np.float32(0.240226507), np.float32(0.0555041087)
 C4, C5, C6 = np.float32(0.00961812911), np.float32(0.00133335581), np.float32(0.000154035304)
-ONE, ZERO = np.float32(1.0), np.float32(0.0)
+ONE, ZERO, LOWEST = np.float32(1.0), np.float32(0.0), np.float32(-3.0e38)
 
 
 @compiled

@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from radixgen.kernels.exponential import ZERO, exponentials
+from radixgen.kernels.exponential import LOWEST, ZERO, exponentials
 from radixgen.kernels.jit import compiled
 
 WORD_BITS = 32
 NO_MASK = -1
-LOWEST = np.float32(-3.4e38)
 
 
 class Choices(NamedTuple):

@@ -55,6 +55,8 @@ class ObjectForm:
     keys: tuple[Key, ...]
     extra: Node | None
     """What other keys' values are; None: there are no other keys."""
+    names: frozenset[str]
+    """All names the schema speaks of: also those that no value fits, which are no other keys either."""
 
 
 @dataclass(eq=False, slots=True)
@@ -284,7 +286,8 @@ def _object_forms(graph: Graph, shape: Shape) -> list[Form]:
         Key(name, spell_string(name).encode(), graph.node(graph.value_locations(shape, name)), name in shape.required)
         for name in names
     )
-    return [ObjectForm(keys, graph.node(_extra(graph, shape)) if _is_open(graph, shape, bool(listed)) else None)]
+    extra = graph.node(_extra(graph, shape)) if _is_open(graph, shape, bool(listed)) else None
+    return [ObjectForm(keys, extra, frozenset(names))]
 
 
 def _is_open(graph: Graph, shape: Shape, has_listed: bool) -> bool:

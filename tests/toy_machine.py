@@ -151,6 +151,11 @@ class QuoteAutomaton:
         best = min(here, key=lambda p: self.gaps[p])
         return b'"' * (key == "start") + bytes(self.text[best : best + self.gaps[best] - 1]) + b'"'
 
+    def step(self, q: int, byte: int) -> int:
+        if self.table[q, 0] == UNKNOWN:
+            self.expand(q)
+        return int(self.table[q, byte])
+
     def source_span(self, q: int, value: bytes) -> tuple[int, int]:
         start = bytes(self.text).index(value[1:-1])
         return start, start + len(value) - 2

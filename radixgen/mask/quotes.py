@@ -1,7 +1,7 @@
 """Where in the document each quoting value of an answer comes from.
 
 The answer is walked once more: the state at a value's first byte tells the automaton that wrote it, and an automaton
-that quotes a text (`source_span`) knows its place in the document.
+that quotes a text (it has `step` and `source_span`) knows its place in the document.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from radixgen.automata.machine import DEAD, UNKNOWN, State
+from radixgen.automata.machine import DEAD, State
 from radixgen.mask.states import Grammar
 
 
@@ -47,10 +47,9 @@ def _source(grammar: Grammar, state: State | None, value: bytes) -> tuple[int, i
 
 
 def _takes(automaton: Any, q: int, value: bytes) -> bool:
+    """Whether the automaton writes `value` from row q. Steps without filling rows: they would be the document's own."""
     for byte in value:
-        if automaton.table[q, 0] == UNKNOWN:
-            automaton.expand(q)
-        q = int(automaton.table[q, byte])
+        q = automaton.step(q, byte)
         if q == DEAD:
             return False
     return bool(automaton.accepting[q])

@@ -15,7 +15,7 @@ from radixgen.kernels.attention import AttentionBatch, ReferenceAttention, seen_
 from radixgen.kernels.attention_cpu import FEW_QUERIES, CpuAttention
 from radixgen.kernels.filters import Limits, filter_logits
 from radixgen.kernels.jit import Threads
-from radixgen.kernels.linear import Linear
+from radixgen.kernels.linear import Linear, padded_rows
 from radixgen.kernels.masking import best_allowed_kernel, best_allowed_reference, unpack_masks, words_of
 from radixgen.kernels.noise import NoiseKey, gumbel_noise
 from radixgen.kernels.ops import CpuOps, ReferenceOps
@@ -206,3 +206,10 @@ def test_the_gpu_kernel_is_the_reference_in_tritons_interpreter() -> None:
 def test_nothing_a_cpu_runs_imports_triton() -> None:
     code = "import sys, radixgen.runner; radixgen.runner.load_runner; sys.exit('triton' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_rows_are_padded_to_few_sizes_and_by_an_eighth_at_most() -> None:
+    sizes = [padded_rows(count, CPU) for count in range(1, 4097)]
+    assert len(set(sizes)) < 70
+    assert all(count <= size <= max(count + 7, count * 9 // 8) for count, size in enumerate(sizes, start=1))
+    assert padded_rows(5, torch.device("cuda")) == 5

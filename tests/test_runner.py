@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -149,6 +151,33 @@ def test_the_pool_sizes_itself_and_holds_a_context_at_least(folder: Path) -> Non
     runner = load_runner(WorkerConfig(memory_share=0.01, context_len=100, num_threads=1), folder)
     assert runner.max_context == 100
     assert runner.num_slots >= 100
+
+
+WITHOUT_NUMBA = """
+import json, sys
+sys.modules["numba"] = None
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+from radixgen.config import WorkerConfig
+from radixgen.runner import load_runner
+from radixgen.runner.plan import SampleRow, StepPlan
+runner = load_runner(WorkerConfig(num_slots=100, num_threads=1), Path(sys.argv[1]))
+ids = np.array(json.loads(sys.argv[2]), np.int32)
+span = np.arange(len(ids), dtype=np.int32)
+starts = np.array([0, len(ids)], np.int32)
+runner.forward(StepPlan(ids, span, span, starts, [span], starts[1:] - 1))
+print(runner.collect(runner.sample([SampleRow(0), SampleRow(0, temperature=1.0, seed=4)])).sampled)
+"""
+
+
+def test_without_numba_the_same_ids_come_out(runner: Runner, folder: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_NUMBA, str(folder), str(PROMPT)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    wanted = run(runner, one_row(PROMPT), SampleRow(0), SampleRow(0, temperature=1.0, seed=4)).sampled
+    for one in wanted:
+        assert f"token_id={one.token_id}," in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

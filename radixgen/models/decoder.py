@@ -18,7 +18,7 @@ import torch
 
 from radixgen.kernels.attention import AttentionBatch
 from radixgen.kernels.gate import silu_and_multiply
-from radixgen.kernels.linear import Linear
+from radixgen.kernels.linear import Linear, padded_rows
 from radixgen.kernels.ops import ReferenceOps, ops_for
 from radixgen.kernels.rope import HeadNorms, Turn
 from radixgen.models.config import ModelConfig
@@ -75,25 +75,25 @@ class Decoder:
     @torch.inference_mode()
     def forward(self, tokens: Tokens, pool: KvPool) -> torch.Tensor:
         """Writes the tokens' keys and values to their slots; returns logits [L, V] float32 of the kept tokens."""
-        eps = self.config.norm_eps
+        eps, num_rows = self.config.norm_eps, len(tokens.ids)
         turn = self._turn(tokens)
-        x = self._embedding[tokens.ids]
+        x = self._embedding[_padded(tokens.ids)]
         attention = self.ops.attention(tokens.batch, self.config.num_heads)
         for index, layer in enumerate(self._layers):
             keys, values = pool.keys[index], pool.values[index]
-            qkv = layer.qkv(self.ops.rms_norm(x, layer.attention_norm, eps))
+            qkv = layer.qkv(self.ops.rms_norm(x, layer.attention_norm, eps))[:num_rows]
             self.ops.rotate_and_store(qkv, turn, layer.head_norms, keys, values)
             if index == len(self._layers) - 1:
-                kept = torch.from_numpy(tokens.kept).to(self.device)
-                qkv, x = qkv[kept], x[kept]
-                attention = self.ops.attention(tokens.batch.keep(tokens.kept), self.config.num_heads)
-                if not len(kept):
+                if not len(tokens.kept):
                     return torch.empty(0, self.config.vocab_size, device=self.device)
+                kept = torch.from_numpy(tokens.kept).to(self.device)
+                qkv, x = qkv[kept], x[_padded(kept)]
+                attention = self.ops.attention(tokens.batch.keep(tokens.kept), self.config.num_heads)
             x = self._finish(layer, x, attention(qkv, keys, values, layer.window))
-        return self._head(self.ops.rms_norm(x, self._final_norm, eps)).float()
+        return self._head(self.ops.rms_norm(x, self._final_norm, eps))[: len(tokens.kept)].float()
 
     def _finish(self, layer: _Layer, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-        x = x + layer.out(attended)
+        x = x + layer.out(_padded(attended))
         gated = silu_and_multiply(layer.gate_up(self.ops.rms_norm(x, layer.mlp_norm, self.config.norm_eps)))
         return x.add_(layer.down(gated))
 
@@ -102,6 +102,12 @@ class Decoder:
         angles = positions.float().unsqueeze(1) * self._frequencies
         slots = torch.from_numpy(tokens.write_slots).to(self.device, torch.int64)
         return Turn(angles.cos(), angles.sin(), slots)
+
+
+def _padded(x: torch.Tensor) -> torch.Tensor:
+    """x [T, ...] with rows of zeros after it, as many as `padded_rows` says; what comes of them is cut off."""
+    num_more = padded_rows(len(x), x.device) - len(x)
+    return torch.cat((x, x.new_zeros(num_more, *x.shape[1:]))) if num_more else x
 
 
 def _layer(config: ModelConfig, index: int, weights: LayerWeights) -> _Layer:

@@ -9,6 +9,8 @@ import torch
 
 CPU_POOL_BYTES = 2 << 30
 """A CPU's pool is no larger by itself: more slots than this serves are rarely worth the memory of a shared machine."""
+MOST_SLOTS = 1 << 20
+"""A tiny model's pool has no more: bookkeeping by slot would cost more than it saves."""
 
 
 def usable_threads() -> int:

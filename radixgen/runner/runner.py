@@ -26,7 +26,7 @@ from radixgen.models.config import ModelConfig
 from radixgen.models.decoder import Decoder, Tokens
 from radixgen.models.kv_pool import KvPool, slot_bytes
 from radixgen.runner.plan import SampleRow, ScoreRow, StepPlan, StepResult
-from radixgen.runner.resources import pool_bytes, usable_threads
+from radixgen.runner.resources import MOST_SLOTS, pool_bytes, usable_threads
 from radixgen.runner.sampling import Drawn, Sampler
 
 Ticket = Drawn
@@ -138,7 +138,7 @@ def _num_slots(config: WorkerConfig, model: ModelConfig, dtype: torch.dtype, dev
     if config.num_slots:
         return config.num_slots
     each = slot_bytes(model, dtype)
-    fitting = pool_bytes(device, config.memory_share) // each
+    fitting = min(pool_bytes(device, config.memory_share) // each, MOST_SLOTS)
     least = min(_context(config, model), fitting * 2)
     if least < 1:
         raise ModelError(f"no memory for the KV pool: a token takes {each} bytes; raise memory_share or free memory")

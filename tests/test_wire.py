@@ -220,15 +220,15 @@ def test_a_connection_tells_once_that_nobody_listens_or_no_longer() -> None:
 
     address = address_in(new_folder())
     connection = Connection(address, print, lost)
-    assert heard.wait(10)
+    assert heard.wait(60)
     connection.close()
     heard.clear()
     listener = Listener(address)
     connection = Connection(address, print, lost)
     connection.send(b"hello")
-    assert [frame.data for frame in listener.receive(10_000)] == [b"hello"]
+    assert [frame.data for frame in listener.receive(60_000)] == [b"hello"]
     listener.close()
-    assert heard.wait(10)
+    assert heard.wait(60)
     connection.close()
     connection.close()
     connection.send(b"into the void")
@@ -248,7 +248,7 @@ def test_frames_from_many_threads_all_arrive_in_each_thread_s_order() -> None:
     for thread in threads:
         thread.start()
     got: list[bytes] = []
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while len(got) < 2000 and time.monotonic() < deadline:
         got += [frame.data for frame in listener.receive(100)]
     for thread in threads:

@@ -22,8 +22,8 @@ from radixgen.params import Choices, Constraint, Document, Ids, Message, PromptP
 from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire import messages
 from radixgen.worker.answer import AnswerText, confidence
-from radixgen.worker.build import build_core
 from radixgen.worker.core import Core
+from radixgen.worker.start import start_core
 
 ME = b"me"
 
@@ -31,7 +31,7 @@ ME = b"me"
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory) -> Core:
     folder = make_model_folder(tmp_path_factory.mktemp("model") / "tiny")
-    return build_core(WorkerConfig(model=str(folder), num_slots=3000, max_rows=8, num_threads=1, step_tokens=128))
+    return start_core(WorkerConfig(model=str(folder), num_slots=3000, max_rows=8, num_threads=1, step_tokens=128))
 
 
 class Talk:
@@ -350,4 +350,4 @@ def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     from radixgen.errors import ModelError
 
     with pytest.raises(ModelError, match=str(tmp_path)):
-        build_core(WorkerConfig(model=str(tmp_path)))
+        start_core(WorkerConfig(model=str(tmp_path)))

@@ -37,7 +37,7 @@ class Output:
     def value(self) -> Any:
         """The answer as data: what the schema describes (an instance of its Python type), else the text.
 
-        Made when first asked for. Raises the Python type's own error when its validators ask for more than its schema
+        Made when first asked for. Raises `ConstraintError` when the type's own validators ask for more than its schema
         says, and `ValueError` when nothing was written (`max_tokens=0`).
         """
         return self._parse(self.text)

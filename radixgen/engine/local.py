@@ -35,9 +35,9 @@ class Core(Protocol):
 
 def make_core(config: WorkerConfig) -> Core:
     """Load model and grammars into this process. Raises `ModelError`, `ConfigError`."""
-    from radixgen.worker.build import build_core
+    from radixgen.worker.start import start_core
 
-    return build_core(config)
+    return start_core(config)
 
 
 class LocalLink:

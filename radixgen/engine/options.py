@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypedDict
 
 import msgspec
@@ -80,7 +81,10 @@ _PARTS = (Text, Ids, Document, Message)
 
 
 def read_options(options: Mapping[str, Any]) -> Asked:
-    """Raises `TypeError` for a keyword that does not exist, `ParamError` for a value that cannot be."""
+    """Raises `TypeError` for a keyword that does not exist, `ParamError` for a value that cannot be.
+
+    A Python type without a JSON Schema is a `ConstraintError`.
+    """
     for name in options:
         if name not in Options.__annotations__:
             raise TypeError(f"there is no option {name!r}{_nearest(name)}")
@@ -161,17 +165,11 @@ def _schema(schema: Any, how: dict[str, Any]) -> tuple[JsonSchema, Parse]:
 
 
 def _typed(kind: Any, how: dict[str, Any]) -> tuple[JsonSchema, Parse]:
-    from pydantic import TypeAdapter
-    from pydantic.errors import PydanticUserError
+    if isinstance(kind, int | float | list | tuple | bytes):
+        raise ParamError(f"schema: a {type(kind).__name__} is neither a JSON Schema nor a Python type that has one")
+    from radixgen.schema import parse_value, schema_of
 
-    if not isinstance(kind, type) and not hasattr(kind, "__origin__") and not hasattr(kind, "__args__"):
-        raise ParamError(f"schema: {_shown(kind)} is neither a JSON Schema nor a Python type that has one")
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(kind)
-        text = schema_text(adapter.json_schema())
-    except PydanticUserError as error:
-        raise ParamError(f"schema: {_shown(kind)} has no JSON Schema: {error.message.splitlines()[0]}") from None
-    return _checked(JsonSchema(text, **how)), adapter.validate_json
+    return _checked(JsonSchema(schema_of(kind), **how)), partial(parse_value, kind)
 
 
 def _checked(schema: JsonSchema) -> JsonSchema:
@@ -180,11 +178,6 @@ def _checked(schema: JsonSchema) -> JsonSchema:
         return msgspec.convert(msgspec.structs.asdict(schema), JsonSchema)
     except msgspec.ValidationError as error:
         raise ParamError(_plain(error)) from None
-
-
-def _shown(kind: Any) -> str:
-    name = getattr(kind, "__name__", None)
-    return name if isinstance(name, str) else f"a {type(kind).__name__}"
 
 
 def _as_text(text: str) -> str:

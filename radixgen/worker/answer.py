@@ -94,7 +94,7 @@ class Answer:
         token_bytes = self._vocabulary.token_bytes
         ends = list(accumulate(len(token_bytes[one]) if one < len(token_bytes) else 0 for one in ids))
         pairs = ((lp, mass) for event in self._events for lp, mass in zip(event.logprobs, event.masses, strict=True))
-        return confidence(ends, [0.0 if lp is None else lp - math.log(mass) for lp, mass in pairs], spans)
+        return confidence(ends, [_score(lp, mass) for lp, mass in pairs], spans)
 
 
 def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str, Span]) -> dict[str, float]:
@@ -111,6 +111,11 @@ def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str,
         for pointer, (first, last) in spans.items()
     }
     return {pointer: min(1.0, math.exp(total)) for pointer, total in totals.items()}
+
+
+def _score(logprob: float | None, mass: float) -> float:
+    """Logarithm of an id's probability among the allowed; 0 where it was forced, or where float32 holds no mass."""
+    return logprob - math.log(mass) if logprob is not None and mass > 0.0 else 0.0
 
 
 def token_infos(event: TokenEvent) -> tuple[TokenInfo, ...]:

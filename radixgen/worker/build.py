@@ -25,27 +25,35 @@ from radixgen.worker.meter import Meter, TimedRunner
 from radixgen.worker.prepare import Preparer
 
 
-def build_core(config: WorkerConfig) -> Core:
-    """Raises `ModelError` for a checkpoint or tokenizer that cannot be used, `ConfigError` for sizes that cannot be."""
+def build_core(config: WorkerConfig, start: Meter) -> Core:
+    """See `start_core`; `start` is told how long the parts take."""
     folder = resolve(config.model)
-    tokenizer = Tokenizer.load(folder)
-    runner = load_runner(config, folder)
-    masks = MaskEngine(
-        tokenizer.vocabulary,
-        encode_forced=tokenizer.encode_forced,
-        max_bytes=config.grammar_bytes,
-        default_white_space="compact" if config.model == "builtin" else "free",
-    )
+    with start.timed("tokenizer"):
+        tokenizer = Tokenizer.load(folder)
+    with start.timed("model"):
+        runner = load_runner(config, folder)
+    with start.timed("grammar"):
+        masks = _mask_engine(config, tokenizer)
     meter = Meter(METERS)
     scheduler = _scheduler(config, runner, tokenizer, meter)
     preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens, meter)
     meters: dict[str, Callable[[], Mapping[str, float]]] = {
+        "start": start.values,
         "time": meter.values,
         "scheduler": lambda: _numbers(scheduler.stats()),
         "cache": lambda: _numbers(scheduler.stats().cache),
         "mask": lambda: {"num_bytes": masks.num_bytes},
     }
     return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters), meter)
+
+
+def _mask_engine(config: WorkerConfig, tokenizer: Tokenizer) -> MaskEngine:
+    return MaskEngine(
+        tokenizer.vocabulary,
+        encode_forced=tokenizer.encode_forced,
+        max_bytes=config.grammar_bytes,
+        default_white_space="compact" if config.model == "builtin" else "free",
+    )
 
 
 def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer, meter: Meter) -> Scheduler:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radixgen.config import WorkerConfig
 from radixgen.errors import RadixgenError
@@ -24,7 +24,9 @@ from radixgen.wire import messages
 from radixgen.wire.address import address_in, new_folder, remove_folder
 from radixgen.wire.codec import decode_line, encode_line, failed
 from radixgen.wire.sockets import Listener
-from radixgen.worker.loop import Loop
+
+if TYPE_CHECKING:
+    from radixgen.worker.loop import Loop
 
 EXIT_CANNOT_RUN = 2
 _WATCH_S = 0.5
@@ -71,9 +73,12 @@ def serve_parent() -> int:
 def _listening(config: WorkerConfig, address: str) -> Iterator[Loop]:
     listener = Listener(address)  # first: it is quick, and a wrong address should not wait for a model
     try:
-        from radixgen.worker.build import build_core
+        from radixgen.worker.start import start_core
 
-        yield Loop(listener, build_core(config))
+        core = start_core(config)
+        from radixgen.worker.loop import Loop
+
+        yield Loop(listener, core)
     finally:
         listener.close()
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from radixgen.mask.matcher import MaskFill, Matcher
-from radixgen.runner.plan import SampleRow, ScoreRow, StepPlan, StepResult
-from radixgen.scheduler.ports import MaskRow, Runner
+if TYPE_CHECKING:
+    from radixgen.mask.matcher import MaskFill, Matcher
+    from radixgen.runner.plan import SampleRow, ScoreRow, StepPlan, StepResult
+    from radixgen.scheduler.ports import MaskRow, Runner
 
 
 class Meter:

@@ -13,7 +13,9 @@ import triton.language as tl
 
 from radixgen.kernels.attention import AttentionBatch
 
-BLOCK = 64
+MOST_SLOTS = 64
+MOST_PRODUCTS = 8192
+"""Elements of a block's products that a program holds at once; more would spill from registers."""
 
 
 @triton.jit
@@ -83,6 +85,7 @@ class GpuAttention:
     def __call__(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int) -> torch.Tensor:
         num_kv, size = keys.shape[1:]
         group = self.num_heads // num_kv
+        padded_group, padded_size = triton.next_power_of_2(group), triton.next_power_of_2(size)
         out = torch.empty(len(queries), self.num_heads * size, dtype=queries.dtype, device=queries.device)
         if len(queries):
             attend[(len(queries), num_kv)](
@@ -98,9 +101,9 @@ class GpuAttention:
                 window or self.longest,
                 NUM_KV=num_kv,
                 GROUP=group,
-                PADDED_GROUP=triton.next_power_of_2(group),
+                PADDED_GROUP=padded_group,
                 SIZE=size,
-                PADDED_SIZE=triton.next_power_of_2(size),
-                BLOCK=BLOCK,
+                PADDED_SIZE=padded_size,
+                BLOCK=max(8, min(MOST_SLOTS, MOST_PRODUCTS // (padded_group * padded_size))),
             )
         return out

@@ -16,6 +16,7 @@ from radixgen.mask import MaskEngine, Matcher
 from radixgen.mask.index import unpack_ids
 from radixgen.mask.walk import load_kernels, plain_kernels
 from radixgen.params import JsonSchema
+from radixgen.tokens.vocabulary import Vocabulary
 
 CASES = json.loads((Path(__file__).parent / "data" / "mask_schemas.json").read_text("utf-8"))
 BY_NAME = {case["name"]: case["schema"] for case in CASES}
@@ -50,6 +51,19 @@ def test_masks_equal_stepping_every_token(name: str, kernels: str) -> None:
             if not goes_on:
                 break
             matcher.advance(rng.choice(goes_on))
+
+
+def test_a_token_that_holds_a_key_twice_is_masked() -> None:
+    plain = masking.small_vocabulary()
+    texts = [b'"a":1,"a":', b'a":1,"a":', b'":1,"a"', b':1,"a":', b'{"a":1,"b":2}', b'{"a":1,"a":2}']
+    engine = masking.engine(Vocabulary([*plain.token_bytes, *texts], plain.special_ids, plain.eos_ids))
+    for white_space in ("compact", "free"):
+        matcher = matcher_of(
+            engine, {"type": "object", "additionalProperties": {"type": "integer"}}, white_space=white_space
+        )
+        for byte in b'{"a":1,"b":1,"b':
+            assert masking.filled(matcher) == masking.brute_allowed(matcher), matcher.text
+            matcher.advance(3 + byte)
 
 
 @pytest.mark.parametrize("name", BY_NAME)

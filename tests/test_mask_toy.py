@@ -205,13 +205,13 @@ def test_values_that_quote_are_traced_to_the_document() -> None:
 def test_what_belongs_to_a_document_goes_with_it() -> None:
     engine = masking.engine()
     held = []
-    for turn in range(300):
+    for turn in range(150):
         quote = toy_machine.QuoteAutomaton(b"Acme Corp %d the end" % turn)
         machine = toy_machine.ToyMachine(toy_machine.QUOTING, {"quote": quote})
         grammar = Grammar(machine, engine._pieces, engine._ledger, engine._masks, is_json=True)
         masking.write(matcher_of(grammar, 40), random.Random(turn))
         del grammar, machine, quote
-        if turn % 100 == 99:
+        if turn % 50 == 49:
             gc.collect()
             held.append((engine.num_bytes, len(engine._ledger._sizes)))
     assert held[1] == held[2]

@@ -20,6 +20,8 @@ from radixgen.mask.index import Int32, UInt32, count_bits, unpack_ids
 from radixgen.mask.kernels import FAR
 from radixgen.mask.memo import Ledger, MaskPool
 
+FAR_LEVEL = 4
+
 
 @dataclass(slots=True)
 class Record:
@@ -33,8 +35,14 @@ class Record:
     is_accepting: bool
 
 
+class _Part(NamedTuple):
+    piece: Piece
+    level: int
+    """Scalars that its tokens have left."""
+
+
 class _Below(NamedTuple):
-    pieces: tuple[Piece, ...]
+    parts: tuple[_Part, ...]
     ceiling: int
 
 
@@ -137,8 +145,9 @@ class Grammar:
     def _make_record(self, state: State) -> Record:
         below = self._below(state, ROOT)
         bits = np.zeros(self.index.num_words, np.uint32)
-        for piece in below.pieces:
-            self.pieces.add(piece, bits)
+        for part in below.parts:
+            self.pieces.add(part.piece, bits)
+        self._drop_wrong(state, [part.piece for part in below.parts if part.level >= FAR_LEVEL], bits)
         is_accepting = self.machine.is_accepting(state)
         if is_accepting:
             bits |= self.index.eos_bits
@@ -148,17 +157,28 @@ class Grammar:
 
     def _below(self, state: State, nodes: Int32) -> _Below:
         """The pieces that hold every token below `nodes` that goes on from `state`."""
-        pieces, ceiling = [], 0
+        parts, ceiling = [], 0
         for automaton, q, follow in self.closure(state):
             piece = self.pieces.find(automaton, q, nodes)
             if len(piece.ids) or piece.bits is not None:
-                pieces.append(piece)
+                parts.append(_Part(piece, 0))
                 ceiling = max(ceiling, piece.tail + self._follow_cost(follow))
             if follow is not None and len(piece.exits):
                 deeper = self._find_below(follow, piece.exits)
-                pieces.extend(deeper.pieces)
+                parts.extend(_Part(one.piece, one.level + 1) for one in deeper.parts)
                 ceiling = max(ceiling, deeper.ceiling)
-        return _Below(tuple(pieces), min(ceiling, FAR))
+        return _Below(tuple(parts), min(ceiling, FAR))
+
+    def _drop_wrong(self, state: State, pieces: list[Piece], bits: UInt32) -> None:
+        """Step the tokens that span many scalars, and clear those that do not fit.
+
+        What follows an object's unlisted key cannot know that key, so a token that holds a whole member and the same
+        key again would pass. It spans key, colon, value, comma and key: at least FAR_LEVEL borders.
+        """
+        for piece in pieces:
+            for token_id in piece.ids.tolist() if piece.bits is None else unpack_ids(piece.bits).tolist():
+                if self.next_state(state, token_id) is None:
+                    bits[token_id >> 5] &= ~np.uint32(1 << (token_id & 31))
 
     def _find_below(self, state: State, nodes: Int32) -> _Below:
         key = ("below", state, nodes.tobytes())

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from .generator.stream import training_chunk
 from .prompt import ANSWER, DOCUMENT, END, START, Example, render_answer
 
-LENGTHS = (96, 128, 192, 256, 384, 512, 768, 1088)
+LENGTHS = (96, 128, 160, 192, 224, 256, 320, 384, 512, 768, 1088)
 CHUNK_SIZE = 1024
 BEGIN, VALUE, SYNTAX = 2.0, 1.0, 0.3  # loss weights in answers: the first two tokens of a value find its place
 

@@ -38,20 +38,6 @@ _SPECS = (
     "literal",
     "flag",
 )
-_SENTENCES = (
-    "The {k} is {v}.",
-    "Its {k} is {v}.",
-    "{k}: {v}.",
-    "We noted {v} as the {k}.",
-    "{v} is the {k}.",
-    "It has a {k} of {v}.",
-    "For the {k}, {v} was given.",
-    "As {k} we have {v}.",
-    "The {k} was set to {v}.",
-    "Regarding the {k}: {v}.",
-    "with {k} {v}",
-    "({k} {v})",
-)
 _PICKS = {
     "email": ("email", "email_address", "mail", "contact_email"),
     "phone": ("phone", "phone_number", "telephone", "tel"),
@@ -97,7 +83,7 @@ def random_keys(rng: Random) -> Example:
         document = layouts.form(rng, [(as_label(rng, key), shown.labelled) for key, shown in facts.items()])
     else:
         sentences = [
-            rng.choice(_SENTENCES).format(k=key.replace("_", " "), v=shown.text) for key, shown in facts.items()
+            rng.choice(layouts.PLAIN).format(k=key.replace("_", " "), v=shown.text) for key, shown in facts.items()
         ]
         document = layouts.prose(rng, layouts.sprinkle(rng, sentences, 0.1))
     asked = rng.sample(list(facts), min(len(facts), rng.randint(1, 5)))

@@ -23,6 +23,7 @@ from .values import Shown, make
 
 FOLDER = Path(__file__).parent / "kinds"
 _HOLE = re.compile(r"{(\w+)}")
+_JUDGED = ("bool", "enum", "line_items", "list")  # specs whose text is a clause or a block, not a phrase
 
 
 class Split(Enum):
@@ -104,12 +105,28 @@ class _Draft:
     shown: dict[str, Shown]
 
 
+def _plain_sentences(rng: Random, kind: Kind, split: Split, shown: dict[str, Shown]) -> list[str]:
+    """Up to two more facts, each in a sentence that names it as a field would; `shown` takes them in."""
+    if split is Split.WORDINGS or rng.random() < 0.5:
+        return []
+    free = [name for name, slot in kind.slots.items() if name not in shown and not slot.spec.startswith(_JUDGED)]
+    sentences = []
+    for name in rng.sample(free, min(len(free), rng.randint(1, 2))):
+        shown[name] = make(rng, kind.slots[name].spec)
+        label = rng.choice(kind.slots[name].known(split)).replace("_", " ")
+        sentences.append(rng.choice(layouts.PLAIN).format(k=label, v=shown[name].text))
+    return sentences
+
+
 def _draft_prose(rng: Random, kind: Kind, split: Split) -> _Draft:
     groups = rng.sample(kind.groups, rng.randint(min(2, len(kind.groups)), min(6, len(kind.groups))))
     wordings = [rng.choice(_wordings(group, split)) for group in groups]
     slots = dict.fromkeys(name for wording in wordings for name in _HOLE.findall(wording))
     shown = {name: make(rng, kind.slots[name].spec) for name in slots}
-    sentences = layouts.sprinkle(rng, [_sentence(wording, shown) for wording in wordings], rng.choice((0, 0, 0.2, 0.4)))
+    said = [_sentence(wording, shown) for wording in wordings] + _plain_sentences(rng, kind, split, shown)
+    if len(said) > len(wordings):
+        rng.shuffle(said)
+    sentences = layouts.sprinkle(rng, said, rng.choice((0, 0, 0.2, 0.4)))
     roll = rng.random()
     if roll < 0.6:
         return _Draft(layouts.prose(rng, sentences), shown)
@@ -202,7 +219,7 @@ def kind_example(rng: Random, split: Split = Split.TRAIN, *, is_long: bool = Fal
         draft = _draft_form(rng, kind, split) if roll < 0.75 else _draft_mixed(rng, kind, split)
     present = rng.sample(list(draft.shown), min(len(draft.shown), rng.randint(2, 9)))
     missing = [name for name in kind.slots if name not in draft.shown]
-    count = rng.choice((0, 0, 1, 1, 2, 3)) if is_long else rng.choice((0, 0, 0, 1, 1, 2))
+    count = rng.choice((0, 0, 1, 1, 2, 3)) if is_long else rng.choice((0, 0, 1, 1, 2, 2))
     chosen = present + rng.sample(missing, min(len(missing), count))
     if rng.random() < 0.6:
         chosen.sort(key=list(kind.slots).index)

@@ -48,6 +48,20 @@ _NOISE = (
     "Those in {country} know this well.",
     "It took {int 2 50} minutes.",
 )
+PLAIN = (
+    "The {k} is {v}.",
+    "Its {k} is {v}.",
+    "{k}: {v}.",
+    "We noted {v} as the {k}.",
+    "{v} is the {k}.",
+    "It has a {k} of {v}.",
+    "For the {k}, {v} was given.",
+    "As {k} we have {v}.",
+    "The {k} was set to {v}.",
+    "Regarding the {k}: {v}.",
+    "with {k} {v}",
+    "({k} {v})",
+)
 _GREETINGS = (
     "Hello,",
     "Hi {first_name},",

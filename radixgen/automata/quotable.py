@@ -8,7 +8,8 @@
 A word is what stands between white space. A quote may start at a word, or behind marks that open it (`(`, `$`, `"`),
 and end with a word, or before marks that close it (`.`, `,`, `)`). Inside a word it may start behind, and end before, a
 separator (`key:value`, `a/b`, `(UK)`), unless that joins digits (`12:30`, `1,200`) - and never at the dots, at signs
-and hyphens that hold together `ada@x.org`, `12.03.2024` and `GL-2041`.
+and hyphens that hold together `ada@x.org`, `12.03.2024` and `GL-2041`. Where a quote may end, none starts: so no quote
+is empty.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def read_document(document: str) -> QuotableText:
     raw = np.frombuffer(document.encode("utf-32-le", "surrogatepass"), np.uint32)
     points, kept = _normal(raw)
     chars = _classify(points)
-    is_start, is_end = _starts(chars), _ends(chars)
+    is_end = _ends(chars)
+    is_start = _starts(chars) & ~np.concatenate([[False], is_end[:-1]])[: len(points)]
     offsets = np.concatenate([[0], np.cumsum(chars.sizes)]).astype(np.int32)
     data = escape_json(points.tobytes().decode("utf-32-le")).encode()
     text = np.frombuffer(data, np.uint8)

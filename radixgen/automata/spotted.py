@@ -29,10 +29,10 @@ class SpottedAutomaton(WordsAutomaton):
 
 
 _SPACES = " \u00a0\u2009\u202f"
-_NUMBER = re.compile(rf"\d+(?:[.,'’:/-]\d+)*|\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?|(?<![\d.])\.\d+")
+_NUMBER = re.compile(r"\d+(?:[.,'’:/-]\d+)*|(?<![\d.])\.\d+")
 _GROUPED = re.compile(rf"\d{{1,3}}(?:([.,'’{_SPACES}])\d{{3}})(?:\1\d{{3}})*(?:[.,]\d+)?$")
 _PLAIN = re.compile(r"\d*(?:[.,]\d+)?$")
-_SPACED = re.compile(rf"(?<!\d)\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?")
+_SPACED = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?")
 _MINUS = re.compile(r"(?:^|[\s(:=])[-−–]\s?[^\w\s.,]?$")
 _BRACKET = re.compile(r"\([^\w\s.,]?$")
 

@@ -14,7 +14,7 @@ from walking import spell
 from radixgen.automata.numbers import FRACTION_DIGITS, INTEGER_DIGITS, Interval, NumberAutomaton
 from radixgen.errors import ConstraintError
 
-GRAMMAR = re.compile(r"-?(?:0|[1-9]\d{0,%d})(?:\.\d{1,%d})?" % (INTEGER_DIGITS - 1, FRACTION_DIGITS))
+GRAMMAR = re.compile(rf"-?(?:0|[1-9]\d{{0,{INTEGER_DIGITS - 1}}})(?:\.\d{{1,{FRACTION_DIGITS}}})?")
 
 DECIMALS = st.decimals(-2000, 2000, places=3).map(lambda value: value.normalize() + 0)
 BOUNDS = st.one_of(st.none(), DECIMALS, st.integers(-30, 30).map(Decimal))

@@ -39,14 +39,14 @@ def parse_value(model: type, text: str) -> Any:
 def _adapter(model: type) -> Any:
     try:
         from pydantic import TypeAdapter
-        from pydantic.errors import PydanticSchemaGenerationError
+        from pydantic.errors import PydanticUserError
     except ImportError:
         raise ConstraintError(
             "schemas from Python types need pydantic: pip install pydantic, or give a JSON Schema"
         ) from None
     try:
         return TypeAdapter(model)
-    except PydanticSchemaGenerationError as error:
+    except PydanticUserError as error:
         raise ConstraintError(f"{_name(model)} has no JSON Schema: {_first_line(error)}") from None
 
 

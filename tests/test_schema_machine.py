@@ -1,0 +1,259 @@
+"""The machine behind a schema: its two levels agree, it is shared, documents bind cheaply, types come and go."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_schema import CASES, OPTIONS, SCHEMAS, compile_schema
+from typing_extensions import TypedDict
+from walking import accepts, close, write
+
+from radixgen.automata.machine import DEAD, ByteMachine, State
+from radixgen.errors import ConstraintError, SchemaError
+from radixgen.params import JsonSchema
+from radixgen.schema import SchemaCompiler, parse_value, schema_of
+
+DOCUMENT = 'INVOICE GL-2041\n\nFrom:  Acme Inc.\nTotal: $1,234.50, due 12.03.2024, to Zoë "Z" Ray.'
+
+
+def live_by_scalars(machine: ByteMachine, state: State) -> dict[int, bool]:
+    """Byte -> may the text end after it, found from `scalars` alone, as the mask engine does."""
+    found: dict[int, bool] = {}
+    for automaton, q, follow in machine.scalars(state):
+        for byte in range(256):
+            automaton.expand(q)
+            after = int(automaton.table[q, byte])
+            if after != DEAD:
+                ends = bool(automaton.accepting[after]) and (follow is None or machine.is_accepting(follow))
+                found[byte] = found.get(byte, False) or ends
+        if automaton.accepting[q] and follow is not None:
+            for byte, ends in live_by_scalars(machine, follow).items():
+                found[byte] = found.get(byte, False) or ends
+    return found
+
+
+@given(SCHEMAS, OPTIONS, st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_scalars_and_steps_say_the_same(schema: Any, options: dict, seed: int) -> None:
+    try:
+        machine = compile_schema(schema, **options)
+    except SchemaError:
+        return
+    rng, state = random.Random(seed), machine.start()
+    for _ in range(12):
+        after = {byte: machine.step(state, byte) for byte in range(256)}
+        live = {byte: machine.is_accepting(one) for byte, one in after.items() if one is not None}
+        assert live == live_by_scalars(machine, state)
+        if not live:
+            break
+        state = after[rng.choice(list(live))]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_one_step_lengthens_the_completion_by_at_most_growth(case: dict) -> None:
+    machine = compile_schema(case["schema"], **case.get("options", {}))
+    for seed in range(4):
+        state, rng = machine.start(), random.Random(seed)
+        for _ in range(40):
+            live = [one for byte in range(256) if (one := machine.step(state, byte)) is not None]
+            if not live:
+                break
+            before = len(machine.completion(state))
+            assert max(len(machine.completion(one)) for one in live) <= before + machine.growth
+            state = rng.choice(live)
+
+
+def test_a_completion_is_the_shortest_way_out_of_a_record() -> None:
+    properties = {"a": {"type": ["object", "null"]}, "b": {"type": "string", "minLength": 2}}
+    schema = {"type": "object", "properties": properties, "required": ["b"]}
+    machine = compile_schema(schema)
+    assert machine.completion(machine.start()) == b'{"b":"aa"}'
+
+
+def test_equal_schemas_share_one_machine_and_different_ones_their_automata() -> None:
+    compiler = SchemaCompiler()
+    text = json.dumps({"type": "array", "items": {"type": "string"}})
+    assert compiler.compile(JsonSchema(text)) is compiler.compile(JsonSchema(text), document="any text")
+    assert compiler.compile(JsonSchema(text)) is not compiler.compile(JsonSchema(text, white_space="spaced"))
+
+    def string_automaton(machine: ByteMachine) -> object:
+        return machine.scalars(machine.step(machine.start(), ord('"')))[0].automaton
+
+    first = compiler.compile(JsonSchema('{"type": "string"}'))
+    second = compiler.compile(JsonSchema('{"type": ["string", "null"], "title": "other"}'))
+    assert string_automaton(first) is string_automaton(second)
+
+
+def test_compiled_schemas_are_bounded() -> None:
+    compiler = SchemaCompiler(max_schemas=4)
+    for number in range(12):
+        compiler.compile(JsonSchema(json.dumps({"const": number})))
+    assert len(compiler._compiled) == 4
+
+
+def test_white_space_of_the_model_is_its_default() -> None:
+    compiler = SchemaCompiler()
+    schema = JsonSchema('{"type": "array", "items": {"type": "null"}}')
+    assert accepts(compiler.compile(schema, default_white_space="spaced"), b"[null, null]")
+    assert not accepts(compiler.compile(schema, default_white_space="compact"), b"[null, null]")
+    with pytest.raises(ConstraintError, match="must be one of compact, spaced, free"):
+        compiler.compile(schema, default_white_space="tight")
+
+
+VERBATIM = {
+    "type": "object",
+    "properties": {
+        "vendor": {"type": "string", "x-verbatim": True},
+        "total": {"type": ["number", "null"], "x-verbatim": True},
+        "kind": {"enum": ["invoice", "order"], "x-verbatim": True},
+        "number": {"type": "string", "pattern": "^[A-Z]{2}-\\d+$", "x-verbatim": True},
+        "note": {"type": "string"},
+    },
+    "required": ["vendor", "total"],
+}
+
+
+TOTALS = (
+    ("1234.50}", True),
+    ("null}", True),
+    ("99}", False),
+    ('2024,"kind":"order"}', True),
+    ('2024,"kind":"Acme"}', False),
+    ('null,"number":"GL-2041"}', True),
+    ('null,"number":"AB-1"}', False),
+    ('null,"note":"not in it"}', True),
+)
+
+
+def bound(schema: Any, document: str | None, **options: Any) -> ByteMachine:
+    return SchemaCompiler().compile(JsonSchema(json.dumps(schema), **options), document=document)
+
+
+def test_marked_properties_quote_the_document_and_others_are_free() -> None:
+    machine = bound(VERBATIM, DOCUMENT)
+    for vendor, is_quote in (
+        ("Acme Inc.", True),
+        ('"Z" Ray', True),
+        ("Zoë", True),
+        ("Acme Corp", False),
+        ("cme Inc.", False),
+    ):
+        text = json.dumps({"vendor": vendor, "total": None}, ensure_ascii=False, separators=(",", ":"))
+        assert accepts(machine, text.encode()) == is_quote, vendor
+    start = '{"vendor":"Acme Inc.","total":'
+    for rest, is_quote in TOTALS:
+        assert accepts(machine, (start + rest).encode()) == is_quote, rest
+
+
+def test_without_a_document_a_marked_property_is_plain() -> None:
+    assert accepts(bound(VERBATIM, None), b'{"vendor":"anything","total":99}')
+
+
+@pytest.mark.parametrize("document", ["", " \n\t", "no digits here"])
+def test_a_document_that_holds_nothing_fitting_does_not_make_a_schema_unsatisfiable(document: str) -> None:
+    digits = {"type": "string", "pattern": "^\\d+$"}
+    machine = bound({"type": "array", "prefixItems": [{"type": "integer"}, digits]}, document, verbatim=True)
+    assert accepts(machine, b'[12,"345"]')
+
+
+def test_the_option_marks_every_string_and_number() -> None:
+    machine = bound(
+        {"type": "object", "additionalProperties": {"type": ["string", "integer"]}}, DOCUMENT, verbatim=True
+    )
+    assert accepts(machine, b'{"any key":"Acme Inc.","n":2041}')
+    assert not accepts(machine, b'{"any key":"Acme Corp"}')
+    assert not accepts(machine, b'{"any key":77}')
+
+
+def test_walks_over_a_bound_schema_quote_and_close() -> None:
+    machine = bound(VERBATIM, DOCUMENT)
+    text = " ".join(DOCUMENT.split())
+    for seed in range(40):
+        value = json.loads(write(machine, random.Random(seed), seed))
+        assert value["vendor"] in text
+
+
+def test_quotes_know_their_places() -> None:
+    machine = bound(VERBATIM, DOCUMENT)
+    state = machine.start()
+    for byte in b'{"vendor":':
+        state = machine.step(state, byte)
+    (scalar,) = machine.scalars(state)
+    start, end = scalar.automaton.source_span(scalar.q, b'"Acme Inc."')
+    assert DOCUMENT[start:end] == "Acme Inc."
+
+
+def test_a_document_binds_without_working_the_schema_out_again() -> None:
+    compiler = SchemaCompiler()
+    schema = JsonSchema(json.dumps(VERBATIM))
+    first, second = (compiler.compile(schema, document=f"{DOCUMENT} {number}") for number in range(2))
+    assert first is not second
+    assert first._frames is second._frames
+    assert second.num_states == 1
+
+
+def test_a_machine_that_grew_too_large_is_left_to_its_holders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.schema.compiler.MAX_STATES", 10)
+    compiler, schema = SchemaCompiler(), JsonSchema('{"type": "string"}')
+    first = compiler.compile(schema)
+    for byte in range(256):
+        state = first.step(first.start(), ord('"'))
+        first.step(state, byte)
+    assert compiler.compile(schema) is not first
+    assert close(first, first.start()) == b'""'
+
+
+class Colour(Enum):
+    RED = "red"
+    GREEN = "green"
+
+
+class Item(pydantic.BaseModel):
+    name: str
+    price: float | None = None
+    colour: Colour = Colour.RED
+
+
+class Order(pydantic.BaseModel):
+    zone: Literal["eu", "us"]
+    items: list[Item]
+    about: dict[str, int] = {}
+
+
+@dataclass
+class Point:
+    x: int
+    y: int | None = None
+
+
+class Row(TypedDict):
+    key: str
+    values: list[float]
+
+
+@pytest.mark.parametrize("model", [Order, Point, Row, list[Item], int | None], ids=str)
+def test_python_types_are_written_and_read_back(model: type) -> None:
+    machine = SchemaCompiler().compile(JsonSchema(schema_of(model)))
+    adapter = pydantic.TypeAdapter(model)
+    for seed in range(5):
+        text = write(machine, random.Random(seed), 12 * seed).decode()
+        assert parse_value(model, text) == adapter.validate_json(text)
+
+
+def test_fields_keep_their_order() -> None:
+    assert list(json.loads(schema_of(Order))["properties"]) == ["zone", "items", "about"]
+
+
+def test_what_is_no_type_or_no_value_is_said() -> None:
+    with pytest.raises(ConstraintError, match="has no JSON Schema"):
+        schema_of(SchemaCompiler)
+    with pytest.raises(ConstraintError, match="is not a Point"):
+        parse_value(Point, '{"x":"no"}')

@@ -207,7 +207,11 @@ class Engine:
 
 def _spawned(config: WorkerConfig) -> tuple[Client, Callable[[], None]]:
     process = WorkerProcess(config)
-    client = Client(partial(SocketLink, process.address), process.death)
+    try:
+        client = Client(partial(SocketLink, process.address), process.death)
+    except BaseException:
+        process.close()
+        raise
     return client, partial(_end, client, process)
 
 

@@ -173,7 +173,10 @@ class Core:
             return self._scheduler.step()
         except Exception as error:
             _log.exception("a step failed; its requests end")
-            for key in [key for key, one in self._open.items() if one.is_submitted]:
+            keys = [key for key, one in self._open.items() if one.is_submitted]
+            if not keys:
+                raise  # no request is left to blame: better a worker that is gone than one that spins
+            for key in keys:
                 self._fail(key, error)
             return []
 

@@ -257,3 +257,10 @@ def test_what_is_no_type_or_no_value_is_said() -> None:
         schema_of(SchemaCompiler)
     with pytest.raises(ConstraintError, match="is not a Point"):
         parse_value(Point, '{"x":"no"}')
+
+
+def test_a_mark_holds_for_all_inside() -> None:
+    items = {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "x-verbatim": True}
+    machine = bound({"type": "object", "properties": {"items": items, "free": {"type": "string"}}}, DOCUMENT)
+    assert accepts(machine, b'{"items":["Acme Inc.",null],"free":"x"}')
+    assert not accepts(machine, b'{"items":["Acme Corp"]}')

@@ -11,12 +11,15 @@ Invariant after `build`: every form that is left has a text.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from radixgen.automata.numbers import Interval
 from radixgen.automata.table import TableAutomaton
 from radixgen.errors import ConstraintError, SchemaError
+from radixgen.schema.check import shape_admits
+from radixgen.schema.disjoint import check_one_of
 from radixgen.schema.reader import Location, SchemaReader
 from radixgen.schema.scalars import Scalars
 from radixgen.schema.shapes import Locations, Shape, TextRule, expand, merge
@@ -103,6 +106,7 @@ class Graph:
         self._nodes: dict[Locations, Node] = {}
         self._shapes: dict[Locations, list[Shape]] = {}
         self._waiting: list[Node] = []
+        self._mark = Location("", {"x-verbatim": True})
         self.root = self.node((reader.root,))
 
     def node(self, locations: Locations) -> Node:
@@ -118,27 +122,30 @@ class Graph:
     def nodes(self) -> list[Node]:
         return list(self._nodes.values())
 
+    def unopened(self) -> Iterator[Node]:
+        """Nodes that were asked for, each once; opening one may ask for more."""
+        while self._waiting:
+            yield self._waiting.pop()
+
     def shapes(self, locations: Locations) -> list[Shape]:
         """The alternatives of a conjunction that do not contradict themselves; oneOf is checked to be anyOf."""
         found = self._shapes.get(locations)
         if found is None:
-            from radixgen.schema.disjoint import check_one_of
-
             merged = [merge(one) for one in expand(self.reader, locations)]
             found = self._shapes[locations] = [shape for shape in merged if shape is not None]
             for location in dict.fromkeys(one for shape in found for one in shape.locations):
                 check_one_of(self, location)
         return found
 
-    def value_locations(self, shape: Shape, name: str) -> Locations:
-        """What an object of this shape says of the value of one name, in the standard's reading."""
+    def value_locations(self, shape: Shape, name: str | None = None) -> Locations:
+        """What an object of this shape says of the value of one name (None: one it does not list), by the standard."""
         found: list[Location] = []
         for location in shape.locations:
-            if name in (location.get("properties") or ()):
+            if name is not None and name in (location.get("properties") or ()):
                 found.append(self.reader.child(location, "properties", name))
             elif location.get("additionalProperties") is not None:
                 found.append(self.reader.child(location, "additionalProperties"))
-        return tuple(found)
+        return self._marked(shape, found)
 
     def item_locations(self, shape: Shape, index: int) -> Locations:
         """What an array of this shape says of the item at one index."""
@@ -149,7 +156,11 @@ class Graph:
                 found.append(self.reader.child(location, keyword, index))
             elif location.get(rest) is not None:
                 found.append(self.reader.child(location, rest))
-        return tuple(found)
+        return self._marked(shape, found)
+
+    def _marked(self, shape: Shape, found: list[Location]) -> Locations:
+        """What is inside a marked array or object is marked."""
+        return (*found, self._mark) if shape.is_verbatim else tuple(found)
 
     def prefix_len(self, shape: Shape) -> int:
         return max((len(one.get(self._array_keywords(one)[0]) or ()) for one in shape.locations), default=0)
@@ -167,10 +178,9 @@ def build(reader: SchemaReader, options: Options, scalars: Scalars) -> Graph:
         SchemaError: for anything unsupported or wrong in reach of the root, and when no value satisfies the schema.
     """
     graph = Graph(reader, options, scalars)
-    while graph._waiting:
-        node = graph._waiting.pop()
+    for node in graph.unopened():
         node.forms = _forms(graph, node)
-    nodes = list(graph._nodes.values())
+    nodes = graph.nodes()
     _find_costs(nodes, options.style)
     if graph.root.cost >= FAR:
         raise SchemaError("no JSON value satisfies this schema", _dead_pointer(graph.root))
@@ -221,8 +231,6 @@ def _forms(graph: Graph, node: Node) -> list[Form]:
 
 def _spellings(graph: Graph, shape: Shape) -> dict[bytes, None]:
     """The members of an enum that the shape's other keywords allow."""
-    from radixgen.schema.check import shape_admits
-
     style = graph.options.style
     free = replace(shape, values=None)
     return {
@@ -286,7 +294,7 @@ def _object_forms(graph: Graph, shape: Shape) -> list[Form]:
         Key(name, spell_string(name).encode(), graph.node(graph.value_locations(shape, name)), name in shape.required)
         for name in names
     )
-    extra = graph.node(_extra(graph, shape)) if _is_open(graph, shape, bool(listed)) else None
+    extra = graph.node(graph.value_locations(shape)) if _is_open(graph, shape, bool(listed)) else None
     return [ObjectForm(keys, extra, frozenset(names))]
 
 
@@ -295,14 +303,6 @@ def _is_open(graph: Graph, shape: Shape, has_listed: bool) -> bool:
     if any(value is False for value in spoken):
         return False
     return not (graph.options.is_closed and has_listed and all(value is None for value in spoken))
-
-
-def _extra(graph: Graph, shape: Shape) -> Locations:
-    return tuple(
-        graph.reader.child(location, "additionalProperties")
-        for location in shape.locations
-        if location.get("additionalProperties") is not None
-    )
 
 
 def _find_costs(nodes: list[Node], style: Style) -> None:

@@ -18,6 +18,7 @@ from radixgen.automata.numbers import Interval
 from radixgen.errors import SchemaError
 from radixgen.schema.keywords import KINDS, REFUSED
 from radixgen.schema.reader import Location, SchemaReader
+from radixgen.schema.values import is_equal
 
 MAX_ALTERNATIVES = 2_000
 
@@ -168,8 +169,6 @@ def _add(shape: Shape, location: Location) -> None:
 
 
 def _common(left: list[Any], right: list[Any]) -> list[Any]:
-    from radixgen.schema.values import is_equal
-
     return [value for value in left if any(is_equal(value, other) for other in right)]
 
 

@@ -10,6 +10,7 @@ characters.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,6 +27,7 @@ LONGEST_TOKEN = 256
 """Bytes of any token; within them of the length limit, places are not offered as a text index."""
 
 _QUOTE = ord('"')
+_ONE = np.dtype(np.int32).itemsize
 
 
 class TextIndex(NamedTuple):
@@ -102,10 +104,25 @@ class VerbatimAutomaton(TableAutomaton):
             return self._place(self.quotable.starts, 0) if byte == _QUOTE else DEAD
         if not isinstance(key, _Places):
             return DEAD
+        if len(key.positions) == _ONE:
+            return self._step_one(key, int.from_bytes(key.positions, sys.byteorder), byte)
         positions = np.frombuffer(key.positions, np.int32)
         if byte == _QUOTE and key.num_chars and self.quotable.may_end[positions].any():
             return self._state("closed")  # inside an escape nothing may end, and the quote is the text's own
         return self._after(key, positions, byte)
+
+    def _step_one(self, key: _Places, at: int, byte: int) -> int:
+        """The same from one place, where a quote is unique: nearly all steps, so without numpy."""
+        quotable = self.quotable
+        if byte == _QUOTE and key.num_chars and quotable.may_end[at]:
+            return self._state("closed")
+        if at >= len(quotable.text) or quotable.text[at] != byte:
+            return DEAD
+        num_chars = key.num_chars + int(quotable.begins[at])
+        end = at + int(quotable.gaps[at + 1])
+        if int(quotable.num_chars[end]) - int(quotable.num_chars[at + 1]) + num_chars > self._max_chars:
+            return DEAD
+        return self._state(_Places((at + 1).to_bytes(_ONE, sys.byteorder), num_chars))
 
     def _after(self, key: _Places, positions: Int32, byte: int) -> int:
         inside = positions[positions < len(self.quotable.text)]

@@ -156,6 +156,20 @@ def test_a_document_is_cut_to_leave_room_and_says_so(talk: Talk) -> None:
     assert end.usage.truncated_chars > 1000
 
 
+def test_long_texts_are_tokenized_aside_and_end_as_short_ones_do(talk: Talk) -> None:
+    long = Document("many words " * 4000)
+    numbers = [
+        talk.ask("Read:", long, max_tokens=5),
+        talk.ask("x" * 50_000),
+        talk.ask("a", max_tokens=5),
+        talk.ask(long),
+    ]
+    talk.say(messages.Abort(numbers[-1]))
+    ends = [talk.end(number) for number in numbers]
+    assert [getattr(one, "code", "End") for one in ends] == ["End", "PromptTooLong", "End", "RequestAborted"]
+    assert ends[0].usage.truncated_chars > 40_000
+
+
 LONG = Document("words and words " * 400)
 REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str, str]] = [
     (("x" * 3000,), {}, "PromptTooLong", "512|tokens"),
@@ -195,6 +209,7 @@ def test_a_score_is_what_generating_the_same_ids_reports(talk: Talk) -> None:
     assert scored.rows[0].ids == written.token_ids
     assert scored.rows[0].logprobs == pytest.approx([one.logprob for one in written.logprobs], abs=1e-4)
     assert scored.rows[0].total == pytest.approx(sum(scored.rows[0].logprobs))
+    assert talk.call(messages.Score((Text("a"),), ())).code == "ParamError"
     assert len(scored.rows[1].ids) == len(scored.rows[1].logprobs) > 0
     assert all(one.top[0] == (one.token_id, pytest.approx(one.logprob)) and one.mass == 1 for one in written.logprobs)
 
@@ -222,10 +237,10 @@ def test_a_number_that_is_open_already_is_refused_and_the_first_goes_on(talk: Ta
 def test_a_fault_in_one_request_s_own_part_ends_that_request_alone(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     make = type(talk.core._preparer).generate
 
-    def faulty(self: Any, message: messages.Generate, request_id: str) -> Any:
+    def faulty(self: Any, message: messages.Generate, *rest: Any) -> Any:
         if message.request_id == 1:
             raise ZeroDivisionError("a bug")
-        return make(self, message, request_id)
+        return make(self, message, *rest)
 
     monkeypatch.setattr(type(talk.core._preparer), "generate", faulty)
     first, second = talk.ask("a", max_tokens=3), talk.ask("b", max_tokens=3)

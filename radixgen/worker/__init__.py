@@ -3,6 +3,7 @@
     main.py     the process: handshake with the parent, signals
     loop.py     the socket loop                                                     (frames)
     core.py     the worker without sockets: one request's life                      (messages)
+    intake.py   who is prepared next; long texts are tokenized on a thread
     prepare.py  messages -> scheduler requests: render, tokenize, compile
     answer.py   token events -> text, offsets, confidence
     calls.py    the verbs that are not `generate`

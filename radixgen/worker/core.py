@@ -1,8 +1,8 @@
 """The worker without sockets: messages in, messages out.
 
-    handle(client, message)  ──►  waiting (by priority, then arrival) ── prepare ──►  scheduler  ── events ──►  answers
-                                        │ abort                                          │ abort
-                                        ▼                                                ▼
+    handle(client, message)  ──►  intake ── prepare ──►  scheduler  ── events ──►  answers
+                                     │ abort                 │ abort
+                                     ▼                       ▼
     step()  ──►  [Delta ...]  and exactly one of End, Failed, Reply for each request that was accepted
 
 Not thread-safe: one loop owns it. An error in one request's preparation or events ends that request alone; one that a
@@ -11,7 +11,6 @@ whole step raises ends every request that was open in it, as `RequestFailed`, an
 
 from __future__ import annotations
 
-import heapq
 import logging
 import time
 from collections.abc import Callable
@@ -26,13 +25,10 @@ from radixgen.wire import messages
 from radixgen.wire.codec import failed
 from radixgen.worker.answer import Answer, token_infos
 from radixgen.worker.calls import Calls
+from radixgen.worker.intake import Intake, Ready, Work
 from radixgen.worker.meter import Meter
 from radixgen.worker.prepare import Preparer
 
-_EAGER_S = 0.05
-"""How long a step may put off its forward to prepare requests while rows are free."""
-_SPARE_S = 0.005
-"""... and while there are none, so that the queue's order can see what comes."""
 METERS = ("prepare", "step", "forward", "sample", "masks", "answer", "wire")
 _log = logging.getLogger(__name__)
 
@@ -73,7 +69,7 @@ class Core:
         self._calls = calls
         self._open: dict[str, _Open] = {}
         self._keys: dict[tuple[bytes, int], str] = {}
-        self._waiting: list[tuple[int, int, str]] = []
+        self._intake = Intake(preparer.render)
         self._num_submitted = 0
         self._count = 0
         self._out: list[Outgoing] = []
@@ -94,8 +90,10 @@ class Core:
     def step(self) -> list[Outgoing]:
         """Prepare what waits, run one step of the scheduler; returns what there is to say."""
         with self.meter.timed("prepare"):
-            self._prepare_waiting()
-        if self._scheduler.has_work:
+            self._take_in()
+        if not self._scheduler.has_work:
+            self._intake.wait()
+        else:
             with self.meter.timed("step"):
                 events = self._events()
             with self.meter.timed("answer"):
@@ -112,8 +110,10 @@ class Core:
         match message:
             case messages.Hello():
                 self._say(client, self._greeting(message))
-            case messages.Generate() | messages.Call(verb=messages.Score()):
-                self._accept(client, message)
+            case messages.Generate():
+                self._accept(client, message, message)
+            case messages.Call(verb=messages.Score() as score):
+                self._accept(client, message, score)
             case messages.Call():
                 self._say(client, messages.Reply(message.request_id, self._calls.answer(message.verb, self._dump)))
             case messages.Abort():
@@ -125,7 +125,7 @@ class Core:
         text = f"the client speaks version {hello.version} of the protocol, this worker {self._welcome.version}"
         return messages.Failed(messages.NO_REQUEST, "ProtocolError", f"{text}; use the same radixgen on both sides")
 
-    def _accept(self, client: bytes, message: messages.Generate | messages.Call) -> None:
+    def _accept(self, client: bytes, message: messages.Generate | messages.Call, work: Work) -> None:
         if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
             raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
         if len(self._open) >= self._welcome.max_rows + self._welcome.max_waiting:
@@ -136,31 +136,25 @@ class Core:
         key = str(self._count)
         self._open[key] = _Open(client, message)
         self._keys[client, message.request_id] = key
-        priority = message.params.priority if isinstance(message, messages.Generate) else 0
-        heapq.heappush(self._waiting, (-priority, self._count, key))
+        self._intake.add(key, work)
 
     def _abort(self, client: bytes, number: int) -> None:
         key = self._keys.get((client, number))
         if key is not None:
             self._fail(key, RequestAborted("the caller ended this request"))
 
-    def _prepare_waiting(self) -> None:
-        start = time.perf_counter()
-        while self._waiting:
-            is_free = self._num_submitted < self._welcome.max_rows
-            if time.perf_counter() - start > (_EAGER_S if is_free else _SPARE_S):
-                return
-            key = heapq.heappop(self._waiting)[-1]
-            if key in self._open:  # else it was aborted
-                self._guarded(key, partial(self._submit, key))
+    def _take_in(self) -> None:
+        for ready in self._intake.take(lambda: self._num_submitted < self._welcome.max_rows):
+            if ready.key in self._open:  # else it was aborted
+                self._guarded(ready.key, partial(self._submit, ready))
 
-    def _submit(self, key: str) -> None:
-        one = self._open[key]
-        if isinstance(one.message, messages.Generate):
-            prepared = self._preparer.generate(one.message, key)
+    def _submit(self, ready: Ready) -> None:
+        one = self._open[ready.key]
+        prompt = ready.render()
+        if isinstance(ready.work, messages.Generate):
+            prepared = self._preparer.generate(ready.work, prompt, ready.key)
         else:
-            assert isinstance(one.message.verb, messages.Score)
-            prepared = self._preparer.score(one.message.verb, key)
+            prepared = self._preparer.score(ready.work, prompt, ready.key)
             one.continuations = tuple(tuple(ids.tolist()) for ids in prepared.request.continuations)
         one.answers, one.truncated_chars = prepared.answers, prepared.truncated_chars
         prepared.request.arrival_s = one.arrival_s

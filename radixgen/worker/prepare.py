@@ -43,10 +43,15 @@ class Preparer:
     forced_tokens: bool
     meter: Meter
 
-    def generate(self, message: Generate, request_id: str) -> Prepared:
-        """Raises what the request cannot be done for: `PromptTooLong`, `ConstraintError`, `BudgetTooSmall` ..."""
+    def render(self, work: Generate | Score) -> RenderedPrompt:
+        """A request's prompt, leaving room for its answer; from any thread. Raises `PromptTooLong`, `ParamError`."""
+        if isinstance(work, Generate):
+            return self._render(work.prompt, work.params.max_tokens, truncate=work.params.truncate)
+        return self._render(work.prompt, max(map(len, self._continuations(work))), truncate=True)
+
+    def generate(self, message: Generate, prompt: RenderedPrompt, request_id: str) -> Prepared:
+        """Raises what the request cannot be done for: `ConstraintError`, `BudgetTooSmall` ..."""
         params = self._settled(message.params)
-        prompt = self._render(message.prompt, params.max_tokens, truncate=params.truncate)
         matchers = self._matchers(message.constraint, prompt.document, params)
         vocabulary = self.tokenizer.vocabulary
         texts = [AnswerText(vocabulary, params.stop) for _ in range(params.n)]
@@ -56,12 +61,10 @@ class Preparer:
         answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
         return Prepared(request, answers, prompt.truncated_chars)
 
-    def score(self, message: Score, request_id: str) -> Prepared:
-        """Raises `PromptTooLong` and what rendering raises."""
-        continuations = tuple(self._continuation(one) for one in message.continuations)
-        room = max((len(one) for one in continuations), default=0)
-        prompt = self._render(message.prompt, room, truncate=True)
+    def score(self, message: Score, prompt: RenderedPrompt, request_id: str) -> Prepared:
+        """Raises nothing that `render` did not raise already."""
         params = SamplingParams(max_tokens=0, namespace=message.namespace)
+        continuations = self._continuations(message)
         request = Request(request_id=request_id, ids=prompt.ids, params=params, continuations=continuations)
         return Prepared(request, (), prompt.truncated_chars)
 
@@ -103,6 +106,11 @@ class Preparer:
         """With a seed, and with forced tokens only where the worker allows them."""
         seed = secrets.randbelow(MAX_SEED) if params.seed is None else params.seed
         return msgspec.structs.replace(params, seed=seed, forced_tokens=params.forced_tokens and self.forced_tokens)
+
+    def _continuations(self, message: Score) -> tuple[npt.NDArray[np.int32], ...]:
+        if not message.continuations:
+            raise ParamError("continuations: the list is empty; give at least one")
+        return tuple(self._continuation(one) for one in message.continuations)
 
     def _continuation(self, given: Content) -> npt.NDArray[np.int32]:
         if isinstance(given, Ids):

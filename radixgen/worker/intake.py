@@ -1,0 +1,80 @@
+"""Requests on their way to the scheduler: by priority, then arrival, and long texts by way of a thread.
+
+    add ─► waiting ─┬─ short: tokenized where it is taken ──────────────┐
+                    └─ long: on the thread (encoding frees the GIL) ────┴─► take ─► the core compiles and submits
+
+Everything else a request needs touches the grammar's tables, so it is done by whoever takes it, on the loop's thread.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import NamedTuple
+
+from radixgen.params import Document, Message, PromptPart, Text
+from radixgen.tokens.fit import RenderedPrompt
+from radixgen.wire.messages import Generate, Score
+
+Work = Generate | Score
+LONG_CHARS = 20_000
+"""From here on (about 10 ms) a text is tokenized on the thread."""
+_EAGER_S = 0.05
+"""How long one step may put off its forward to take requests while rows are free."""
+_SPARE_S = 0.005
+"""... and while there are none, so that the queue's order can see what comes."""
+_WAIT_S = 0.02
+
+
+class Ready(NamedTuple):
+    """A request to compile and submit; `render` gives its ids, or raises why there are none."""
+
+    key: str
+    work: Work
+    render: Callable[[], RenderedPrompt]
+
+
+class Intake:
+    """Keys are the core's. What was aborted meanwhile is taken all the same: the core knows."""
+
+    def __init__(self, render: Callable[[Work], RenderedPrompt]) -> None:
+        self._render = render
+        self._waiting: list[tuple[int, int, str, Work]] = []
+        self._rendering: dict[Future[RenderedPrompt], Ready] = {}
+        self._thread = ThreadPoolExecutor(1, "radixgen-tokens")
+        self._count = 0
+
+    def add(self, key: str, work: Work) -> None:
+        priority = work.params.priority if isinstance(work, Generate) else 0
+        self._count += 1
+        heapq.heappush(self._waiting, (-priority, self._count, key, work))
+
+    def take(self, has_room: Callable[[], bool]) -> Iterator[Ready]:
+        """Requests that can go on, for as long as one step may spend on them."""
+        start = time.perf_counter()
+        for future in [future for future in self._rendering if future.done()]:
+            yield self._rendering.pop(future)
+        while self._waiting and time.perf_counter() - start < (_EAGER_S if has_room() else _SPARE_S):
+            _, _, key, work = heapq.heappop(self._waiting)
+            if num_chars(work.prompt) < LONG_CHARS:
+                yield Ready(key, work, partial(self._render, work))
+            else:
+                future = self._thread.submit(self._render, work)
+                self._rendering[future] = Ready(key, work, future.result)
+
+    def wait(self) -> None:
+        """Rest until the thread has something, for a moment at most; for a loop with nothing else to do."""
+        if self._rendering and not self._waiting:
+            wait(self._rendering, _WAIT_S, FIRST_COMPLETED)
+
+
+def num_chars(prompt: tuple[PromptPart, ...]) -> int:
+    """Length of a prompt's texts."""
+    return sum(
+        num_chars(part.parts) if isinstance(part, Message) else len(part.text)
+        for part in prompt
+        if isinstance(part, Message | Text | Document)
+    )

@@ -15,7 +15,7 @@ from radixgen.automata.machine import DEAD
 from radixgen.mask.index import Int32, UInt32, pack_ids
 from radixgen.mask.kernels import UNKNOWN
 from radixgen.mask.memo import Ledger, Memo
-from radixgen.mask.walk import Walker
+from radixgen.mask.walk import Walk, Walker
 
 ROOT = np.zeros(1, np.int32)
 SEVERAL = -1
@@ -40,7 +40,8 @@ class Pieces:
     def __init__(self, walker: Walker, ledger: Ledger) -> None:
         self.walker = walker
         self._ledger = ledger
-        self._memos: weakref.WeakKeyDictionary[Any, Memo] = weakref.WeakKeyDictionary()
+        self._memos: dict[int, Memo] = {}
+        """By id: an automaton takes its entry with it, before its id can be another's."""
 
     def find(self, automaton: Any, q: int, nodes: Int32 = ROOT) -> Piece:
         """The piece of `automaton` at row q from trie nodes `nodes`.
@@ -48,13 +49,14 @@ class Pieces:
         Raises:
             ConstraintError: when the automaton's limits do not let the walk finish.
         """
-        if is_text_row(automaton, q):
-            return self._walk(automaton, q, nodes)
+        places = _places(automaton, q)
+        if places is not None:
+            return self._piece(automaton, self.walker.walk_places(places, nodes))
         memo = self._memo(automaton)
         key = (q, nodes.tobytes())
         piece = memo.entries.get(key)
         if piece is None:
-            piece = self._walk(automaton, q, nodes)
+            piece = self._piece(automaton, self.walker.walk(automaton, q, nodes))
             memo.put(key, piece, _size(piece) + len(key[1]))
         return piece
 
@@ -67,8 +69,9 @@ class Pieces:
 
     def only_byte(self, automaton: Any, q: int) -> int:
         """The one byte that goes on inside the scalar, SEVERAL, or NOTHING."""
-        if is_text_row(automaton, q):
-            return _only_in_text(automaton.text_index(q))
+        places = _places(automaton, q)
+        if places is not None:
+            return _only_in_text(places)
         memo = self._memo(automaton)
         found = memo.entries.get(("byte", q))
         if found is None:
@@ -79,13 +82,13 @@ class Pieces:
         return int(found)
 
     def _memo(self, automaton: Any) -> Memo:
-        memo = self._memos.get(automaton)
+        memo = self._memos.get(id(automaton))
         if memo is None:
-            memo = self._memos[automaton] = self._ledger.open()
+            memo = self._memos[id(automaton)] = self._ledger.open()
+            weakref.finalize(automaton, self._memos.pop, id(automaton)).atexit = False
         return memo
 
-    def _walk(self, automaton: Any, q: int, nodes: Int32) -> Piece:
-        walk = self.walker.walk(automaton, q, nodes)
+    def _piece(self, automaton: Any, walk: Walk) -> Piece:
         num_words = self.walker.index.num_words
         bits = pack_ids(walk.ids, num_words) if len(walk.ids) > num_words else None
         ids = walk.ids if bits is None else walk.ids[:0]
@@ -105,10 +108,10 @@ class Pieces:
         return int(found)
 
 
-def is_text_row(automaton: Any, q: int) -> bool:
-    """Whether row q stands at places of a document's text: its pieces are the request's own and are not kept."""
+def _places(automaton: Any, q: int) -> Any:
+    """Where row q stands in a document's text, if it does: its pieces are the request's own and are not kept."""
     text_index = getattr(automaton, "text_index", None)
-    return text_index is not None and text_index(q) is not None
+    return None if text_index is None else text_index(q)
 
 
 def _only_in_text(places: Any) -> int:

@@ -14,6 +14,7 @@ runs into a dead end.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,8 @@ from radixgen.mask.states import Grammar
 
 MOST_STEPPED = 20_000
 """Tokens of one state that are stepped one by one; those beyond count as too dear."""
+FEW_TOKENS = 24
+"""Tokens of one state that are stepped one by one without a look at their rows."""
 AMBIGUOUS = -2
 
 
@@ -49,7 +52,8 @@ def _token_costs(grammar: Grammar, state: State) -> TokenCosts:
     record = grammar.record(state)
     bits = record.bits & ~grammar.index.eos_bits if record.is_accepting else record.bits
     ids = unpack_ids(bits)
-    groups = _groups(grammar, grammar.closure(state), ids)
+    is_many = len(ids) > FEW_TOKENS
+    groups = _groups(grammar, grammar.closure(state), ids) if is_many else np.full(len(ids), AMBIGUOUS, np.int32)
     costs = np.full(len(ids), FAR, np.int32)
     steps = _Steps(grammar, state)
     for group, first in zip(*np.unique(groups, return_index=True), strict=True):
@@ -60,7 +64,7 @@ def _token_costs(grammar: Grammar, state: State) -> TokenCosts:
     return TokenCosts(ids, costs)
 
 
-def _groups(grammar: Grammar, scalars: list[Scalar], ids: Int32) -> Int32:
+def _groups(grammar: Grammar, scalars: Sequence[Scalar], ids: Int32) -> Int32:
     """A number per token: equal numbers lead to equal states; AMBIGUOUS where the end rows do not tell."""
     groups = np.zeros(len(ids), np.int64)
     is_ambiguous = np.zeros(len(ids), bool)

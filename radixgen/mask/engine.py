@@ -42,7 +42,9 @@ class MaskEngine:
         self.index = build_index(vocabulary)
         self._ledger = Ledger(max_bytes)
         self._masks = MaskPool()
-        self._pieces = Pieces(Walker(self.index, kernels), self._ledger)
+        walker = Walker(self.index, kernels)
+        walker.warm_up()
+        self._pieces = Pieces(walker, self._ledger)
         self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas = SchemaCompiler()

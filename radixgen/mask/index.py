@@ -45,12 +45,19 @@ class TokenIndex:
     eos_ids: tuple[int, ...]
     eos_bits: UInt32
     """[W] the bits of `eos_ids`."""
+    num_bytes: int
+    """Bytes that are a token by themselves."""
     longest: int
     """Length in bytes of the longest token."""
 
     @property
     def vocab_size(self) -> int:
         return len(self.token_bytes)
+
+    @property
+    def has_all_bytes(self) -> bool:
+        """Every byte is a token, so no text needs more tokens than it has bytes."""
+        return self.num_bytes == 256
 
     @property
     def num_words(self) -> int:
@@ -80,6 +87,7 @@ def build_index(vocabulary: Any) -> TokenIndex:
         token_bytes=token_bytes,
         eos_ids=tuple(vocabulary.eos_ids),
         eos_bits=pack_ids(vocabulary.eos_ids, (len(token_bytes) + 31) // 32),
+        num_bytes=int((trie.token[root_child[root_child > 0]] >= 0).sum()),
         longest=int(depth.max(initial=0)),
     )
 

@@ -151,9 +151,9 @@ class Matcher:
         if self._encode_forced is None or last.is_ended:
             return []
         ids, state = find_forced(self.grammar, last.state, bytes(self._text[-64:]), self._encode_forced)
-        if ids and self.remaining - len(ids) < self.grammar.cost(state):
-            return self._affordable(ids)
-        return ids
+        if not ids or self.grammar.is_within(state, self.remaining - len(ids)):
+            return ids
+        return self._affordable(ids)
 
     def min_tokens_left(self) -> int:
         """Length of the plan this matcher holds: so many ids certainly end the text."""
@@ -194,7 +194,7 @@ class Matcher:
         state, best = self._path[-1].state, 0
         for place, token_id in enumerate(ids[: self.remaining], 1):
             state = self.grammar.next_state(state, token_id)
-            if self.grammar.cost(state) <= self.remaining - place:
+            if self.grammar.is_within(state, self.remaining - place):
                 best = place
         return ids[:best]
 

@@ -8,6 +8,7 @@ The recursion ends because every exit lies deeper in the trie; empty scalars are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -57,8 +58,15 @@ class Grammar:
         self._masks = masks
         self.memo = ledger.open()
 
-    def closure(self, state: State) -> list[Scalar]:
+    def closure(self, state: State) -> Sequence[Scalar]:
         """The scalars of a state, those behind scalars that may end at once included."""
+        scalars = self.machine.scalars(state)
+        for automaton, q, follow in scalars:
+            if follow is not None and automaton.accepting[q]:
+                return self._closure(state)
+        return scalars
+
+    def _closure(self, state: State) -> list[Scalar]:
         found: list[Scalar] = []
         waiting, seen = [state], {state}
         while waiting:
@@ -103,22 +111,33 @@ class Grammar:
             self.memo.put(("plan", state), found, found.nbytes)
         return found
 
+    def is_within(self, state: State, num_tokens: int) -> bool:
+        """Whether the cost of `state` is at most `num_tokens`."""
+        is_short = self.index.has_all_bytes and len(self.machine.completion(state)) <= num_tokens
+        return is_short or self.cost(state) <= num_tokens
+
     def cost(self, state: State) -> int:
         """Tokens of the state's plan; FAR where the vocabulary cannot write it."""
-        try:
-            return len(self.plan(state))
-        except ConstraintError:
-            return FAR
+        found = self.memo.entries.get(("cost", state))
+        if found is None:
+            least = min(self.pieces.walker.count_tokens(text) for text in self._completions(state))
+            found = self.memo.put(("cost", state), least)
+        return int(found)
+
+    def _completions(self, state: State) -> set[bytes]:
+        completion = self.machine.completion
+        texts = {completion(state)}
+        for automaton, q, follow in self.closure(state):
+            texts.add(automaton.completion(q) + (b"" if follow is None else completion(follow)))
+        return texts
 
     def _make_plan(self, state: State) -> Int32:
-        completion = self.machine.completion(state)
-        texts = {completion}
-        for automaton, q, follow in self.closure(state):
-            texts.add(automaton.completion(q) + (b"" if follow is None else self.machine.completion(follow)))
-        plans = [plan for text in texts if (plan := self.pieces.walker.fewest_tokens(text)) is not None]
-        if not plans:
-            raise ConstraintError(_unwritable(completion, self.index.token_bytes))
-        return min(plans, key=len)
+        walker = self.pieces.walker
+        best = min(sorted(self._completions(state)), key=walker.count_tokens)
+        plan = walker.fewest_tokens(best)
+        if plan is None:
+            raise ConstraintError(_unwritable(best, self.index.token_bytes))
+        return plan
 
     def _follow_cost(self, state: State | None) -> int:
         """Tokens of the machine's own completion of what follows a scalar.

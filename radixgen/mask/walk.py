@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,8 @@ from radixgen.errors import ConstraintError
 from radixgen.mask import fallback, kernels
 from radixgen.mask.index import Int32, TokenIndex, UInt32
 
+MOST_COUNTS = 4096
+"""Texts whose number of tokens is remembered: the same endings follow the same keys in every document."""
 NO_ENDS = np.zeros(0, np.int32)
 
 
@@ -60,6 +63,7 @@ def load_kernels() -> Kernels:
     return _compiled(numba)
 
 
+@cache
 def _compiled(numba: Any) -> Kernels:
     """Compile lazily, cached in a folder of our choice: numba's own choice fails where packages are read-only."""
     before = numba.config.CACHE_DIR
@@ -106,8 +110,26 @@ class Walker:
         self._mark = np.zeros(num_nodes + 1, np.uint8)
         self._path = np.zeros(index.longest + 2, np.int32)
         self._blocked = np.zeros((2, 4 * num_nodes + 64), np.int32)
+        self.count_tokens = lru_cache(MOST_COUNTS)(self._count_tokens)
+        """The least number of tokens that spell some bytes; FAR where the vocabulary lacks one of them."""
         self._table_trie = (index.byte, index.skip, index.token, index.depth)
         self._text_trie = (index.byte, index.skip, index.token, index.first_child, index.child, index.root_child)
+
+    def warm_up(self) -> None:
+        """Compile (or load) every kernel now, for the arrays that it will get, not in the middle of a step."""
+        table, text = np.full((1, 256), -1, np.int32), np.frombuffer(b"a", np.uint8)
+        ends, places = np.zeros(2, np.uint8), np.frombuffer(bytes(4), np.int32)
+        none, gaps = np.zeros(0, np.int32), np.zeros(2, np.int32)
+        scratch = (self._path, self._mark, self._ids, self._exits, self._blocked[0], self._blocked[1])
+        self.kernels.walk_table(
+            table, ends, self._table_trie, none, none, self._bits, none, ends.copy(), scratch
+        )  # fmt: skip
+        self.kernels.walk_text(
+            none.dtype.type(0), text, ends, gaps, places[:0], self._text_trie, self._bits, scratch[1:4]
+        )
+        self.kernels.fewest_tokens(text, self._text_trie, gaps.copy(), np.zeros(1, np.int32))
+        self.kernels.set_ids(self._bits, none)
+        self.kernels.clear_ids(self._bits, none, 0)
 
     def walk(self, automaton: Any, q: int, roots: Int32, ends: Int32 = NO_ENDS) -> Walk:
         """Walk the subtrees of trie nodes `roots`, where `automaton` stands in row q.
@@ -122,7 +144,8 @@ class Walker:
         try:
             while len(nodes):
                 nodes, rows = self._walk_texts(automaton, nodes, rows, finds)
-                nodes, rows = self._walk_rows(automaton, nodes, rows, ends, finds)
+                if len(nodes):
+                    nodes, rows = self._walk_rows(automaton, nodes, rows, ends, finds)
         finally:
             for ids in finds.by_row + finds.by_text:
                 self.kernels.clear_ids(self._bits, ids, len(ids))
@@ -131,6 +154,16 @@ class Walker:
         if len(ends):
             ends[self.index.alias[:, 1]] = ends[self.index.alias[:, 0]]
         return Walk(ids, _unique(finds.exits), np.flatnonzero(finds.seen).astype(np.int32), finds.gap, by_text)
+
+    def walk_places(self, places: Any, nodes: Int32) -> Walk:
+        """Walk the subtrees of `nodes` along a text, from where an automaton stands in it (its `text_index`)."""
+        finds = _Finds()
+        for node in nodes:
+            self._walk_text(places, node, finds)
+        for ids in finds.by_text:
+            self.kernels.clear_ids(self._bits, ids, len(ids))
+        by_text = self._with_aliases(_joined(finds.by_text))
+        return Walk(by_text, _unique(finds.exits), NO_ENDS, finds.gap, by_text)
 
     def _walk_texts(self, automaton: Any, nodes: Int32, rows: Int32, finds: _Finds) -> tuple[Int32, Int32]:
         """Follow the text from the nodes whose rows are places in one; the other nodes are left."""
@@ -142,16 +175,20 @@ class Walker:
             places = text_index(row) if automaton.table[row, 0] == kernels.UNKNOWN else None
             if places is None:
                 rest.append(k)
-                continue
-            scratch = (self._mark, self._ids, self._exits)
-            num_ids, num_exits, gap = self.kernels.walk_text(
-                nodes[k], places.text, places.may_end, places.gaps, places.positions,
-                self._text_trie, self._bits, scratch,
-            )  # fmt: skip
-            finds.by_text.append(self._ids[:num_ids].copy())
-            finds.exits.append(self._exits[:num_exits].copy())
-            finds.gap = max(finds.gap, int(gap))
+            else:
+                self._walk_text(places, nodes[k], finds)
         return nodes[rest], rows[rest]
+
+    def _walk_text(self, places: Any, node: Any, finds: _Finds) -> None:
+        scratch = (self._mark, self._ids, self._exits)
+        text, may_end, gaps, positions = places.text, places.may_end, places.gaps, places.positions
+        num_ids, num_exits, gap = self.kernels.walk_text(
+            node, text, may_end, gaps, positions, self._text_trie, self._bits, scratch
+        )
+        finds.by_text.append(self._ids[:num_ids].copy())
+        if num_exits:
+            finds.exits.append(self._exits[:num_exits].copy())
+        finds.gap = max(finds.gap, int(gap))
 
     def _walk_rows(self, automaton: Any, nodes: Int32, rows: Int32, ends: Int32, finds: _Finds) -> tuple[Int32, Int32]:
         """Walk by the table as far as its rows are known. Returns where rows are missing."""
@@ -163,7 +200,8 @@ class Walker:
             automaton.table, automaton.accepting, self._table_trie, nodes, rows, self._bits, ends, finds.seen, scratch
         )
         finds.by_row.append(self._ids[:num_ids].copy())
-        finds.exits.append(self._exits[:num_exits].copy())
+        if num_exits:
+            finds.exits.append(self._exits[:num_exits].copy())
         if num_blocked < 0:
             raise ConstraintError("a state leads to too many others at once; simplify the constraint")
         return self._blocked[0, :num_blocked].copy(), self._blocked[1, :num_blocked].copy()
@@ -186,8 +224,7 @@ class Walker:
         twins = self.index.alias[np.isin(self.index.alias[:, 0], ids), 1]
         return np.concatenate([ids, twins])
 
-    def count_tokens(self, data: bytes) -> int:
-        """The least number of tokens that spell `data`; FAR where the vocabulary lacks a byte of it."""
+    def _count_tokens(self, data: bytes) -> int:
         return self._spell(data, np.empty(len(data), np.int32))
 
     def fewest_tokens(self, data: bytes) -> Int32 | None:

@@ -77,14 +77,15 @@ def test_quotes_are_the_substrings_from_border_to_border(document: str) -> None:
     assert not automaton.accepts(b'""')
 
 
-@given(DOCUMENTS, st.integers(0, 1000), st.integers(1, 8))
+@given(DOCUMENTS, st.integers(0, 1000), st.integers(1, 8), st.integers(0, 5))
 @settings(max_examples=80, deadline=None)
-def test_walks_write_quotes_of_bounded_length(document: str, seed: int, max_chars: int) -> None:
-    automaton = VerbatimAutomaton(read_document(document), max_chars)
-    expected = {quote for quote in naive_quotes(document) if len(quote) <= max_chars}
+def test_walks_write_quotes_of_bounded_length(document: str, seed: int, max_chars: int, min_chars: int) -> None:
+    automaton = VerbatimAutomaton(read_document(document), max_chars, min_chars)
+    expected = {quote for quote in naive_quotes(document) if min_chars <= len(quote) <= max_chars}
     assert automaton.is_empty() == (not expected)
     if expected:
         assert json.loads(spell(automaton, random.Random(seed), 12)) in expected
+        assert all(automaton.accepts(spelled(quote)) for quote in expected)
 
 
 @given(DOCUMENTS, st.integers(0, 1000))

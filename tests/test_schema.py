@@ -70,10 +70,23 @@ def test_what_cannot_be_enforced_is_refused_with_keyword_and_pointer(case: dict)
 
 def test_a_schema_nested_too_deeply_is_refused() -> None:
     text = '{"items":' * 400 + "true" + "}" * 400
-    with pytest.raises(SchemaError, match="nested more than 300 deep"):
+    with pytest.raises(SchemaError, match="nested more than 150 deep"):
         SchemaCompiler().compile(JsonSchema(text))
     with pytest.raises(SchemaError):
         SchemaCompiler().compile(JsonSchema("[" * 100_000))
+
+
+def test_an_answer_nested_too_deeply_is_refused() -> None:
+    links = {f"n{at}": {"type": "array", "minItems": 1, "items": {"$ref": f"#/$defs/n{at + 1}"}} for at in range(400)}
+    with pytest.raises(SchemaError, match="shortest value is nested more than 80 deep"):
+        compile_schema({"$defs": {**links, "n400": {"type": "null"}}, "$ref": "#/$defs/n0"})
+    machine = compile_schema({"$defs": {"n": {"type": "array", "items": {"$ref": "#/$defs/n"}}}, "$ref": "#/$defs/n"})
+    assert accepts(machine, b"[" * 5000 + b"]" * 5000)
+
+
+def test_a_lone_surrogate_is_refused() -> None:
+    with pytest.raises(SchemaError, match="surrogate"):
+        SchemaCompiler().compile(JsonSchema('{"const": "\\ud800"}'))
 
 
 def test_a_huge_schema_is_refused_and_a_huge_enum_is_not() -> None:

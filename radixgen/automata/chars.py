@@ -15,7 +15,7 @@ from radixgen.automata import codepoints
 from radixgen.automata.regex import MANY, Node, Regexes
 from radixgen.errors import ConstraintError
 
-MAX_SEARCH = 20_000
+MAX_SEARCH = 5_000
 MAX_SHORTEST = 20_000
 SMALL_NEED = 64
 MAX_EXPLORED = 300

@@ -52,11 +52,6 @@ class QuotableText(NamedTuple):
     def is_empty(self) -> bool:
         return not len(self.starts)
 
-    def chars_to_end(self, positions: Int32) -> Int32:
-        """Characters from each position to the nearest end."""
-        ends = positions + self.gaps[positions] - 1
-        return self.num_chars[ends] - self.num_chars[positions]
-
 
 class _Chars(NamedTuple):
     """What each character of the text is."""

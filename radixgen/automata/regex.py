@@ -163,7 +163,7 @@ class Regexes:
         """The texts that all nodes accept."""
         flat = {one for node in nodes for one in (node.items if node.kind == Kind.AND else (node,))}
         flat.discard(self.anything)
-        if self.empty in flat:
+        if self.empty in flat or any(node.kind == Kind.NOT and node.items[0] in flat for node in flat):
             return self.empty
         flat = self._join_lengths(flat)
         if len(flat) <= 1:

@@ -10,7 +10,7 @@ from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_parse import parse
 from radixgen.automata.table import TableAutomaton
 from radixgen.automata.words import WordsAutomaton
-from radixgen.errors import RegexError
+from radixgen.errors import ConstraintError, RegexError
 
 
 class SingleMachine:
@@ -58,5 +58,12 @@ def regex_machine(pattern: str) -> SingleMachine:
 
 
 def choices_machine(choices: tuple[str, ...]) -> SingleMachine:
-    """Exactly one of `choices` (at least one)."""
-    return SingleMachine(WordsAutomaton(choice.encode() for choice in choices))
+    """Exactly one of `choices` (at least one).
+
+    Raises:
+        ConstraintError: for a choice that is no text (half of a surrogate pair alone).
+    """
+    try:
+        return SingleMachine(WordsAutomaton(choice.encode() for choice in choices))
+    except UnicodeEncodeError as error:
+        raise ConstraintError(f"choices: {error.object!r} holds half of a surrogate pair; no UTF-8 text can") from None

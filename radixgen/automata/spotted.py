@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import NamedTuple
+
+import numpy as np
 
 from radixgen.automata.numbers import Interval
 from radixgen.automata.quotable import QuotableText
@@ -12,7 +15,7 @@ from radixgen.automata.table import TableAutomaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span
 from radixgen.automata.words import WordsAutomaton
 
-MAX_STEPS = 300_000
+MAX_STEPS = 150_000
 MAX_DIGITS = 40
 
 
@@ -103,22 +106,30 @@ def find_quotes(quotable: QuotableText, rule: TableAutomaton) -> dict[bytes, Spa
     Looks at MAX_STEPS bytes in all: of a long document and a rule that nearly anything keeps, the first part.
     """
     found: dict[bytes, Span] = {}
-    text, steps = quotable.text.tobytes(), 0
+    text, num_steps = quotable.text.tobytes(), 0
     for start in quotable.starts.tolist():
-        for end in _accepted_ends(quotable, rule, start):
+        run = _follow(quotable, text, rule, start)
+        for end in run.ends:
             place = Span(int(quotable.origins[start]), int(quotable.origins[end - 1]) + 1)
             found.setdefault(b'"' + text[start:end] + b'"', place)
-            steps = max(steps, 0) + end - start
-        if steps > MAX_STEPS:
+        num_steps += run.num_steps
+        if num_steps > MAX_STEPS:
             break
     return found
 
 
-def _accepted_ends(quotable: QuotableText, rule: TableAutomaton, start: int) -> Iterable[int]:
-    q, last = rule.step(0, ord('"')), min(len(quotable.text), start + 4 * MAX_QUOTE)
-    for position in range(start, last):
-        q = rule.step(q, int(quotable.text[position]))
-        if q < 0 or quotable.num_chars[position + 1] - quotable.num_chars[start] > MAX_QUOTE:
-            return
-        if quotable.may_end[position + 1] and rule.step(q, ord('"')) >= 0:
-            yield position + 1
+class _Run(NamedTuple):
+    ends: list[int]
+    num_steps: int
+
+
+def _follow(quotable: QuotableText, text: bytes, rule: TableAutomaton, start: int) -> _Run:
+    """Where quotes that start here may end and the rule accepts them."""
+    most = int(np.searchsorted(quotable.num_chars, quotable.num_chars[start] + MAX_QUOTE, side="right")) - 1
+    ends, q, position = [], rule.step(0, ord('"')), start
+    while position < most and q >= 0:
+        q = rule.step(q, text[position])
+        position += 1
+        if q >= 0 and quotable.may_end[position] and rule.step(q, ord('"')) >= 0:
+            ends.append(position)
+    return _Run(ends, position - start)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from radixgen.automata.machine import DEAD
 from radixgen.automata.quotable import Int32, QuotableText, UInt8
@@ -27,6 +28,7 @@ LONGEST_TOKEN = 256
 """Bytes of any token; within them of the length limit, places are not offered as a text index."""
 
 _QUOTE = ord('"')
+_BYTES_PER_CHAR = 6
 _ONE = np.dtype(np.int32).itemsize
 
 
@@ -56,13 +58,15 @@ class _Places:
 
 
 class VerbatimAutomaton(TableAutomaton):
-    """JSON strings, quotes included, of 1..max_chars characters that stand in a document from border to border."""
+    """JSON strings, with quotes, of min_chars..max_chars characters that stand in a document from border to border."""
 
-    def __init__(self, quotable: QuotableText, max_chars: int = MAX_QUOTE) -> None:
+    def __init__(self, quotable: QuotableText, max_chars: int = MAX_QUOTE, min_chars: int = 1) -> None:
         self.quotable = quotable
-        self._max_chars = max_chars
+        self._max_chars, self._min_chars = max_chars, max(min_chars, 1)
+        self._borders = np.flatnonzero(quotable.may_end)
+        self._chars_at_borders = quotable.num_chars[self._borders]
         self._steps: dict[tuple[int, int], int] = {}
-        super().__init__("open", int(quotable.gaps.max()) + 1)
+        super().__init__("open", int(quotable.gaps.max()) + 1 + _BYTES_PER_CHAR * self._min_chars)
 
     def is_empty(self) -> bool:
         """True when the document has nothing to quote."""
@@ -76,7 +80,7 @@ class VerbatimAutomaton(TableAutomaton):
         positions = np.frombuffer(key.positions, np.int32)
         chars = self.quotable.num_chars
         most = min(int(chars[-1] - chars[positions[0]]), LONGEST_TOKEN)
-        if key.num_chars + most > self._max_chars:
+        if key.num_chars + most > self._max_chars or (self._min_chars > 1 and key.num_chars < self._min_chars):
             return None
         return TextIndex(self.quotable.text, positions, self.quotable.may_end, self.quotable.gaps)
 
@@ -104,17 +108,17 @@ class VerbatimAutomaton(TableAutomaton):
             return self._place(self.quotable.starts, 0) if byte == _QUOTE else DEAD
         if not isinstance(key, _Places):
             return DEAD
-        if len(key.positions) == _ONE:
+        if len(key.positions) == _ONE and key.num_chars >= self._min_chars:
             return self._step_one(key, int.from_bytes(key.positions, sys.byteorder), byte)
         positions = np.frombuffer(key.positions, np.int32)
-        if byte == _QUOTE and key.num_chars and self.quotable.may_end[positions].any():
+        if byte == _QUOTE and key.num_chars >= self._min_chars and self.quotable.may_end[positions].any():
             return self._state("closed")  # inside an escape nothing may end, and the quote is the text's own
         return self._after(key, positions, byte)
 
     def _step_one(self, key: _Places, at: int, byte: int) -> int:
         """The same from one place, where a quote is unique: nearly all steps, so without numpy."""
         quotable = self.quotable
-        if byte == _QUOTE and key.num_chars and quotable.may_end[at]:
+        if byte == _QUOTE and quotable.may_end[at]:
             return self._state("closed")
         if at >= len(quotable.text) or quotable.text[at] != byte:
             return DEAD
@@ -134,8 +138,16 @@ class VerbatimAutomaton(TableAutomaton):
         return self._state(_Places(live.astype(np.int32).tobytes(), num_chars)) if len(live) else DEAD
 
     def _live(self, positions: Int32, num_chars: int) -> Int32:
-        """The places whose nearest end comes within the length limit."""
-        return positions[self.quotable.chars_to_end(positions) + num_chars <= self._max_chars]
+        """The places from which some end comes within the length limits."""
+        ends = self._nearest_ends(positions, num_chars)
+        inside = np.minimum(ends, len(self._borders) - 1)
+        total = self._chars_at_borders[inside] - self.quotable.num_chars[positions] + num_chars
+        return positions[(ends < len(self._borders)) & (total <= self._max_chars)]
+
+    def _nearest_ends(self, positions: Int32, num_chars: int) -> npt.NDArray[np.intp]:
+        """For each place, the index in `_borders` of the first end that makes the quote long enough."""
+        wanted = max(self._min_chars - num_chars, 0)
+        return np.searchsorted(self._chars_at_borders, self.quotable.num_chars[positions] + wanted)
 
     def _accepts(self, key: Hashable) -> bool:
         return key == "closed"
@@ -150,10 +162,11 @@ class VerbatimAutomaton(TableAutomaton):
 
     def _complete(self, key: Hashable) -> bytes:
         if isinstance(key, _Places):
-            return self._nearest(np.frombuffer(key.positions, np.int32))
-        return b'"' + self._nearest(self._live(self.quotable.starts, 0))
+            return self._nearest(np.frombuffer(key.positions, np.int32), key.num_chars)
+        return b'"' + self._nearest(self._live(self.quotable.starts, 0), 0)
 
-    def _nearest(self, positions: Int32) -> bytes:
+    def _nearest(self, positions: Int32, num_chars: int) -> bytes:
         """The text from the place that comes to an end first, closed."""
-        best = positions[np.argmin(self.quotable.gaps[positions])]
-        return self.quotable.text[best : best + self.quotable.gaps[best] - 1].tobytes() + b'"'
+        ends = self._borders[self._nearest_ends(positions, num_chars)]
+        best = int(np.argmin(ends - positions))
+        return self.quotable.text[positions[best] : ends[best]].tobytes() + b'"'

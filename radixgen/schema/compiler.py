@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from radixgen.automata.table import TableAutomaton
+from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
 from radixgen.schema.frames import Frames
 from radixgen.schema.graph import FAR, ArrayForm, Graph, Node, ObjectForm, Options, QuoteForm, ScalarForm, build
@@ -68,7 +69,10 @@ class SchemaCompiler:
                 is_verbatim=schema.verbatim,
                 style=get_style(white_space),
             )
-            graph = build(SchemaReader(schema.text), options, self._scalars)
+            try:
+                graph = build(SchemaReader(schema.text), options, self._scalars)
+            except RecursionError:
+                raise SchemaError("the schema is nested too deeply to be followed; make it flatter") from None
             found = self._compiled[key] = _Compiled(Frames(graph), _growth(graph))
             while len(self._compiled) > self._max_schemas:
                 self._compiled.popitem(last=False)

@@ -29,6 +29,7 @@ from radixgen.schema.values import spell, spell_string
 MAX_NODES = 20_000
 MAX_ANSWER = 1 << 20
 """Bytes of the shortest answer: a schema that needs more is a mistake."""
+MAX_ANSWER_DEPTH = 80
 FAR = 1 << 40
 
 
@@ -186,9 +187,20 @@ def build(reader: SchemaReader, options: Options, scalars: Scalars) -> Graph:
         raise SchemaError("no JSON value satisfies this schema", _dead_pointer(graph.root))
     if graph.root.cost > MAX_ANSWER:
         raise SchemaError(f"the shortest value has {graph.root.cost} bytes; at most {MAX_ANSWER}")
+    _check_depth([node for node in nodes if node.cost < FAR], options.style)
     for node in nodes:
         node.forms = [_without_dead(form) for form in node.forms if _cost(form, options.style) < FAR]
     return graph
+
+
+def _check_depth(nodes: list[Node], style: Style) -> None:
+    """Refuse values whose shortest text is nested too deeply. A cheapest form needs cheaper nodes only: one pass."""
+    depths: dict[Node, int] = {}
+    for node in sorted(nodes, key=lambda one: one.cost):
+        form = min(node.forms, key=lambda one: _cost(one, style))
+        depths[node] = 1 + max((depths[child] for child in _needed(form)), default=0)
+        if depths[node] > MAX_ANSWER_DEPTH:
+            raise SchemaError(f"its shortest value is nested more than {MAX_ANSWER_DEPTH} deep", node.pointer)
 
 
 def _dead_pointer(node: Node) -> str:
@@ -207,7 +219,8 @@ def _needed(form: Form) -> list[Node]:
     if isinstance(form, ObjectForm):
         return [key.node for key in form.keys if key.is_required]
     if isinstance(form, ArrayForm):
-        return [one for one in (*form.prefix, form.items)[: form.low] if one is not None]
+        needed = (*form.prefix[: form.low], *([form.items] if form.low > len(form.prefix) else []))
+        return [one for one in needed if one is not None]
     return []
 
 

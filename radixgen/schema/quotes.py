@@ -1,6 +1,6 @@
 """A document bound to a schema: which automaton quotes it for which form.
 
-    string        substrings of the document from border to border; with a pattern or minLength, those that keep it
+    string        substrings of the document from border to border, of the lengths and patterns that the schema asks for
     number        the numbers that stand in the document and keep the bounds
     enum, const   no quotes: the schema's own words
 
@@ -43,10 +43,10 @@ class Quotes:
             self._quotable = read_document(self._document)
         if self._quotable.is_empty:
             return form.plain
-        if rule.patterns or rule.min_len > 1:
+        if rule.patterns:
             return _spotted(find_quotes(self._quotable, form.plain), form.plain)
         longest = MAX_QUOTE if rule.max_len is None else min(rule.max_len, MAX_QUOTE)
-        automaton = VerbatimAutomaton(self._quotable, longest)
+        automaton = VerbatimAutomaton(self._quotable, longest, rule.min_len)
         return form.plain if automaton.is_empty() else automaton
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from typing import Any, NoReturn
 from urllib.parse import unquote
@@ -11,8 +12,10 @@ from radixgen.errors import SchemaError
 from radixgen.schema.keywords import Schema, check_keywords
 
 MAX_SCHEMA_BYTES = 4 << 20
-MAX_DEPTH = 300
+MAX_DEPTH = 150
 MAX_EXPONENT = 400
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Location:
@@ -138,20 +141,18 @@ def _parse(text: str) -> Any:
         found = json.loads(text, parse_float=_decimal, parse_constant=constant)
     except (ValueError, RecursionError, ArithmeticError) as error:
         raise SchemaError(f"the schema is not JSON: {error}") from None
-    if _depth(found) > MAX_DEPTH:
-        raise SchemaError(f"the schema is nested more than {MAX_DEPTH} deep")
-    return found
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
+    depth, level = 0, [found]
     while level:
         depth += 1
+        if depth > MAX_DEPTH:
+            raise SchemaError(f"the schema is nested more than {MAX_DEPTH} deep")
+        if any(isinstance(one, str) and _SURROGATE.search(one) for one in level):
+            raise SchemaError("half of a surrogate pair stands alone in a string; no UTF-8 text can hold it")
         level = [child for one in level for child in _children(one)]
-    return depth
+    return found
 
 
 def _children(value: Any) -> list[Any]:
     if isinstance(value, dict):
-        return list(value.values())
+        return [*value, *value.values()]
     return value if isinstance(value, list) else []

@@ -60,10 +60,6 @@ class Scalars:
         """
         return self._once(("string", rule), lambda: _string(rule, pointer))
 
-    def text_chars(self, rule: TextRule) -> Derivatives:
-        """The texts that keep the rule, as code points; the rule's patterns are known to be good."""
-        return self._once(("chars", rule), lambda: _chars(rule))
-
     def other_key(self, names: frozenset[str]) -> TableAutomaton:
         """A JSON string that is none of `names`."""
         return self._once(("key", names), lambda: JsonStringAutomaton(ExcludedWords(names)))

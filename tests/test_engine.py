@@ -182,7 +182,7 @@ pending = engine.submit("a", max_tokens=450)
 print(engine.info.pid, flush=True)
 {ending}
 """
-ENDINGS = {"kill -9": "signal.pause()", "sys.exit": "sys.exit(3)", "an error": "1 / 0", "os._exit": "os._exit(0)"}
+ENDINGS = {"kill -9": "signal.pause()", "sys.exit": "sys.exit(3)", "os._exit": "os._exit(0)"}
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -205,6 +205,29 @@ def test_no_worker_outlives_its_parent(folder: Path, ending: str, tmp_path: Path
         parent.wait(120)
     until(lambda: not is_alive(pid))
     until(lambda: not list(tmp_path.glob("radixgen-*")))
+
+
+INTERRUPTED = """
+from radixgen import Engine
+with Engine({folder!r}, num_slots=3000, num_threads=1) as engine:
+    print("ready", flush=True)
+    try:
+        while True:
+            engine.generate(["a", "b"] * 20, max_tokens=450)
+    except KeyboardInterrupt:
+        print(engine.generate("a", regex="went on", max_tokens=20).text, flush=True)
+"""
+
+
+def test_ctrl_c_is_the_caller_s_and_the_worker_goes_on(folder: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED.format(folder=str(folder))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, process_group=0) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        os.killpg(parent.pid, signal.SIGINT)
+        assert parent.stdout.readline() == "went on\n"
+        assert parent.wait(120) == 0
 
 
 def test_a_model_that_cannot_be_loaded_is_one_clear_error_in_each_mode(tmp_path: Path) -> None:

@@ -68,6 +68,14 @@ def test_the_first_error_is_raised_after_all_have_ended_or_stands_in_place(engin
     assert [type(one).__name__ for one in results] == ["Completion", "SchemaError", "Completion"]
 
 
+def test_what_cannot_be_sent_fails_in_its_place(engine: Engine) -> None:
+    results = engine.generate(["a", "\ud800", "b"], return_errors=True)
+    assert [type(one).__name__ for one in results] == ["Completion", "ParamError", "Completion"]
+    with pytest.raises(ParamError, match="cannot be sent"):
+        engine.stream("\ud800")
+    assert engine.generate("c").text == "c"
+
+
 def test_a_stream_s_texts_make_the_answer_and_its_last_item_tells_the_rest(engine: Engine) -> None:
     deltas = list(engine.stream("one two three"))
     assert "".join(one.text for one in deltas) == "one two three"

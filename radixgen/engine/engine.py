@@ -115,8 +115,7 @@ class Engine:
         try:
             results = [_outcome(one) for one in pending]
         except BaseException:
-            for one in pending:
-                one.abort()
+            _abort_all(pending)
             raise
         return _delivered(results, is_list=is_list, return_errors=return_errors)
 
@@ -129,8 +128,7 @@ class Engine:
         try:
             results = await asyncio.gather(*map(asyncio.wrap_future, pending), return_exceptions=True)
         except BaseException:
-            for one in pending:
-                one.abort()
+            _abort_all(pending)
             raise
         return _delivered(results, is_list=is_list, return_errors=return_errors)
 
@@ -194,12 +192,22 @@ class Engine:
         return self._client.call(verb)  # type: ignore[return-value]
 
     def _submit_all(self, prompts: list[tuple[PromptPart, ...]], asked: Asked) -> list[Pending[Completion]]:
-        pending = []
-        for parts in prompts:
-            one = pending_completion(asked.parse)
-            one.abort = self._send(parts, asked, one, stream=False)
-            pending.append(one)
+        """Send all; one that cannot be sent has failed already."""
+        pending: list[Pending[Completion]] = []
+        try:
+            for parts in prompts:
+                pending.append(one := pending_completion(asked.parse))
+                self._submit(parts, asked, one)
+        except BaseException:
+            _abort_all(pending)
+            raise
         return pending
+
+    def _submit(self, parts: tuple[PromptPart, ...], asked: Asked, one: Pending[Completion]) -> None:
+        try:
+            one.abort = self._send(parts, asked, one, stream=False)
+        except RadixgenError as error:
+            one.on_error(error)
 
     def _send(self, parts: tuple[PromptPart, ...], asked: Asked, sink: Sink, *, stream: bool) -> Callable[[], None]:
         return self._client.generate(Generate(NO_REQUEST, parts, asked.params, asked.constraint, stream), sink)
@@ -243,6 +251,11 @@ def _check_alone(connect: str, model: str | None, in_process: bool, options: dic
     given = [*(["model"] if model is not None else []), *(["in_process"] if in_process else []), *options]
     if given:
         raise ConfigError(f"connect={connect!r} uses a worker as it was started; {given[0]} cannot be chosen here")
+
+
+def _abort_all(pending: list[Pending[Completion]]) -> None:
+    for one in pending:
+        one.abort()
 
 
 def _outcome(pending: Pending[Completion]) -> Completion | RadixgenError:

@@ -20,7 +20,7 @@ green|red"|cat|dog|kind|date|2024|-0|-12|202|4-1| 12|Rd.| Rd|No|. |total|al":|in
 """.replace("\n", "")
     .replace("\r", "\n")
     .split("|")
-)  # noqa: SIM905
+)
 EOS = 1
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from walking import accepts, spell, write
 
-from radixgen.automata import regex_anchors
+from radixgen.automata import codepoints, regex_anchors
 from radixgen.automata.chars import Derivatives
 from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.regex import Regexes
@@ -194,3 +194,12 @@ def test_grammar_files_are_found_by_name_and_are_patterns() -> None:
     assert not accepts(date, b"2024-04-31")
     with pytest.raises(ConstraintError, match=r"no grammar is named 'x\.lark'; there are email\.regex"):
         find_grammar("x.lark")
+
+
+@pytest.mark.parametrize("letter", "dws")
+def test_no_letter_digit_or_space_is_missed(letter: str) -> None:
+    beyond = "".join(map(chr, range(codepoints.LAST_CHARACTER + 1, codepoints.LAST + 1)))
+    assert re.search(f"\\{letter}", beyond) is None
+    for point in random.Random(1).sample(range(codepoints.LAST_CHARACTER), 3000):
+        is_one = re.fullmatch(f"\\{letter}", chr(point)) is not None
+        assert codepoints.contains(codepoints.unicode_class(letter), point) == is_one

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections.abc import Iterable
 from functools import cache
@@ -94,10 +93,14 @@ BOM: Ranges = ((0xFEFF, 0xFEFF),)
 """White space to ECMA 262 only."""
 
 
+LAST_CHARACTER = 0x3FFFF
+"""Unicode has letters, digits and spaces in its first four planes only."""
+
+
 @cache
 def unicode_class(letter: str) -> Ranges:
     r"""What Python's `re` takes for \d, \w or \s in text."""
-    every = "".join(map(chr, range(sys.maxunicode + 1)))
+    every = "".join(map(chr, range(LAST_CHARACTER + 1)))
     found = tuple((match.start(), match.end() - 1) for match in re.finditer(f"\\{letter}+", every))
     return intersect(found, ANY)
 

@@ -264,3 +264,19 @@ def test_a_mark_holds_for_all_inside() -> None:
     machine = bound({"type": "object", "properties": {"items": items, "free": {"type": "string"}}}, DOCUMENT)
     assert accepts(machine, b'{"items":["Acme Inc.",null],"free":"x"}')
     assert not accepts(machine, b'{"items":["Acme Corp"]}')
+
+
+def test_beyond_a_key_that_is_not_known_yet_no_other_can_be_finished() -> None:
+    """A mask looks beyond a key without knowing it; only what cannot be the same key again may follow there."""
+    machine = compile_schema({"type": "object"})
+    state = machine.start()
+    for byte in b'{"k':
+        state = machine.step(state, byte)
+    (scalar,) = machine.scalars(state)
+    follow = scalar.follow
+    for byte in b':1,"k':
+        follow = machine.step(follow, byte)
+    assert follow is not None
+    assert machine.step(follow, ord('"')) is None
+    assert accepts(machine, b'{"k":1,"kk":1}')
+    assert not accepts(machine, b'{"k":1,"k":1}')

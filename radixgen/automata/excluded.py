@@ -1,4 +1,4 @@
-"""Any text but some words, as a `CharMachine`. A state is a prefix of one of them, or None: no longer any of them."""
+"""Any text but some words, and any text that is not over yet, as `CharMachine`s."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from radixgen.automata.chars import Arc
 
 
 class ExcludedWords:
+    """A state is a prefix of a word, or None: no longer any of them."""
+
     max_need = 1
 
     def __init__(self, words: Iterable[str]) -> None:
@@ -36,3 +38,21 @@ class ExcludedWords:
         assert isinstance(state, str)
         points = (point for point in (*range(ord("a"), 0x7F), *range(0xA0, 0xD800)))
         return next(chr(point) for point in points if state + chr(point) not in self._words)
+
+
+class Unfinished:
+    """Any text, never at its end. The one machine whose state does not live: only masks look at it, never a step."""
+
+    max_need = 0
+
+    def start(self) -> Hashable:
+        return None
+
+    def accepts(self, state: Hashable) -> bool:
+        return False
+
+    def arcs(self, state: Hashable) -> tuple[Arc, ...]:
+        return tuple(Arc(low, high, None) for low, high in codepoints.ANY)
+
+    def completion(self, state: Hashable) -> str:
+        return ""

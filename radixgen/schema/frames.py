@@ -89,7 +89,7 @@ class Frames:
         return found
 
     def key_automaton(self, item: OtherKey) -> TableAutomaton:
-        return self._scalars.other_key(item.form.names | item.used)
+        return self._scalars.unfinished if item.is_sealed else self._scalars.other_key(item.form.names | item.used)
 
     def _literal(self, data: bytes) -> TableAutomaton:
         found = self._literals.get(data)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from radixgen.automata import regex_anchors
 from radixgen.automata.chars import Derivatives
-from radixgen.automata.excluded import ExcludedWords
+from radixgen.automata.excluded import ExcludedWords, Unfinished
 from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.numbers import Interval, NumberAutomaton
 from radixgen.automata.regex import Node, Regexes
@@ -30,6 +30,8 @@ class Scalars:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, object] = OrderedDict()
         self.gap = GapAutomaton()
+        self.unfinished = JsonStringAutomaton(Unfinished())
+        """A string that never ends: what a mask may see of a key that only a step can check."""
 
     def _once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         if key in self._kept:

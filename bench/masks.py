@@ -166,9 +166,8 @@ def compare(name: str, vocabulary: Vocabulary, repeats: int) -> dict[str, float]
         runs["again"].append(time_ours(engine, cases, answers))
         runs["llguidance"].append(time_theirs(tokenizer, cases, answers, len(row)))
     found = {side: summary(least(times)) for side, times in runs.items()}
-    print(
-        f"\n{name}: {vocabulary.vocab_size} ids, {sum(map(len, answers))} masks; microseconds, each the least of {repeats}"
-    )
+    num_masks = sum(map(len, answers))
+    print(f"\n{name}: {vocabulary.vocab_size} ids, {num_masks} masks; microseconds, each the least of {repeats}")
     for side, figures in found.items():
         print(f"  {side:11}" + "".join(f"{key} {value:9.1f}   " for key, value in figures.items()))
     ratio = {key: round(value / found["llguidance"][key], 3) for key, value in found["cold"].items()}

@@ -38,7 +38,7 @@ BAD: list[tuple[list[str], str]] = [
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--model", "no/such/folder"], "no/such/folder"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--step-tokens", "8"], "below max_rows"),
     (["run", "hi", "--document", "none.txt"], "none.txt: cannot be read"),
-    (["run", "hi", "--regex", "a(b"], "regex"),
+    (["run", "hi", "--regex", "a(b"], "regular expression"),
     (["run", "hi", "--choices", "a|a"], "listed twice"),
     (["run", "hi", "--max-tokens", "-1"], "max_tokens is -1"),
 ]

@@ -10,7 +10,7 @@ from typing import Any
 from radixgen.cli.flags import add_worker_flags, worker_options
 from radixgen.cli.schemas import load_schema
 from radixgen.errors import InputError
-from radixgen.params import Document, Message, Text
+from radixgen.params import Document, JsonSchema, Message, Regex, Text
 
 
 def add_parser(commands: Any) -> None:
@@ -42,12 +42,26 @@ def run(arguments: argparse.Namespace) -> int:
 
     prompt = _prompt(arguments)
     asked = _asked(arguments)
+    _check(asked)
     with Engine(**worker_options(arguments)) as engine:
         for delta in engine.stream(prompt, **asked):
             sys.stdout.write(delta.text)
             sys.stdout.flush()
     sys.stdout.write("\n")
     return 0
+
+
+def _check(asked: dict[str, Any]) -> None:
+    """Raises what is wrong with the options or the constraint, before a model is loaded."""
+    from radixgen.automata.single import regex_machine
+    from radixgen.engine.options import read_options
+    from radixgen.schema import SchemaCompiler
+
+    constraint = read_options(asked).constraint
+    if isinstance(constraint, JsonSchema):
+        SchemaCompiler().compile(constraint)
+    elif isinstance(constraint, Regex):
+        regex_machine(constraint.pattern)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -59,4 +59,6 @@ def _from_module(module_name: str, attribute: str) -> dict[str, Any]:
     model = getattr(module, attribute, None)
     if model is None:
         raise ConfigError(f"{module_name} has no {attribute!r}")
-    return schema_of(model)
+    schema = json.loads(schema_of(model))
+    assert isinstance(schema, dict)
+    return schema

@@ -32,22 +32,18 @@ IMPORT_CODE = "import time; t = time.perf_counter(); import radixgen; print(time
 START_CODE = """
 import json, sys, time
 start = time.perf_counter()
-marks = {}
-def mark(name, since):
-    marks[name] = time.perf_counter() - since
-    return time.perf_counter()
-at = mark("import radixgen.engine", start) if __import__("radixgen.engine") else 0
 from radixgen.engine import Engine
+parts = {"import radixgen.engine": time.perf_counter() - start}
 engine = Engine(sys.argv[1])
-at = mark("start the worker: imports, weights, warm-up", at)
+ready = time.perf_counter() - start
 schema = {"type": "object", "properties": {"name": {"type": "string"}, "total": {"type": "number"}},
           "required": ["name", "total"], "additionalProperties": False}
 engine.generate("Total due from Ada Lovelace: 12.50", schema=schema, max_tokens=64)
-at = mark("first record", at)
 whole = time.perf_counter() - start
+told = {f"worker: {name[6:-2]}": value for name, value in engine.stats().items() if name.startswith("start.")}
+rest = {"worker: python, sockets": ready - sum(parts.values()) - sum(told.values()), "first record": whole - ready}
 engine.close()
-mark("close", at)
-print(json.dumps({"whole": whole, "parts": marks}))
+print(json.dumps({"whole": whole, "parts": {**parts, **told, **rest}}))
 """
 
 
@@ -79,9 +75,9 @@ def compare_links(model: str, threads: int, repeats: int) -> dict[str, float]:
     return {name: min(found[1:]) for name, found in times.items()}
 
 
-def fresh(code: str, *args: str, options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+def fresh(code: str, *args: str) -> subprocess.CompletedProcess[str]:
     """Run code in a Python of its own, from the repository's root."""
-    command = [sys.executable, *options, "-c", code, *args]
+    command = [sys.executable, "-c", code, *args]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
 
@@ -94,19 +90,6 @@ def start_times(model: str, repeats: int) -> dict[str, Any]:
     """The quickest start of several; one before them fills the caches on disk."""
     runs = [json.loads(fresh(START_CODE, model).stdout.splitlines()[-1]) for _ in range(repeats + 1)]
     return {"first": runs[0]["whole"], **min(runs[1:], key=lambda run: run["whole"])}
-
-
-def slow_imports(count: int) -> list[tuple[str, float]]:
-    """The worker's packages by the seconds that their imports took (cumulative, outermost packages only)."""
-    listing = fresh("import radixgen.worker.build", options=("-X", "importtime")).stderr
-    found: dict[str, float] = {}
-    for line in listing.splitlines():
-        columns = line.removeprefix("import time:").split("|")
-        if len(columns) == 3 and columns[1].strip().isdigit():
-            name = columns[2].strip()
-            if "." not in name and name != "radixgen":
-                found[name] = int(columns[1]) / 1e6
-    return sorted(found.items(), key=lambda item: -item[1])[:count]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -127,11 +110,9 @@ def main(argv: list[str] | None = None) -> int:
     print(f"start to first record {start['whole']:.2f} s (bar {START_BAR_S}); the first time {start['first']:.2f} s")
     for name, seconds in sorted(start["parts"].items(), key=lambda item: -item[1])[:3]:
         print(f"    {seconds:6.2f} s  {name}")
-    imports = slow_imports(3)
-    print("    largest imports of the worker: " + ", ".join(f"{name} {seconds:.2f} s" for name, seconds in imports))
     import_s = import_seconds(5)
     print(f"import radixgen {import_s:.3f} s (bar {IMPORT_BAR_S})")
-    result = {"ratio": ratio, "links": links, "start": start, "imports": dict(imports), "import_s": import_s}
+    result = {"ratio": ratio, "links": links, "start": start, "import_s": import_s}
     print(json.dumps({"bench": "wire", "machine": machine._asdict(), **result}))
     return int(ratio > WIRE_BAR or start["whole"] > START_BAR_S or import_s > IMPORT_BAR_S)
 

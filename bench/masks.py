@@ -215,7 +215,9 @@ def writings(engine: MaskEngine, rng: random.Random) -> Iterator[Matcher]:
     row = np.zeros(engine.num_words, np.uint32)
     while True:
         for case in load_cases():
-            matcher = engine.matcher(engine.compile(JsonSchema(case.schema)), max_tokens=rng.randint(150, 300))
+            grammar = engine.compile(JsonSchema(case.schema))
+            least = engine.matcher(grammar, max_tokens=MAX_TOKENS).min_tokens_left()
+            matcher = engine.matcher(grammar, max_tokens=least + rng.randint(0, 150))
             while not matcher.is_finished and matcher.remaining:
                 yield matcher
                 matcher.fill_mask(row)

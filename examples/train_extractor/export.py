@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from .model import Shape, Weights, config_json
-from .tokenizer import CONTEXT_LEN, save_tokenizer
+from .tokenizer import save_tokenizer
 
 
 def export(folder: Path, weights: Weights, shape: Shape, tokenizer: Tokenizer) -> None:
@@ -19,6 +19,6 @@ def export(folder: Path, weights: Weights, shape: Shape, tokenizer: Tokenizer) -
     tensors = {name: weight.to(torch.bfloat16).contiguous() for name, weight in weights.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     (folder / "config.json").write_text(json.dumps(config_json(shape), indent=2) + "\n")
-    generation = {"do_sample": False, "eos_token_id": 3, "pad_token_id": 3, "max_length": CONTEXT_LEN}
+    generation = {"do_sample": False, "eos_token_id": 3, "pad_token_id": 3}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")
     save_tokenizer(tokenizer, folder)

@@ -79,3 +79,14 @@ def test_a_client_that_falls_silent_loses_its_requests(worker: FakeWorker, monke
     while worker.core.open and time.monotonic() < deadline:
         time.sleep(0.01)
     assert worker.core.aborted == [1]
+
+
+def test_a_client_that_was_only_asleep_learns_that_its_requests_ended(
+    worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = RawClient(worker)
+    monkeypatch.setattr("radixgen.worker.loop.SILENCE_S", 0.1)
+    answer = client.ask(encode(messages.Generate(1, (Text("hang"),), SamplingParams())))
+    assert isinstance(answer, messages.Failed)
+    assert (answer.request_id, answer.code) == (1, "RequestAborted")
+    client.connection.close()

@@ -49,10 +49,14 @@ class FakeCore:
     def step(self) -> list[Outgoing]:
         return [out for key in list(self.open) if _words(self.open[key]) != ["hang"] for out in self._step(*key)]
 
-    def drop(self, client: bytes) -> None:
-        for key in [key for key in self.open if key[0] == client]:
+    def drop(self, client: bytes) -> list[Outgoing]:
+        keys = [key for key in self.open if key[0] == client]
+        for key in keys:
             self.aborted.append(key[1])
             del self.open[key]
+        return [
+            Outgoing(client, failed(number, RequestAborted("nothing was heard of the client"))) for _, number in keys
+        ]
 
     def _step(self, client: bytes, number: int) -> list[Outgoing]:
         message, written = self.open[client, number], self.written[client, number]

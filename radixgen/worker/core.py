@@ -101,10 +101,11 @@ class Core:
                     self._guarded(event.request_id, partial(self._on_event, event))
         return self._flush()
 
-    def drop(self, client: bytes) -> None:
-        """A client is gone: end what it had open, and tell nobody."""
+    def drop(self, client: bytes) -> list[Outgoing]:
+        """A client seems gone: end what it had open, and say so, since it may only have been asleep."""
         for key in [key for key, one in self._open.items() if one.client == client]:
-            self._close(key)
+            self._fail(key, RequestAborted("the worker heard nothing of this client for long and ended its requests"))
+        return self._flush()
 
     def _take(self, client: bytes, message: messages.ClientMessage) -> None:
         match message:

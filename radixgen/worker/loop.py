@@ -29,7 +29,7 @@ class Core(Protocol):
 
     def step(self) -> list[Outgoing]: ...
 
-    def drop(self, client: bytes) -> None: ...
+    def drop(self, client: bytes) -> list[Outgoing]: ...
 
 
 class Loop:
@@ -76,7 +76,7 @@ class Loop:
         oldest = time.monotonic() - SILENCE_S
         for client in [client for client, heard_at in self._heard_at.items() if heard_at < oldest]:
             del self._heard_at[client]
-            self._core.drop(client)
+            self._send(self._core.drop(client))
 
 
 def _encoded(message: messages.WorkerMessage) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
+import io
 import json
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from radixgen.errors import ConfigError, InputError, RequestFailed, SchemaError, WorkerDied
+from radixgen.errors import ConfigError, InputError, ModelError, RequestFailed, SchemaError, WorkerDied
 from radixgen.jobs import ExtractJob, Summary, extract
 from radixgen.params import Document
 
@@ -34,7 +36,7 @@ class FakeEngine:
 
     async def agenerate(self, prompt: Any, **params: Any) -> Any:
         document = next(part for message in prompt for part in message.parts if isinstance(part, Document))
-        word = document.text.split()[0]
+        word = document.text.split(" ")[0]
         self.asked.append((word, params["max_tokens"]))
         number = len(self.asked)
         await asyncio.sleep(0)
@@ -48,8 +50,14 @@ class FakeEngine:
         )
         value = {"first": word, "id": 3}
         closed = ("/first",) if is_cut else ()
+        reason = "length" if is_cut else "stop"
         return SimpleNamespace(
-            value=value, offsets={"/first": (0, 3)}, confidence={"/first": 0.51239}, closed=closed, usage=usage
+            value=value,
+            offsets={"/first": (0, 3)},
+            confidence={"/first": 0.51239},
+            closed=closed,
+            usage=usage,
+            finish_reason=reason,
         )
 
 
@@ -173,17 +181,49 @@ def test_what_is_wrong_with_the_schema_is_said_before_an_engine_starts(tmp_path:
         job(tmp_path, ["one"], max_tokens=0)
 
 
-def test_a_full_disk_ends_the_job_and_keeps_what_is_written(tmp_path: Path) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("needs /dev/full")
-    one = job(tmp_path, ["one"])
-    from radixgen.jobs.outputs import Record, _json_line, _LineWriter
+@pytest.mark.parametrize("out", ["out.jsonl", "out.csv", "out.parquet"])
+def test_a_full_disk_ends_the_job_and_keeps_what_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    class Full(io.FileIO):
+        written = 0
 
-    writer = _LineWriter(Path("/dev/full"), _json_line)
-    with pytest.raises(InputError, match="No space left"):
-        writer.write(Record("x", {}))
-    writer.close()
-    assert not one.out.exists()
+        def write(self, data: Any) -> int:
+            Full.written += 1
+            if Full.written == 2:
+                return super().write(data[:7])
+            if Full.written > 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(data)
+
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda self, mode="r", **how: Full(self, "ab") if mode == "ab" else open(self, mode, **how),  # noqa: SIM115
+    )
+    with pytest.raises(InputError, match="No space left on device; --resume"):
+        run(job(tmp_path, ["one", "two", "three"], out))
+    monkeypatch.undo()
+    assert run(job(tmp_path, ["one", "two", "three"], out, resume=True)).num_before == 1
+    assert ids_and_errors(tmp_path / out) == {"r0": None, "r1": None, "r2": None}
+
+
+@pytest.mark.parametrize("out", ["out.jsonl", "out.csv", "out.parquet"])
+def test_characters_that_some_count_as_line_ends_are_only_characters(tmp_path: Path, out: str) -> None:
+    lines = ["a\u2028b", "c\u0085d", "e\x0bf"]
+    run(job(tmp_path, [line.replace("\x0b", "\u2029") for line in lines], out))
+    assert len(ids_and_errors(tmp_path / out)) == 3
+    assert run(job(tmp_path, [line.replace("\x0b", "\u2029") for line in lines], out, resume=True)).num_before == 3
+
+
+def test_a_job_that_cannot_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    def broken() -> Any:
+        raise ModelError("no such model")
+
+    with pytest.raises(ModelError):
+        extract(job(tmp_path, ["one"]), broken, quiet=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]
+    assert run(job(tmp_path, ["one"])).num_done == 1
 
 
 def test_ten_thousand_rows_are_each_written_once(tmp_path: Path) -> None:

@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         max_tokens=arguments.max_tokens,
         truncate=arguments.truncate,
         resume=arguments.resume,
+        engine_options={name: options[name] for name in ("context_len", "dtype") if name in options},
     )
     summary = extract(job, lambda: _engine(options), quiet=arguments.quiet)
     if not arguments.quiet or summary.num_failed:

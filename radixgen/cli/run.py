@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         for delta in engine.stream(prompt, **asked):
             sys.stdout.write(delta.text)
             sys.stdout.flush()
+            if delta.finish_reason == "length":
+                print(f"\nradixgen run: cut short by --max-tokens ({arguments.max_tokens})", end="", file=sys.stderr)
     sys.stdout.write("\n")
     return 0
 

@@ -52,8 +52,8 @@ def _from_module(module_name: str, attribute: str) -> dict[str, Any]:
         sys.path.insert(0, os.getcwd())
     try:
         module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ConfigError(f"{module_name}: cannot be imported: {error}") from None
+    except Exception as error:  # whatever the module's own code does
+        raise ConfigError(f"{module_name}: cannot be imported: {type(error).__name__}: {error}") from None
     finally:
         sys.path.pop(0)
     model = getattr(module, attribute, None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ class ExtractJob:
     max_tokens: int = 512
     truncate: bool = True
     resume: bool = False
+    engine_options: Mapping[str, Any] = field(default_factory=dict)
+    """What the engine is told that changes answers; recorded like `model`."""
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -49,7 +51,8 @@ class ExtractJob:
         schema = hashlib.sha256(schema_text(self.schema).encode()).hexdigest()
         options = {"verbatim": self.verbatim, "max_tokens": self.max_tokens, "truncate": self.truncate}
         fields = {"text_field": self.text_field, "id_field": self.id_field}
-        return {"schema": schema, "model": self.model, "instructions": self.instructions, **options, **fields}
+        engine = {"model": self.model, "engine_options": dict(self.engine_options)}
+        return {"schema": schema, "instructions": self.instructions, **engine, **options, **fields}
 
 
 def extract(
@@ -82,10 +85,12 @@ def extract(
         except KeyboardInterrupt:
             summary.is_interrupted = True
         except BaseExceptionGroup as group:
+            with suppress(InputError):  # what ended the job matters more than what its end then ran into
+                writer.close()
             raise group.exceptions[0] from None
         finally:
             progress.close()
-            writer.close()
+        writer.close()
     return summary
 
 
@@ -138,30 +143,33 @@ class _Run:
     async def _record(self, row: Row) -> Record:
         if row.error is not None:
             return Record(row.id, error=row.error)
-        completion = await self._answer(row, self._job.max_tokens)
-        if completion.closed:
-            completion = await self._answer_again(row, completion)
+        completion = await self._answer(row, self._job.max_tokens, may_cut=self._job.truncate)
+        usage = self._usage(completion)
+        if completion.finish_reason == "length":
+            completion, usage = await self._answer_again(row, completion, usage)
         return Record(
             row.id,
             completion.value,
             completion.offsets,
             {name: round(value, 4) for name, value in completion.confidence.items()},
             tuple(completion.closed),
-            self._usage(completion),
+            usage,
         )
 
-    async def _answer(self, row: Row, max_tokens: int) -> Completion:
-        prompt = extraction_prompt(self._system, row.text, may_cut=self._job.truncate)
-        return await self._engine.agenerate(
-            prompt, schema=self._constraint, max_tokens=max_tokens, truncate=self._job.truncate
-        )
+    async def _answer(self, row: Row, max_tokens: int, *, may_cut: bool) -> Completion:
+        prompt = extraction_prompt(self._system, row.text, may_cut=may_cut)
+        return await self._engine.agenerate(prompt, schema=self._constraint, max_tokens=max_tokens, truncate=may_cut)
 
-    async def _answer_again(self, row: Row, first: Completion) -> Completion:
-        """With twice the budget, once; the first answer stands if there is no room for that."""
+    async def _answer_again(
+        self, row: Row, first: Completion, usage: dict[str, Any]
+    ) -> tuple[Completion, dict[str, Any]]:
+        """With twice the budget, once. The first answer stands if that and the whole document do not fit."""
         try:
-            return await self._answer(row, 2 * self._job.max_tokens)
+            again = await self._answer(row, 2 * self._job.max_tokens, may_cut=False)
         except RequestError:
-            return first
+            return first, usage
+        more = self._usage(again)
+        return again, {name: usage.get(name, 0) + more.get(name, 0) for name in {**usage, **more}}
 
     def _usage(self, completion: Completion) -> dict[str, Any]:
         usage = completion.usage

@@ -59,7 +59,7 @@ class Source:
         self._stdin: str | None = None
         self._files: list[tuple[Path | None, str]] = []
         for name in inputs:
-            self._files += [(None, "-")] if name == "-" else _files_of(Path(name))
+            self._files += [(None, "-")] if name == "-" else _files_of(Path(name), is_only=len(inputs) == 1)
         for path, _ in self._files:
             if path is not None:
                 _check(path, self._format)
@@ -102,18 +102,19 @@ class Source:
         return list(places)
 
 
-def _files_of(path: Path) -> list[tuple[Path | None, str]]:
+def _files_of(path: Path, *, is_only: bool) -> list[tuple[Path | None, str]]:
+    """The files with the names their rows go by: within the one input, or as given where there are several."""
     try:
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.is_file() and not _is_hidden(p.relative_to(path)))
             if not found:
                 raise InputError(f"{path}: the folder holds no files")
-            return [(p, p.relative_to(path).as_posix()) for p in found]
+            return [(p, (p.relative_to(path) if is_only else p).as_posix()) for p in found]
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    return [(path, path.name)]
+    return [(path, path.name if is_only else path.as_posix())]
 
 
 def _is_hidden(path: Path) -> bool:
@@ -135,8 +136,12 @@ def _check(path: Path, row_format: RowFormat) -> None:
 
 
 def _check_columns(path: Path, row_format: RowFormat, delimiter: str) -> None:
-    with _open(path) as file:
-        header = next(csv.reader(file, delimiter=delimiter), [])
+    csv.field_size_limit(_FIELD_LIMIT)
+    try:
+        with _open(path) as file:
+            header = next(csv.reader(file, delimiter=delimiter), [])
+    except csv.Error as error:
+        raise InputError(f"{path}:1: not CSV: {error}") from None
     wanted = [row_format.text_field] + ([row_format.id_field] if row_format.id_field else [])
     for name in wanted:
         if name not in header:
@@ -204,7 +209,6 @@ def _id_of(data: dict[str, object], place: str, row_format: RowFormat) -> str | 
 
 
 def _csv_rows(file: TextIO, name: str, row_format: RowFormat, delimiter: str) -> Iterator[Row]:
-    csv.field_size_limit(_FIELD_LIMIT)
     reader = csv.DictReader(file, delimiter=delimiter)
     while True:
         try:

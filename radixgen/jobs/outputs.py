@@ -12,13 +12,14 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from radixgen.errors import InputError
 
 ERROR_COLUMN = "error"
+_LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 _EXTRAS = ("offsets", "confidence", "closed", "usage")
 
 
@@ -65,25 +66,28 @@ class Output:
         if kind == ".parquet":
             _import_pyarrow()
         self._rows_path = path.with_name(path.name + ".rows.jsonl") if kind == ".parquet" else path
+        self._job = job
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self.done = self._prepare(job, resume=resume)
+            self._kept = self._find_kept(resume=resume)
         except OSError as error:
-            raise InputError(f"{error.filename or path}: cannot be written: {error.strerror}") from None
+            raise _unwritable(path, error) from None
+        if not os.access(path.parent, os.W_OK):
+            raise InputError(f"{path}: cannot be written: no permission for its folder")
 
-    def _prepare(self, job: Mapping[str, Any], *, resume: bool) -> frozenset[str]:
+    @property
+    def done(self) -> frozenset[str]:
+        """Ids of the records it holds."""
+        return self._kept.ids
+
+    def _find_kept(self, *, resume: bool) -> _Kept:
         exists = self._rows_path.exists() or self.path.exists()
         if exists and not resume:
             raise InputError(f"{self.path} exists; add --resume to go on with it, or name another output")
-        if exists:
-            self._check_same_job(job)
-            kept = self._kept_lines()
-            _replace(self._rows_path, kept.text)
-        else:
-            kept = _Kept(self._header(), frozenset())
-            _replace(self._rows_path, kept.text)
-        _replace(self._job_path, json.dumps(job, ensure_ascii=False, indent=1) + "\n")
-        return kept.ids
+        if not exists:
+            return _Kept(self._header(), frozenset())
+        self._check_same_job(self._job)
+        return self._kept_lines()
 
     def _check_same_job(self, job: Mapping[str, Any]) -> None:
         try:
@@ -115,6 +119,12 @@ class Output:
         return _kept_jsonl(self._rows_path.read_bytes())
 
     def open(self) -> Writer:
+        """Begin to write. Nothing on disk is touched before, so a job that cannot start leaves nothing behind."""
+        try:
+            _replace(self._rows_path, self._kept.text)
+            _replace(self._job_path, json.dumps(self._job, ensure_ascii=False, indent=1) + "\n")
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
         if self.path.suffix.lower() == ".csv":
             return _LineWriter(self.path, lambda record: _csv_row(record, self._columns))
         as_line = _json_line
@@ -131,14 +141,20 @@ class _Kept(NamedTuple):
 def _kept_jsonl(data: bytes) -> _Kept:
     """The whole record lines; torn, foreign and error lines are left out, and of two with one id the first stays."""
     lines: dict[str, str] = {}
+    for row in _whole_rows(data):
+        if "record" in row:
+            lines.setdefault(row["id"], _one_line(row))
+    return _Kept("".join(lines.values()), frozenset(lines))
+
+
+def _whole_rows(data: bytes) -> Iterator[dict[str, Any]]:
     for line in data.decode("utf-8", errors="replace").split("\n"):
         try:
             row = json.loads(line)
         except ValueError:
             continue
-        if isinstance(row, dict) and "record" in row and isinstance(row.get("id"), str):
-            lines.setdefault(row["id"], line + "\n")
-    return _Kept("".join(lines.values()), frozenset(lines))
+        if isinstance(row, dict) and isinstance(row.get("id"), str):
+            yield row
 
 
 def _kept_csv(data: bytes, header: str) -> _Kept:
@@ -159,6 +175,10 @@ def _kept_csv(data: bytes, header: str) -> _Kept:
     return _Kept(header + "".join(lines.values()), frozenset(lines))
 
 
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{error.filename or path}: cannot be written: {error.strerror}")
+
+
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(path.name + ".new")
     temporary.write_text(text, encoding="utf-8", newline="")
@@ -166,7 +186,12 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _json_line(record: Record) -> str:
-    return json.dumps(record.as_json(), ensure_ascii=False) + "\n"
+    return _one_line(record.as_json())
+
+
+def _one_line(row: Mapping[str, Any]) -> str:
+    """JSON text on one line for every reader: some also end lines at the three characters that are escaped here."""
+    return json.dumps(row, ensure_ascii=False).translate(_LINE_ENDS) + "\n"
 
 
 def _csv_row(record: Record, columns: list[str]) -> str:
@@ -239,7 +264,7 @@ class _ParquetWriter:
     def close(self) -> None:
         self._rows.close()
         pyarrow = _import_pyarrow()
-        rows = [json.loads(line) for line in self._rows.path.read_text(encoding="utf-8").splitlines()]
+        rows = list(_whole_rows(self._rows.path.read_bytes()))
         names = ["id", *map(_label, self._columns), *_EXTRAS, ERROR_COLUMN]
         columns = [[row["id"] for row in rows]]
         columns += [[_values(row.get("record"), self._columns).get(name) for row in rows] for name in self._columns]

@@ -125,6 +125,12 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
             raise ParamError(f"stop: give at most {MAX_STOPS} strings, none of them empty")
 
 
+def check_stop(constraint: Constraint | None, stop: Sequence[str]) -> None:
+    """Raises `ParamError` for stop strings beside a constraint: they would cut an answer that then does not fit it."""
+    if constraint is not None and stop:
+        raise ParamError("stop: a constrained answer ends by its constraint; drop stop")
+
+
 _RANGES: tuple[tuple[str, float, float], ...] = (
     ("max_tokens", 0, 1_000_000),
     ("temperature", 0.0, 10.0),

@@ -221,6 +221,8 @@ WRONG_OPTIONS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"choices": ["a", "a"]}, ParamError, "twice"),
     ({"choices": "yes"}, ParamError, "list of strings"),
     ({"regex": 3}, ParamError, "regex"),
+    ({"schema": {}, "stop": ['":']}, ParamError, "stop: a constrained answer ends by its constraint"),
+    ({"choices": ["a"], "stop": "a"}, ParamError, "drop stop"),
 ]
 
 
@@ -267,10 +269,10 @@ def test_a_schema_may_be_data_or_a_type_and_the_value_is_of_it(schema: Any, text
 
 def test_a_regex_or_choices_answer_is_its_text() -> None:
     assert read_options({"regex": "a+"}).constraint == Regex("a+")
-    asked = read_options({"choices": ["1", "2"], "stop": "x", "temperature": 1})
+    asked = read_options({"choices": ["1", "2"], "temperature": 1})
     assert asked.constraint == Choices(("1", "2"))
-    assert asked.params.stop == ("x",)
     assert asked.parse("1") == "1"
+    assert read_options({"stop": "x"}).params.stop == ("x",)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,18 @@ from model_folder import make_model_folder
 from tokenizer_factory import make_bpe_folder
 
 from radixgen.config import WorkerConfig
-from radixgen.params import Choices, Constraint, Document, Ids, Message, PromptPart, Regex, SamplingParams, Text
+from radixgen.params import (
+    Choices,
+    Constraint,
+    Document,
+    Ids,
+    JsonSchema,
+    Message,
+    PromptPart,
+    Regex,
+    SamplingParams,
+    Text,
+)
 from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire import messages
 from radixgen.worker.answer import AnswerText, confidence
@@ -181,6 +192,8 @@ REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str, str]] = [
     ((Ids((-1,)),), {}, "ParamError", "id"),
     (("a",), {"constraint": Regex("a(")}, "RegexError", ""),
     (("a",), {"constraint": Regex("b[a-z]{50,60}"), "max_tokens": 3}, "BudgetTooSmall", "max_tokens is 3"),
+    (("a",), {"constraint": Regex("a"), "stop": ("a",)}, "ParamError", "drop stop"),
+    (("a",), {"constraint": JsonSchema("{}"), "stop": ('":',)}, "ParamError", "drop stop"),
 ]
 
 

@@ -23,6 +23,7 @@ from radixgen.params import (
     Regex,
     SamplingParams,
     Text,
+    check_stop,
     prompt_parts,
     schema_text,
 )
@@ -33,7 +34,7 @@ class Options(TypedDict, total=False):
 
     schema: a JSON Schema as dict, bool or JSON text, a `JsonSchema`, or a Python type (a pydantic model, a dataclass,
     anything that pydantic can describe); with a type, `value` is an instance of it. extra_keys, key_order,
-    white_space, verbatim: see `JsonSchema`. stop: one string or several.
+    white_space, verbatim: see `JsonSchema`. stop: one string or several, without a constraint.
     """
 
     schema: Any
@@ -89,7 +90,9 @@ def read_options(options: Mapping[str, Any]) -> Asked:
         if name not in Options.__annotations__:
             raise TypeError(f"there is no option {name!r}{_nearest(name)}")
     constraint, parse = _constraint(options)
-    return Asked(_params({name: value for name, value in options.items() if name in _PARAMS}), constraint, parse)
+    params = _params({name: value for name, value in options.items() if name in _PARAMS})
+    check_stop(constraint, params.stop)
+    return Asked(params, constraint, parse)
 
 
 def read_prompts(prompt: Any) -> Prompts:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from radixgen.errors import ParamError, PromptTooLong
 from radixgen.mask.engine import MaskEngine
 from radixgen.mask.matcher import Matcher
-from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams
+from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams, check_stop
 from radixgen.scheduler.request import Request
 from radixgen.tokens.fit import RenderedPrompt
 from radixgen.tokens.tokenizer import Tokenizer
@@ -50,7 +50,8 @@ class Preparer:
         return self._render(work.prompt, max(map(len, self._continuations(work))), truncate=True)
 
     def generate(self, message: Generate, prompt: RenderedPrompt, request_id: str) -> Prepared:
-        """Raises what the request cannot be done for: `ConstraintError`, `BudgetTooSmall` ..."""
+        """Raises what the request cannot be done for: `ParamError`, `ConstraintError`, `BudgetTooSmall` ..."""
+        check_stop(message.constraint, message.params.stop)
         params = self._settled(message.params)
         matchers = self._matchers(message.constraint, prompt.document, params)
         vocabulary = self.tokenizer.vocabulary

@@ -192,6 +192,8 @@ REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str, str]] = [
     ((Ids((-1,)),), {}, "ParamError", "id"),
     (("a",), {"constraint": Regex("a(")}, "RegexError", ""),
     (("a",), {"constraint": Regex("b[a-z]{50,60}"), "max_tokens": 3}, "BudgetTooSmall", "max_tokens is 3"),
+    (("a",), {"constraint": JsonSchema('{"type": "string"}', verbatim=True)}, "ParamError", "no Document to quote"),
+    (("a",), {"constraint": JsonSchema('{"type": "string", "x-verbatim": true}')}, "ParamError", "no Document"),
     (("a",), {"constraint": Regex("a"), "stop": ("a",)}, "ParamError", "drop stop"),
     (("a",), {"constraint": JsonSchema("{}"), "stop": ('":',)}, "ParamError", "drop stop"),
 ]

@@ -97,7 +97,9 @@ class Preparer:
     ) -> list[Matcher] | None:
         if constraint is None:
             return None
-        grammar = self.masks.compile(constraint, document)
+        grammar = self.masks.compile(constraint, document or "")
+        if document is None and getattr(grammar.machine, "quotes_document", False):
+            raise ParamError("verbatim: the prompt holds no Document to quote; put the text into a Document")
         if params.max_tokens == 0:
             return None
         first = self.masks.matcher(grammar, max_tokens=params.max_tokens, forced_tokens=params.forced_tokens)

@@ -19,9 +19,11 @@ import pytest
 from worker_fakes import FakeWorker, fake_worker
 
 from radixgen import Engine
+from radixgen.engine.completion import completion_of
 from radixgen.engine.options import read_options, read_prompts
 from radixgen.errors import ConfigError, ConstraintError, ParamError, RequestAborted, SchemaError, WorkerDied
 from radixgen.params import Choices, Document, Ids, JsonSchema, Message, Regex, Text
+from radixgen.wire.messages import End, OutputResult, Usage
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -265,6 +267,14 @@ def test_a_schema_may_be_data_or_a_type_and_the_value_is_of_it(schema: Any, text
     assert asked.constraint.verbatim
     json.loads(asked.constraint.text)
     assert asked.parse(text) == value
+
+
+@pytest.mark.parametrize("text", ["", '{"a"', "[" * 100_000 + "]" * 100_000, "1" * 5000], ids=lambda text: text[:9])
+def test_a_value_that_cannot_be_read_is_a_constraint_error(text: str) -> None:
+    end = End(1, (OutputResult(text, (), "stop"),), Usage())
+    answer = completion_of(end, read_options({"schema": True}).parse)
+    with pytest.raises(ConstraintError, match=f"answer of {len(text)} characters"):
+        _ = answer.value
 
 
 def test_a_regex_or_choices_answer_is_its_text() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from radixgen.errors import ConstraintError
 from radixgen.wire.messages import Delta, End, OutputResult, TokenInfo, Usage
 
 __all__ = ["Completion", "Output", "StreamDelta", "Usage", "completion_of", "last_delta", "stream_delta"]
@@ -38,9 +39,13 @@ class Output:
         """The answer as data: what the schema describes (an instance of its Python type), else the text.
 
         Made when first asked for. Raises `ConstraintError` when the type's own validators ask for more than its schema
-        says, and `ValueError` when nothing was written (`max_tokens=0`).
+        says, when nothing was written (`max_tokens=0`), and for what Python cannot hold (nested too deeply, an integer
+        of thousands of digits).
         """
-        return self._parse(self.text)
+        try:
+            return self._parse(self.text)
+        except (ValueError, RecursionError) as error:
+            raise ConstraintError(f"the answer of {len(self.text)} characters cannot be read: {error}") from None
 
 
 @dataclass(frozen=True)

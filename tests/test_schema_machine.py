@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
+import jsonschema
 import pydantic
 import pytest
 from hypothesis import given, settings
@@ -160,8 +161,62 @@ def test_without_a_document_a_marked_property_is_plain() -> None:
 @pytest.mark.parametrize("document", ["", " \n\t", "no digits here"])
 def test_a_document_that_holds_nothing_fitting_does_not_make_a_schema_unsatisfiable(document: str) -> None:
     digits = {"type": "string", "pattern": "^\\d+$"}
-    machine = bound({"type": "array", "prefixItems": [{"type": "integer"}, digits]}, document, verbatim=True)
+    schema = {"type": "array", "prefixItems": [{"type": "integer"}, digits], "minItems": 2}
+    machine = bound(schema, document, verbatim=True)
     assert accepts(machine, b'[12,"345"]')
+
+
+NO_DIGITS = (
+    ({"type": ["number", "null"]}, ["null"], ["123"]),
+    ({"type": ["string", "number"]}, ['"no digits"'], ["123", '"123"']),
+    (
+        {"anyOf": [{"type": "array", "minItems": 1, "items": {"type": "integer"}}, {"const": "none"}]},
+        ['"none"'],
+        ["[1"],
+    ),
+    ({"type": "array", "items": {"type": "integer"}}, ["[]"], ["[1"]),
+    ({"type": "array", "prefixItems": [{"type": "boolean"}, {"type": "integer"}]}, ["[true]"], ["[true,"]),
+    ({"type": "array", "minItems": 2, "items": {"type": "integer"}}, ["[1,2]"], ["[1]", "[1,2,"]),
+    ({"type": ["string", "null"], "pattern": "^\\d*$"}, ["null"], ['"']),
+    ({"type": "string", "pattern": "^\\d*$"}, ['""'], ['"1']),
+    ({"type": ["string", "number"], "pattern": "^\\d*$"}, ['""'], ['"1', "1"]),
+    ({"type": "string", "pattern": "^\\d+$"}, ['"12"'], ['""']),
+    ({"type": "object", "additionalProperties": {"type": "number"}}, ["{}"], ['{"']),
+)
+
+
+@pytest.mark.parametrize(("schema", "accepted", "rejected"), NO_DIGITS, ids=lambda one: json.dumps(one)[:50])
+def test_what_the_document_does_not_hold_is_made_up_only_where_nothing_else_is_possible(
+    schema: dict, accepted: list[str], rejected: list[str]
+) -> None:
+    record = {"type": "object", "properties": {"n": schema}, "required": ["n"]}
+    machine = bound(record, "no digits here", verbatim=True)
+    for text in accepted:
+        assert accepts(machine, f'{{"n":{text}}}'.encode()), text
+    for text in rejected:
+        assert not is_prefix(machine, f'{{"n":{text}'.encode()), text
+    for seed in range(4):
+        jsonschema.validate(json.loads(write(machine, random.Random(seed), 5 * seed)), record)
+
+
+def is_prefix(machine: ByteMachine, text: bytes) -> bool:
+    state: State | None = machine.start()
+    for byte in text:
+        state = None if state is None else machine.step(state, byte)
+    return state is not None
+
+
+def test_a_property_that_nothing_can_be_quoted_for_is_left_out_unless_it_is_required() -> None:
+    record = {"type": "object", "properties": {"n": {"type": "number"}, "s": {"type": "string"}}}
+    for order in ("schema", "any"):
+        machine = bound(record, "no digits", verbatim=True, key_order=order)
+        assert accepts(machine, b'{"s":"no"}')
+        assert not is_prefix(machine, b'{"n')
+        machine = bound(record, "", verbatim=True, key_order=order)
+        assert accepts(machine, b"{}")
+        assert not is_prefix(machine, b'{"')
+    assert accepts(bound(record | {"required": ["s"]}, "", verbatim=True), b'{"s":""}')
+    assert accepts(bound(record | {"required": ["n"]}, "", verbatim=True), b'{"n":1}')
 
 
 def test_the_option_marks_every_string_and_number() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from radixgen.automata.table import TableAutomaton
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
+from radixgen.schema.binding import bind
 from radixgen.schema.frames import Frames
 from radixgen.schema.graph import FAR, ArrayForm, Graph, Node, ObjectForm, Options, QuoteForm, ScalarForm, build
 from radixgen.schema.machine import JsonMachine
@@ -54,7 +55,10 @@ class SchemaCompiler:
         white_space = default_white_space if schema.white_space == "model" else schema.white_space
         compiled = self._find(schema, white_space)
         if document is not None and compiled.frames.graph.is_quoting:
-            return JsonMachine(compiled.frames, Quotes(document), compiled.growth)
+            quotes = Quotes(document)
+            graph = bind(compiled.frames.graph, quotes)
+            frames = compiled.frames if graph is compiled.frames.graph else Frames(graph)
+            return JsonMachine(frames, quotes, compiled.growth)
         if compiled.machine is None or compiled.machine.num_states > MAX_STATES:
             compiled.machine = JsonMachine(compiled.frames, None, compiled.growth)
         return compiled.machine

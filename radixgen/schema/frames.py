@@ -22,8 +22,7 @@ from radixgen.schema.graph import (
     ObjectForm,
     QuoteForm,
     ScalarForm,
-    array_cost,
-    object_cost,
+    form_cost,
 )
 
 NO_KEYS: frozenset[str] = frozenset()
@@ -181,15 +180,4 @@ class Frames:
 
 def cheapest(node: Node, frames: Frames) -> Form:
     """The form of a live node that takes the fewest bytes."""
-    style = frames.graph.options.style
-
-    def cost(form: Form) -> int:
-        match form:
-            case ObjectForm(keys):
-                return object_cost(keys, style)
-            case ArrayForm():
-                return array_cost(form, style)
-            case ScalarForm(automaton) | QuoteForm(plain=automaton):
-                return len(automaton.completion(0))
-
-    return min(node.forms, key=cost)
+    return min(node.forms, key=lambda form: form_cost(form, frames.graph.options.style))

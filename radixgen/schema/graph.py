@@ -11,6 +11,7 @@ Invariant after `build`: every form that is left has a text.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -30,17 +31,23 @@ MAX_NODES = 20_000
 MAX_ANSWER = 1 << 20
 """Bytes of the shortest answer: a schema that needs more is a mistake."""
 MAX_ANSWER_DEPTH = 80
-FAR = 1 << 40
+EMPTY_QUOTE = 1 << 21
+"""What `""` for want of a quote weighs in a cost: more than all bytes of an answer, so that it counts first."""
+INVENTED = 1 << 41
+"""What a value that nobody quoted weighs: more than any number of empty quotes."""
+FAR = 1 << 61
 
 
 @dataclass(eq=False, slots=True)
 class ScalarForm:
     automaton: TableAutomaton
+    weight: int = 0
+    """Added to its cost: EMPTY_QUOTE or INVENTED where a document holds nothing to quote (see `schema.quotes`)."""
 
 
 @dataclass(eq=False, slots=True)
 class QuoteForm:
-    """A scalar that quotes the document, if there is one and it holds something fitting; else `plain`."""
+    """A scalar that quotes the document, if there is one; else `plain`."""
 
     plain: TableAutomaton
     rule: TextRule | Interval
@@ -123,6 +130,12 @@ class Graph:
     def nodes(self) -> list[Node]:
         return list(self._nodes.values())
 
+    def with_nodes(self, nodes: list[Node], root: Node) -> Graph:
+        """The same schema read as other nodes, one for each of its locations."""
+        graph = copy.copy(self)
+        graph._nodes, graph.root = {node.locations: node for node in nodes}, root
+        return graph
+
     def unopened(self) -> Iterator[Node]:
         """Nodes that were asked for, each once; opening one may ask for more."""
         while self._waiting:
@@ -182,23 +195,23 @@ def build(reader: SchemaReader, options: Options, scalars: Scalars) -> Graph:
     for node in graph.unopened():
         node.forms = _forms(graph, node)
     nodes = graph.nodes()
-    _find_costs(nodes, options.style)
+    find_costs(nodes, options.style)
     if graph.root.cost >= FAR:
         raise SchemaError("no JSON value satisfies this schema", _dead_pointer(graph.root))
     if graph.root.cost > MAX_ANSWER:
         raise SchemaError(f"the shortest value has {graph.root.cost} bytes; at most {MAX_ANSWER}")
-    _check_depth([node for node in nodes if node.cost < FAR], options.style)
+    check_depth([node for node in nodes if node.cost < FAR], options.style)
     for node in nodes:
-        node.forms = [_without_dead(form) for form in node.forms if _cost(form, options.style) < FAR]
+        node.forms = [_without_dead(form) for form in node.forms if form_cost(form, options.style) < FAR]
     return graph
 
 
-def _check_depth(nodes: list[Node], style: Style) -> None:
+def check_depth(nodes: list[Node], style: Style) -> None:
     """Refuse values whose shortest text is nested too deeply. A cheapest form needs cheaper nodes only: one pass."""
     depths: dict[Node, int] = {}
     for node in sorted(nodes, key=lambda one: one.cost):
-        form = min(node.forms, key=lambda one: _cost(one, style))
-        depths[node] = 1 + max((depths[child] for child in _needed(form)), default=0)
+        form = min(node.forms, key=lambda one: form_cost(one, style))
+        depths[node] = 1 + max((depths[child] for child in needed_nodes(form)), default=0)
         if depths[node] > MAX_ANSWER_DEPTH:
             raise SchemaError(f"its shortest value is nested more than {MAX_ANSWER_DEPTH} deep", node.pointer)
 
@@ -208,14 +221,14 @@ def _dead_pointer(node: Node) -> str:
     seen: set[Node] = set()
     while node not in seen:
         seen.add(node)
-        dead = [child for form in node.forms for child in _needed(form) if child.cost >= FAR]
+        dead = [child for form in node.forms for child in needed_nodes(form) if child.cost >= FAR]
         if len(node.forms) != 1 or not dead:
             break
         node = dead[0]
     return node.pointer
 
 
-def _needed(form: Form) -> list[Node]:
+def needed_nodes(form: Form) -> list[Node]:
     if isinstance(form, ObjectForm):
         return [key.node for key in form.keys if key.is_required]
     if isinstance(form, ArrayForm):
@@ -318,20 +331,20 @@ def _is_open(graph: Graph, shape: Shape, has_listed: bool) -> bool:
     return not (graph.options.is_closed and has_listed and all(value is None for value in spoken))
 
 
-def _find_costs(nodes: list[Node], style: Style) -> None:
+def find_costs(nodes: list[Node], style: Style) -> None:
     is_changed = True
     while is_changed:
         is_changed = False
         for node in reversed(nodes):
-            cost = min((_cost(form, style) for form in node.forms), default=FAR)
+            cost = min((form_cost(form, style) for form in node.forms), default=FAR)
             if cost < node.cost:
                 node.cost, is_changed = cost, True
 
 
-def _cost(form: Form, style: Style) -> int:
+def form_cost(form: Form, style: Style) -> int:
     match form:
-        case ScalarForm(automaton):
-            return len(automaton.completion(0))
+        case ScalarForm(automaton, weight):
+            return len(automaton.completion(0)) + weight
         case QuoteForm(plain):
             return len(plain.completion(0))
         case ObjectForm(keys):

@@ -200,7 +200,8 @@ class JsonMachine:
         return None
 
     def _quote(self, form: QuoteForm) -> TableAutomaton:
-        return form.plain if self._quotes is None else self._quotes.automaton(form)
+        automaton = None if self._quotes is None else self._quotes.find_automaton(form)
+        return form.plain if automaton is None else automaton
 
     def _text_of(self, continuation: Continuation | None) -> bytes:
         """The cheapest text of all items of a continuation."""

@@ -4,8 +4,13 @@
     number        the numbers that stand in the document and keep the bounds
     enum, const   no quotes: the schema's own words
 
-The rule of last resort: a document that holds nothing a form accepts (no text at all, no number within the bounds, no
-quote that fits the pattern) must not make the schema unsatisfiable, so that form keeps its plain automaton.
+A document may hold nothing that a form accepts (no text at all, no number within the bounds, no quote that fits the
+pattern). Nothing is invented then as long as the schema leaves another way; `schema.binding` decides, in this order:
+
+    the form is dropped      where the node has another form that needs nothing invented (null, an enum, ...), where the
+                             property is not required, where the array may end; and so outwards, to `anyOf` around it
+    `""`                     for a string that is needed and may be empty
+    the plain automaton      only where the value is needed and would be impossible otherwise
 """
 
 from __future__ import annotations
@@ -27,28 +32,28 @@ class Quotes:
     def __init__(self, document: str) -> None:
         self._document = document
         self._quotable: QuotableText | None = None
-        self._automata: dict[TextRule | Interval, TableAutomaton] = {}
+        self._automata: dict[TextRule | Interval, TableAutomaton | None] = {}
 
-    def automaton(self, form: QuoteForm) -> TableAutomaton:
-        found = self._automata.get(form.rule)
-        if found is None:
-            found = self._automata[form.rule] = self._make(form)
-        return found
+    def find_automaton(self, form: QuoteForm) -> TableAutomaton | None:
+        """None where the document holds nothing that the form accepts."""
+        if form.rule not in self._automata:
+            self._automata[form.rule] = self._make(form)
+        return self._automata[form.rule]
 
-    def _make(self, form: QuoteForm) -> TableAutomaton:
+    def _make(self, form: QuoteForm) -> TableAutomaton | None:
         rule = form.rule
         if isinstance(rule, Interval):
-            return _spotted(find_numbers(self._document, rule), form.plain)
+            return _spotted(find_numbers(self._document, rule))
         if self._quotable is None:
             self._quotable = read_document(self._document)
         if self._quotable.is_empty:
-            return form.plain
+            return None
         if rule.patterns:
-            return _spotted(find_quotes(self._quotable, form.plain), form.plain)
+            return _spotted(find_quotes(self._quotable, form.plain))
         longest = MAX_QUOTE if rule.max_len is None else min(rule.max_len, MAX_QUOTE)
         automaton = VerbatimAutomaton(self._quotable, longest, rule.min_len)
-        return form.plain if automaton.is_empty() else automaton
+        return None if automaton.is_empty() else automaton
 
 
-def _spotted(places: Mapping[bytes, Span], plain: TableAutomaton) -> TableAutomaton:
-    return SpottedAutomaton(places) if places else plain
+def _spotted(places: Mapping[bytes, Span]) -> TableAutomaton | None:
+    return SpottedAutomaton(places) if places else None

@@ -11,12 +11,12 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from walking import accepts, write
+from walking import accepts, close, write
 
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
 from radixgen.schema import SchemaCompiler
-from radixgen.schema.machine import JsonMachine
+from radixgen.schema.machine import MAX_OPEN, JsonMachine
 
 DATA = Path(__file__).parent / "data"
 CASES = json.loads((DATA / "schema_cases.json").read_text("utf-8"))
@@ -80,8 +80,54 @@ def test_an_answer_nested_too_deeply_is_refused() -> None:
     links = {f"n{at}": {"type": "array", "minItems": 1, "items": {"$ref": f"#/$defs/n{at + 1}"}} for at in range(400)}
     with pytest.raises(SchemaError, match="shortest value is nested more than 80 deep"):
         compile_schema({"$defs": {**links, "n400": {"type": "null"}}, "$ref": "#/$defs/n0"})
-    machine = compile_schema({"$defs": {"n": {"type": "array", "items": {"$ref": "#/$defs/n"}}}, "$ref": "#/$defs/n"})
-    assert accepts(machine, b"[" * 5000 + b"]" * 5000)
+
+
+RECURSIVE = (
+    ({"type": "array", "items": {"$ref": "#"}}, {}, b"[", b"]"),
+    ({"type": ["array", "object"], "items": {"$ref": "#"}, "additionalProperties": {"$ref": "#"}}, {}, b'{"a":', b""),
+    ({"type": "object", "properties": {"a": {"$ref": "#"}, "b": {"const": 1}}, "required": ["b"]}, {}, b'{"a":', b""),
+    ({"type": "array", "items": {"$ref": "#"}}, {"white_space": "free"}, b"[ ", b"]"),
+    ({"anyOf": [{"const": 1}, {"type": "array", "items": {"$ref": "#"}, "minItems": 1}]}, {}, b"[", b""),
+)
+
+
+@pytest.mark.parametrize(("schema", "options", "unit", "end"), RECURSIVE, ids=str)
+def test_an_answer_is_never_nested_deeper_than_python_reads(
+    schema: dict, options: dict, unit: bytes, end: bytes
+) -> None:
+    machine = compile_schema(schema, **options)
+    state, text, stuck = machine.start(), b"", b""
+    for byte in unit * 3_000:
+        after = machine.step(state, byte)
+        if after is None:
+            stuck = bytes([byte])
+            break
+        state, text = after, text + bytes([byte])
+    assert stuck
+    assert MAX_OPEN - 1 <= text.count(unit.strip()) <= MAX_OPEN
+    value = text + machine.completion(state)
+    json.loads(value)
+    assert accepts(machine, value)
+    assert value.endswith(end)
+
+
+def test_near_the_bound_of_nesting_only_what_can_be_finished_is_offered() -> None:
+    pair = {"type": "array", "prefixItems": [{"$ref": "#/$defs/pair"}, {"type": "array", "minItems": 1, "items": {}}]}
+    deep = {"type": "object", "properties": {"x": {"$ref": "#/$defs/pair"}}, "required": ["x"]}
+    schema = {"$defs": {"pair": {"anyOf": [{"const": 0}, pair | {"minItems": 2}, deep]}}, "$ref": "#/$defs/pair"}
+    machine = compile_schema(schema)
+    for opener in (b"[", b'{"x":', b'{"x":['):
+        state = machine.start()
+        for byte in opener * 300:
+            after = machine.step(state, byte)
+            if after is None:
+                break
+            state = after
+        close(machine, state)
+        for byte in range(256):
+            after = machine.step(state, byte)
+            if after is not None:
+                close(machine, after)
 
 
 def test_a_lone_surrogate_is_refused() -> None:

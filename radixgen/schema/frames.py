@@ -23,6 +23,7 @@ from radixgen.schema.graph import (
     QuoteForm,
     ScalarForm,
     form_cost,
+    form_height,
 )
 
 NO_KEYS: frozenset[str] = frozenset()
@@ -77,6 +78,7 @@ class Frames:
         self.graph = graph
         self._style, self._scalars = graph.options.style, graph.scalars
         self._opened: dict[Item, tuple[Items, ...]] = {}
+        self._heights: dict[Form, int] = {}
         self._literals: dict[bytes, TableAutomaton] = {}
         self._gap: Items = (graph.scalars.gap,) if self._style.is_free else ()
 
@@ -85,6 +87,24 @@ class Frames:
         found = self._opened.get(item)
         if found is None:
             found = self._opened[item] = tuple(self._open(item))
+        return found
+
+    def height(self, item: Item) -> int:
+        """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""
+        match item:
+            case Node(height=height):
+                return height
+            case ObjectRest(form) | ArrayRest(form):
+                return self._form_height(form)
+            case AfterKey(form):
+                assert form.extra is not None
+                return max(self._form_height(form), 1 + form.extra.height)
+        return 0
+
+    def _form_height(self, form: Form) -> int:
+        found = self._heights.get(form)
+        if found is None:
+            found = self._heights[form] = form_height(form)
         return found
 
     def key_automaton(self, item: OtherKey) -> TableAutomaton:

@@ -89,6 +89,8 @@ class Node:
     forms: list[Form] = field(default_factory=list)
     cost: int = FAR
     """Bytes of its cheapest text, white space that is not asked for left out."""
+    height: int = 0
+    """Containers inside each other in its cheapest text."""
 
     @property
     def pointer(self) -> str:
@@ -208,12 +210,17 @@ def build(reader: SchemaReader, options: Options, scalars: Scalars) -> Graph:
 
 def check_depth(nodes: list[Node], style: Style) -> None:
     """Refuse values whose shortest text is nested too deeply. A cheapest form needs cheaper nodes only: one pass."""
-    depths: dict[Node, int] = {}
     for node in sorted(nodes, key=lambda one: one.cost):
-        form = min(node.forms, key=lambda one: form_cost(one, style))
-        depths[node] = 1 + max((depths[child] for child in needed_nodes(form)), default=0)
-        if depths[node] > MAX_ANSWER_DEPTH:
+        node.height = form_height(min(node.forms, key=lambda one: form_cost(one, style)))
+        if node.height > MAX_ANSWER_DEPTH:
             raise SchemaError(f"its shortest value is nested more than {MAX_ANSWER_DEPTH} deep", node.pointer)
+
+
+def form_height(form: Form) -> int:
+    """Containers inside each other that a value of this form cannot do without, each inner one the cheapest."""
+    if isinstance(form, ObjectForm | ArrayForm):
+        return 1 + max((node.height for node in needed_nodes(form)), default=0)
+    return 0
 
 
 def _dead_pointer(node: Node) -> str:

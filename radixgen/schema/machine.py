@@ -3,6 +3,9 @@
     state = { (automaton, row, continuation), ... }        continuation = item : item : ... : end
                                                             (a node still to write, the rest of an object, ...)
 
+Continuations know how many containers are open. An alternative that could not be finished within MAX_OPEN is not
+offered; the cheapest one always can be, because the whole of it was counted when its container was opened.
+
 Nearly every state is one configuration; several arise where alternatives share a prefix (two optional keys, anyOf).
 A configuration whose scalar is over and cannot go on is replaced at once by what its continuation opens to, so equal
 futures are equal states. States, continuations and steps are made when first asked for and then kept.
@@ -26,15 +29,23 @@ from radixgen.schema.graph import Form, Node, ObjectForm, QuoteForm, ScalarForm
 from radixgen.schema.quotes import Quotes
 
 MAX_CONFIGURATIONS = 1_000
+MAX_OPEN = 200
+"""Containers open at once in an answer: Python's own `json.loads` gives up near a thousand. More than
+`graph.MAX_ANSWER_DEPTH`, so every schema has an answer. What an enum or const spells is not counted."""
 
 
 class Continuation:
     """What follows a scalar. Interned by its machine; `None` stands for the end of the text."""
 
-    __slots__ = ("item", "opened", "rest", "text")
+    __slots__ = ("depth", "fits", "item", "opened", "rest", "text")
 
-    def __init__(self, item: Item, rest: Continuation | None) -> None:
+    def __init__(self, item: Item, rest: Continuation | None, height: int) -> None:
         self.item, self.rest = item, rest
+        depth = 0 if rest is None else rest.depth
+        self.depth: int = depth + isinstance(item, ObjectRest | ArrayRest | AfterKey)
+        """Containers open before the item."""
+        self.fits: bool = (rest is None or rest.fits) and depth + height <= MAX_OPEN
+        """Whether the whole of it can be finished within MAX_OPEN."""
         self.opened: State | None = None
         self.text: bytes | None = None
 
@@ -166,7 +177,7 @@ class JsonMachine:
             key = (item, rest)
             found = self._continuations.get(key)
             if found is None:
-                found = self._continuations[key] = Continuation(item, rest)
+                found = self._continuations[key] = Continuation(item, rest, self._frames.height(item))
             rest = found
         assert rest is not None
         return rest
@@ -183,7 +194,7 @@ class JsonMachine:
                     continue
                 for alternative in reversed(self._frames.open(one.item)):
                     opened = self._continuation(alternative, one.rest)
-                    if opened not in seen:
+                    if opened.fits and opened not in seen:
                         seen.add(opened)
                         waiting.append(opened)
             continuation.opened = self._state(gathered)

@@ -10,6 +10,7 @@ from typing import Any
 
 import radixgen
 from radixgen.config import WorkerConfig
+from radixgen.errors import ModelError
 from radixgen.mask.engine import MaskEngine
 from radixgen.models import resolve
 from radixgen.runner import load_runner
@@ -32,6 +33,7 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
         tokenizer = Tokenizer.load(folder)
     with start.timed("model"):
         runner = load_runner(config, folder)
+    _check_vocabulary(folder, tokenizer, runner)
     with start.timed("grammar"):
         masks = _mask_engine(config, tokenizer)
     meter = Meter(METERS)
@@ -45,6 +47,15 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
         "mask": lambda: {"num_bytes": masks.num_bytes},
     }
     return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters), meter)
+
+
+def _check_vocabulary(folder: Path, tokenizer: Tokenizer, runner: Runner) -> None:
+    num_tokens = tokenizer.vocabulary.vocab_size
+    if num_tokens > runner.vocab_size:
+        raise ModelError(
+            f"{folder}: the tokenizer has {num_tokens} tokens and the model logits for {runner.vocab_size}; "
+            "they are not of one model, or its embeddings were not resized"
+        )
 
 
 def _mask_engine(config: WorkerConfig, tokenizer: Tokenizer) -> MaskEngine:

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_folder import make_model_folder
-from tokenizer_factory import make_bpe_folder
+from tokenizer_factory import make_bpe_folder, make_sentencepiece_folder
 
 from radixgen.config import WorkerConfig
+from radixgen.errors import ModelError
 from radixgen.params import (
     Choices,
     Constraint,
@@ -229,6 +230,47 @@ def test_a_score_is_what_generating_the_same_ids_reports(talk: Talk) -> None:
     assert all(one.top[0] == (one.token_id, pytest.approx(one.logprob)) and one.mass == 1 for one in written.logprobs)
 
 
+SCORE_REFUSED = [
+    ((Text("a"),), (Ids((2**31,)),), "ParamError", "token ids must lie"),
+    ((Text("a"),), (Ids((-1,)),), "ParamError", "token ids must lie"),
+    ((Text("a"),), (Ids((512,)),), "ParamError", "token ids must lie"),
+    ((Ids((2**40,)),), (Text("a"),), "ParamError", "id"),
+    ((LONG,), (Text("a"),), "PromptTooLong", "tokens"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "continuations", "code", "why"), SCORE_REFUSED, ids=lambda value: str(value)[:30])
+def test_what_cannot_be_scored_fails_with_its_reason(
+    talk: Talk, prompt: Any, continuations: Any, code: str, why: str
+) -> None:
+    failed = talk.call(messages.Score(prompt, continuations))
+    assert failed.code == code
+    assert why in failed.message
+
+
+def test_scores_that_are_not_numbers_fail(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = talk.core._scheduler._runner
+    collect = runner.collect
+
+    def poisoned(ticket: Any) -> Any:
+        result = collect(ticket)
+        return result._replace(scores=[math.nan] * len(result.scores))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "collect", poisoned)
+        failed = talk.call(messages.Score((Text("the"),), (Text("abc"), Text("x"))))
+    assert (failed.code, "NaN" in failed.message) == ("RequestFailed", True)
+    assert isinstance(talk.call(messages.Score((Text("the"),), (Text("abc"),))), messages.Scored)
+
+
+@pytest.mark.parametrize("prefix", ["prepend", "first", "never"])
+def test_a_continuation_has_no_mark_of_a_beginning(tmp_path: Path, prefix: Any) -> None:
+    vocabulary = (tokenizer := Tokenizer.load(make_sentencepiece_folder(tmp_path, prefix=prefix))).vocabulary
+    for text in ("vendor", " vendor name", "x", " "):
+        ids = tokenizer.encode_continuation(text)
+        assert b"".join(vocabulary.token_bytes[one] for one in ids) == text.encode()
+
+
 def test_verbs_answer(talk: Talk) -> None:
     chat = (Message("user", (Text("hi"),)),)
     ids = talk.call(messages.Tokenize(chat)).ids
@@ -375,7 +417,12 @@ def test_confidence_is_the_product_over_the_tokens_that_touch_a_value(
 
 
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
-    from radixgen.errors import ModelError
-
     with pytest.raises(ModelError, match=str(tmp_path)):
         start_core(WorkerConfig(model=str(tmp_path)))
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_has_logits_is_refused(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path / "tiny")
+    make_bpe_folder(folder, 500, added=tuple(f"<{number}>" for number in range(600)))
+    with pytest.raises(ModelError, match="tokens and the model logits for 512"):
+        start_core(WorkerConfig(model=str(folder), num_slots=600, num_threads=1))

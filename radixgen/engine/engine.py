@@ -153,7 +153,10 @@ class Engine:
     def score(
         self, prompt: Prompt, continuations: Sequence[str | Text | Ids], *, namespace: str = ""
     ) -> list[ScoredRow]:
-        """Log-probability of each continuation after the prompt: one row (ids, logprobs, total) each, in order."""
+        """Log-probability of each continuation after the prompt: one row (ids, logprobs, total) each, in order.
+
+        A continuation's text goes on from the prompt's as it is: no space is set between. Documents are never cut.
+        """
         return list(self._call(_score(prompt, continuations, namespace), Scored).result().rows)
 
     async def ascore(

@@ -11,7 +11,7 @@ here, the second with the scheme "never", for runs that come later.
 from __future__ import annotations
 
 import json
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +45,7 @@ class RunEncoder:
         if any(step.get("prepend_scheme") == "first" for step in flat(file.pre_tokenizer)):
             self._later = _backend(_without_prefix(source))
         self._memo = lru_cache(_MEMO_ENTRIES)(self._encode)
+        self._source = source
 
     def ids(self, text: str, *, is_first: bool) -> Int32:
         """[n] ids, read-only. is_first: the run begins a text, no special token stands before it."""
@@ -54,6 +55,14 @@ class RunEncoder:
         """The same ids, and where they begin."""
         encoding = (self.backend if is_first else self._later).encode_batch([text], add_special_tokens=False)[0]
         return Located(np.array(encoding.ids, np.int32), np.array(encoding.offsets, np.int32).reshape(-1, 2)[:, 0])
+
+    def continuation_ids(self, text: str) -> Int32:
+        """[n] ids of a text that goes on from another, so without any mark of a beginning."""
+        return np.array(self._continuing.encode_batch_fast([text], add_special_tokens=False)[0].ids, np.int32)
+
+    @cached_property
+    def _continuing(self) -> Backend:
+        return _backend(_without_any_prefix(self._source))
 
     def prefix_ids(self) -> tuple[int, ...]:
         """What the post-processor sets before a text, such as a beginning-of-text token."""
@@ -85,4 +94,18 @@ def _without_prefix(source: str) -> str:
     for step in flat(data["pre_tokenizer"]):
         if step.get("prepend_scheme") == "first":
             step["prepend_scheme"] = "never"
+    return json.dumps(data)
+
+
+def _without_any_prefix(source: str) -> str:
+    data: dict[str, Any] = json.loads(source)
+    for step in flat(data["pre_tokenizer"]):
+        if step["type"] == "Metaspace":
+            step.pop("add_prefix_space", None)  # how older files say it
+            step["prepend_scheme"] = "never"
+        elif "add_prefix_space" in step:
+            step["add_prefix_space"] = False
+    for step in flat(data["normalizer"]):
+        if step["type"] == "Prepend":
+            step["prepend"] = ""
     return json.dumps(data)

@@ -81,6 +81,10 @@ class Tokenizer:
         ]
         return self._fitter.ids(pieces)
 
+    def encode_continuation(self, text: str) -> Int32:
+        """[n] ids of a text as it goes on from another: SentencePiece sets no `▁` before it."""
+        return self._encoder.continuation_ids(text)
+
     def encode_forced(self, data: bytes, before: bytes = b"") -> Int32:
         """Ids of forced bytes as far as the tokenizer would certainly write them so; may be empty. See forced.py."""
         return self._forced.encode(data, before)

@@ -12,6 +12,7 @@ whole step raises ends every request that was open in it, as `RequestFailed`, an
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -185,6 +186,7 @@ class Core:
             case OutputFinished():
                 one.answers[event.output].end(event)
             case Scored():
+                _check_are_numbers(event.logprobs)
                 one.scores[event.continuation] = event.logprobs
             case Finished():
                 self._finish(event, one)
@@ -262,6 +264,11 @@ class Core:
     def _flush(self) -> list[Outgoing]:
         out, self._out = self._out, []
         return out
+
+
+def _check_are_numbers(logprobs: tuple[float, ...]) -> None:
+    if any(map(math.isnan, logprobs)):
+        raise RequestFailed("the model's scores were not numbers (NaN); its weights may be damaged, or need float32")
 
 
 def _score_rows(one: _Open) -> tuple[messages.ScoredRow, ...]:

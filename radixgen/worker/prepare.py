@@ -23,6 +23,8 @@ from radixgen.worker.answer import Answer, AnswerText
 from radixgen.worker.meter import Meter, TimedMatcher
 
 MAX_SEED = 2**63 - 1
+_MAX_ID = 2**31 - 1
+"""What an array of ids holds; whether the model knows an id is the scheduler's to say."""
 
 
 class Prepared(NamedTuple):
@@ -47,7 +49,7 @@ class Preparer:
         """A request's prompt, leaving room for its answer; from any thread. Raises `PromptTooLong`, `ParamError`."""
         if isinstance(work, Generate):
             return self._render(work.prompt, work.params.max_tokens, truncate=work.params.truncate)
-        return self._render(work.prompt, max(map(len, self._continuations(work))), truncate=True)
+        return self._render(work.prompt, max(map(len, self._continuations(work))), truncate=False)
 
     def generate(self, message: Generate, prompt: RenderedPrompt, request_id: str) -> Prepared:
         """Raises what the request cannot be done for: `ParamError`, `ConstraintError`, `BudgetTooSmall` ..."""
@@ -117,5 +119,7 @@ class Preparer:
 
     def _continuation(self, given: Content) -> npt.NDArray[np.int32]:
         if isinstance(given, Ids):
+            if not all(0 <= one <= _MAX_ID for one in given.ids):
+                raise ParamError(f"continuations: token ids must lie between 0 and {_MAX_ID}")
             return np.asarray(given.ids, dtype=np.int32)
-        return self.tokenizer.encode(given.text)
+        return self.tokenizer.encode_continuation(given.text)

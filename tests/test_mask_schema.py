@@ -154,3 +154,21 @@ def test_many_documents_leave_no_memory_behind() -> None:
     (early_bytes, early), (late_bytes, late) = sizes
     assert late_bytes <= early_bytes + 10_000
     assert late - early < 5_000
+
+
+@pytest.mark.parametrize("document", ["Call: (02)/x, a:/b", "#(;", 'say:"(yes)" -- $5/=,', "Tel./Fax:(030)"])
+@pytest.mark.parametrize("max_tokens", [12, 40])
+def test_a_quote_that_would_be_empty_is_in_no_mask_and_no_plan(document: str, max_tokens: int) -> None:
+    schema = json.dumps({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]})
+    maker = masking.engine()
+    matcher = maker.matcher(maker.compile(JsonSchema(schema, verbatim=True), document), max_tokens=max_tokens)
+    for byte in b'{"a":"':
+        matcher.advance(maker.index.token_bytes.index(bytes([byte])))
+    allowed = masking.filled(matcher)
+    assert allowed
+    assert set(allowed) <= set(masking.brute_allowed(matcher))
+    assert not any(maker.index.token_bytes[token_id].startswith(b'"') for token_id in allowed)
+    for token_id in matcher.grammar.plan(matcher.state).tolist():
+        matcher.advance(token_id)
+    assert matcher.is_finished
+    assert json.loads(matcher.text)["a"]

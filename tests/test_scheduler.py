@@ -269,6 +269,14 @@ def test_an_answer_closed_in_time_says_length_and_where() -> None:
     assert (house.ids("a")[-1], ended.reason, ended.closed) == (1, "length", ("/5",))
 
 
+def test_an_answer_at_its_limit_that_could_go_on_says_where_it_was_cut() -> None:
+    house = House()
+    house.submit("a", text(1, 20), max_tokens=6, matchers=[FakeMatcher(end_id=-1)])
+    house.run()
+    ended = house.of(OutputFinished, "a")[0]
+    assert (len(house.ids("a")), ended.reason, ended.closed) == (6, "length", ("/6",))
+
+
 def test_a_stop_checker_sees_every_id_and_ends_the_output() -> None:
     whole = reference(text(1, 20), 12)
     house, checker = House(), FakeStops(whole[4])

@@ -71,7 +71,11 @@ def _find_reason(seq: Sequence, ids: tuple[int, ...] | list[int], *, has_ended: 
     matcher = seq.matcher
     if has_ended or is_stopped or (matcher is not None and matcher.is_finished):
         return "length" if matcher is not None and matcher.closed else "stop"
-    return None if seq.num_left else "length"
+    if seq.num_left:
+        return None
+    if matcher is not None:
+        matcher.note_cut()  # the answer could go on from here, and nobody asked the model whether it would
+    return "length"
 
 
 def _sampled_event(seq: Sequence, result: Sampled, num_allowed: int, forced: list[int]) -> TokenEvent:

@@ -42,7 +42,7 @@ class Matcher(Protocol):
         """Ids that follow with no alternative, within what is left of max_tokens; not yet advanced over."""
 
     def note_cut(self) -> None:
-        """Called before `advance` when narrowing the mask to close in time changed the choice."""
+        """Called before `advance` when narrowing the mask to close in time changed the choice, and at the limit."""
 
 
 class StopChecker(Protocol):

@@ -180,7 +180,11 @@ def test_when_the_worker_dies_open_and_later_requests_fail_with_worker_died() ->
 def test_a_closed_engine_says_so_and_closes_twice(worker: FakeWorker) -> None:
     engine = Engine(connect=worker.address)
     pending = engine.submit("hang")
+    until(lambda: bool(worker.core.open))
+    num_aborted = len(worker.core.aborted)
     engine.close()
+    until(lambda: not worker.core.open)
+    assert len(worker.core.aborted) == num_aborted + 1
     engine.close()
     with pytest.raises(WorkerDied, match="closed"):
         pending.result(60)

@@ -78,7 +78,7 @@ def test_a_client_that_falls_silent_loses_its_requests(worker: FakeWorker, monke
     monkeypatch.setattr("radixgen.worker.loop.SILENCE_S", 0.1)
     while worker.core.open and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert worker.core.aborted == [1]
+    assert worker.core.dropped == [1]
 
 
 def test_a_client_that_was_only_asleep_learns_that_its_requests_ended(

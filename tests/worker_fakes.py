@@ -27,6 +27,7 @@ class FakeCore:
         self.open: dict[tuple[bytes, int], messages.Generate] = {}
         self.written: dict[tuple[bytes, int], list[str]] = {}
         self.aborted: list[int] = []
+        self.dropped: list[int] = []
 
     @property
     def has_work(self) -> bool:
@@ -52,7 +53,7 @@ class FakeCore:
     def drop(self, client: bytes) -> list[Outgoing]:
         keys = [key for key in self.open if key[0] == client]
         for key in keys:
-            self.aborted.append(key[1])
+            self.dropped.append(key[1])
             del self.open[key]
         return [
             Outgoing(client, failed(number, RequestAborted("nothing was heard of the client"))) for _, number in keys

@@ -64,8 +64,9 @@ class Client:
         return pending
 
     def close(self) -> None:
-        """Fail what is open, and end the link."""
-        self._fail_all(WorkerDied("the engine is closed; make a new one"))
+        """Fail what is open, here and in the worker, and end the link."""
+        for number in self._fail_all(WorkerDied("the engine is closed; make a new one")):
+            self._link.send(Abort(number))
         self._link.close()
 
     def _open_request(self, build: Callable[[int], Generate | Call], sink: Sink) -> Callable[[], None]:
@@ -120,16 +121,18 @@ class Client:
     def _lost(self, why: str) -> None:
         self._fail_all(self._why_lost(why))
 
-    def _fail_all(self, error: Exception) -> None:
+    def _fail_all(self, error: Exception) -> list[int]:
+        """The numbers of what was open."""
         with self._lock:
             self._end = self._end or error
-            sinks = list(self._open.values())
+            numbers, sinks = list(self._open), list(self._open.values())
             self._open.clear()
         with contextlib.suppress(InvalidStateError):  # it was welcomed
             self.welcome.set_exception(error)
         for sink in sinks:
             with contextlib.suppress(Exception):
                 sink.on_error(type(error)(*error.args))
+        return numbers
 
 
 def _numbered(message: Generate, number: int) -> Generate:

@@ -236,6 +236,29 @@ def test_a_connection_tells_once_that_nobody_listens_or_no_longer() -> None:
     assert told == ["nobody listens there", "the connection broke"]
 
 
+def test_a_connection_whose_reader_fails_is_lost_and_says_so() -> None:
+    told: list[str] = []
+    heard = threading.Event()
+
+    def lost(why: str) -> None:
+        told.append(why)
+        heard.set()
+
+    def fail(data: bytes) -> None:
+        raise ZeroDivisionError(data.decode())
+
+    listener = Listener("tcp://127.0.0.1:0")
+    connection = Connection(listener.address, fail, lost)
+    connection.send(b"hello")
+    (frame,) = listener.receive(60_000)
+    listener.send(frame.client, b"an answer")
+    assert heard.wait(60)
+    connection.close()
+    listener.close()
+    assert len(told) == 1
+    assert "ZeroDivisionError: an answer" in told[0]
+
+
 def test_frames_from_many_threads_all_arrive_in_each_thread_s_order() -> None:
     listener = Listener("tcp://127.0.0.1:0")
     connection = Connection(listener.address, print, print)

@@ -14,6 +14,7 @@ worker's limit on waiting requests.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -33,6 +34,7 @@ HEARTBEAT_S = 2.0
 SILENCE_S = 30.0
 """A client that says nothing for so long is gone."""
 _LINGER_MS = 200
+_log = logging.getLogger(__name__)
 _HEARTBEAT = encode(Heartbeat())
 _GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
@@ -128,11 +130,20 @@ class Connection:
         for source in (self._socket, self._monitor, self._wake_end):
             poller.register(source, zmq.POLLIN)
         try:
-            self._serve(poller)
+            if why := self._served(poller):
+                self._on_lost(why)
         finally:
             self._release()
 
-    def _serve(self, poller: zmq.Poller) -> None:
+    def _served(self, poller: zmq.Poller) -> str:
+        """Serve to the end; why it came unasked, else nothing."""
+        try:
+            return self._serve(poller)
+        except Exception as error:  # whatever `on_frame` stumbled over: those who wait for an answer must hear of it
+            _log.exception("the connection ends")
+            return f"what it said could not be taken ({type(error).__name__}: {error}); please report it"
+
+    def _serve(self, poller: zmq.Poller) -> str:
         while not self._is_closing:
             ready = dict(poller.poll(max(0, int(1000 * (self._heartbeat_at - time.monotonic())) + 1)))
             if self._wake_end in ready:
@@ -142,8 +153,8 @@ class Connection:
             self._send_all()
             self._receive_all()
             if self._monitor in ready:
-                self._on_lost(_reason(recv_monitor_message(self._monitor)["event"]))
-                return
+                return _reason(recv_monitor_message(self._monitor)["event"])
+        return ""
 
     def _send_all(self) -> None:
         while self._outbox:

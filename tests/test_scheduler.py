@@ -374,6 +374,45 @@ def test_a_follower_of_a_publisher_whose_forward_failed_computes_for_itself() ->
     assert house.usage("follower").cached_tokens == 0
 
 
+def _raising_once(house: House, monkeypatch: pytest.MonkeyPatch, name: str, at: int) -> Callable[[], bool]:
+    """Make a step of planning raise at its `at`-th call; returns whether it has."""
+    scheduler = house.scheduler
+    owner = scheduler._ledger.estimate if name == "slots_left" else scheduler._cache
+    real, calls = getattr(owner, name), iter(range(1_000_000))
+    seen: list[int] = []
+
+    def trip(*args: Any, **options: Any) -> Any:
+        seen.append(next(calls))
+        if seen[-1] == at:
+            raise MemoryError("no room")
+        return real(*args, **options)
+
+    monkeypatch.setattr(owner, name, trip)
+    return lambda: len(seen) > at
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 5])
+@pytest.mark.parametrize("name", ["open", "extend", "read_slots", "reserve", "publish", "slots_left"])
+def test_planning_that_raises_loses_no_slot_and_no_innocent(
+    name: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = House(num_slots=1500, step_tokens=100, max_rows=6)
+    house.submit("first", text(1, 40), max_tokens=3)
+    house.run()
+    has_raised = _raising_once(house, monkeypatch, name, at)
+    prompts = {f"r{index}": text(1, 50) + text(9 + index % 3, 20 + 9 * index) for index in range(8)}
+    for request_id, ids in prompts.items():
+        house.submit(request_id, ids, max_tokens=6)
+    house.run()
+    assert has_raised()
+    failed = [request_id for request_id in prompts if house.of(Failed, request_id)]
+    assert all(isinstance(house.of(Failed, one)[0].error, RequestFailed) for one in failed)
+    if name in ("extend", "read_slots", "publish", "slots_left"):
+        assert len(failed) == 1, "who was being planned is known"
+    for request_id in set(prompts) - set(failed):
+        assert house.ids(request_id) == reference(prompts[request_id], 6)
+
+
 def test_an_abort_from_inside_the_forward_does_not_touch_followers() -> None:
     house = House(step_tokens=2000)
     house.runner.on_forward = lambda plan: house.scheduler.abort("publisher")

@@ -128,6 +128,15 @@ class Ledger:
         for request_id, error in list(self.doomed.items()):
             self.fail(self.open[request_id], error)
 
+    def abandon_unstarted(self) -> None:
+        """After planning raised: let go of what waiting sequences hold, which were being looked at."""
+        running = set(self.running)
+        for progress in self.open.values():
+            for one in progress.sequences:
+                if one.node is not None and one not in running:
+                    self._cache.abandon(one.node, one.slots[:0])
+                    one.node = None
+
     def take_events(self) -> list[Event]:
         events, self.events = self.events, []
         return events

@@ -1,7 +1,7 @@
 """From sequences to one step plan: match, reserve, publish, and the plan's arrays.
 
     begin ── add_decoding(sequences) ── match(sequence), add(row) ... ── build ─► forward ─► commit
-                                                                                   └──► undo, if it raised
+                                                                                   └──► undo, if anything raised
 
 A row's prompt ids are published as they are scheduled, so the rows added after it in the same step use them instead of
 computing them again; the forward writes all keys and values of a layer before its attention reads any. `undo` goes
@@ -52,26 +52,27 @@ class Planner:
         self._limits = limits
         self._epoch = 0
         self.rows: list[Row] = []
+        self.matched: Row | None = None
+        """The row that is matched, and neither added nor unmatched yet."""
         self.budget = 0
         """Tokens that the step has left."""
         self._scores = 0
 
     def begin(self) -> None:
         self._epoch += 1
-        self.rows = []
+        self.rows, self.matched = [], None
         self.budget = self._limits.step_tokens
         self._scores = self._limits.step_scores
 
     def match(self, seq: Sequence) -> Row:
         """Take all that others have computed, or compute in this step, of a sequence's prompt."""
         assert seq.node is not None
-        row = Row(seq, seq.node)
+        row = self.matched = Row(seq, seq.node)
         if seq.is_prefilling:
-            node = self._cache.extend(seq.node, seq.key, seq.publish_len, self._epoch)
+            seq.node = row.matched = node = self._cache.extend(seq.node, seq.key, seq.publish_len, self._epoch)
             if node.end > seq.num_computed:
                 self._cache.read_slots(node, seq.num_computed, seq.slots)
                 seq.num_computed = seq.trusted_len = node.end
-            seq.node = row.matched = node
         return row
 
     def unmatch(self, row: Row) -> None:
@@ -80,6 +81,7 @@ class Planner:
         assert seq.node is not None
         self._cache.restore(seq.node, row.before)
         seq.node, seq.num_computed, seq.trusted_len = row.before, row.old_computed, row.old_trusted
+        self.matched = None
 
     def add(self, row: Row, keep_back: int = 0) -> bool:
         """Schedule as much of a matched row as fits, leaving `keep_back` tokens of the budget to others.
@@ -95,12 +97,13 @@ class Planner:
         assert seq.node is not None
         row.start, row.end = seq.num_computed, seq.num_computed + count
         seq.slots[row.start : row.end] = self._cache.reserve(count)
+        self.rows.append(row)  # from here on `undo` gives the slots back
         if seq.is_prefilling:
             end = min(row.end, seq.publish_len)
             seq.node = self._cache.publish(seq.node, seq.key, end, seq.slots[row.start : end], self._epoch)
         seq.num_computed = row.end
         self.budget -= count
-        self.rows.append(row)
+        self.matched = None
         return True
 
     def add_decoding(self, sequences: list[Sequence]) -> None:
@@ -109,6 +112,7 @@ class Planner:
         if total > min(self.budget, self._cache.num_available) or any(one.targets is not None for one in sequences):
             for later, one in zip(range(len(sequences) - 1, -1, -1), sequences, strict=True):
                 self.add(self.match(one), keep_back=later)
+                self.matched = None
             return
         slots = self._cache.reserve(total)
         begin = 0
@@ -167,7 +171,9 @@ class Planner:
                 self._cache.commit(row.seq.node)
 
     def undo(self) -> None:
-        """The forward failed: every row is as it was before the step."""
+        """The forward failed, or planning did: every row is as it was before the step."""
+        if self.matched is not None and self.matched not in self.rows:
+            self.unmatch(self.matched)
         for row in reversed(self.rows):
             seq = row.seq
             assert seq.node is not None
@@ -176,7 +182,7 @@ class Planner:
                 seq.node = row.matched
             self._cache.release(seq.slots[row.start : row.end])
             self.unmatch(row)
-        self.rows = []
+        self.rows, self.matched = [], None
 
 
 def _shared_segments(rows: list[Row]) -> list[SharedSegment]:

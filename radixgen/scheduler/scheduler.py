@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 
 from radixgen.errors import ConfigError, ParamError, RequestAborted, RequestFailed
 from radixgen.kvcache.prefix import CacheStats, PrefixCache
@@ -106,7 +107,7 @@ class Scheduler:
         """Compute one step's worth of tokens; the events since the last call."""
         self._ledger.counts.steps += 1
         self._ledger.fail_doomed()
-        self._plan()
+        self._guarded(self._plan)
         if self._planner.rows:
             self._run()
         return self._ledger.take_events()
@@ -163,6 +164,19 @@ class Scheduler:
         if not has_retracted:
             self._admit()
 
+    def _guarded(self, plan: Callable[[], None]) -> None:
+        """Plan. If that raises, nothing is planned, and the request that was being matched or added is lost; all are
+        where it is not known which one that was."""
+        try:
+            plan()
+        except Exception as error:
+            culprit = self._planner.matched
+            self._planner.undo()
+            self._ledger.abandon_unstarted()
+            open_now = list(self._ledger.open.values())
+            for progress in open_now if culprit is None else [culprit.seq.progress]:
+                self._ledger.fail(progress, as_request_error(error, "planning its step"), is_distrusted=True)
+
     def _make_room(self) -> bool:
         """Retract the youngest until every decoding sequence can take its next slots."""
         running = self._ledger.running
@@ -191,6 +205,7 @@ class Scheduler:
         if one.todo:
             self._planner.unmatch(row)
             return
+        self._planner.matched = None
         self._ledger.note_cached(row)
         self._ledger.finish(one, "length")
 
@@ -262,7 +277,7 @@ class Scheduler:
         for one in sequences:
             if one.is_open:
                 self._planner.begin()
-                self._schedule(one)
+                self._guarded(partial(self._schedule, one))
                 if self._planner.rows:
                     self._run()
 

@@ -12,6 +12,10 @@ def _flag(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
+_MAX_THREADS = 1024
+_MAX_SLOTS = 2**31 - 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerConfig:
     """One worker: one model on one device. Sizes are tokens unless a name says otherwise."""
@@ -35,6 +39,18 @@ class WorkerConfig:
     grammar_bytes: int = _flag(256 << 20, "bytes that all grammar and mask caches may take together")
 
     def __post_init__(self) -> None:
+        """Raises `ConfigError` for a value of the wrong type or out of range, naming it."""
+        for one in fields(self):
+            value, kind = getattr(self, one.name), type(one.default)
+            is_number = kind is float and isinstance(value, int) and not isinstance(value, bool)
+            if type(value) is not kind and not is_number:
+                raise ConfigError(f"{one.name} is {value!r}; it must be of type {kind.__name__}")
+        if not self.model:
+            raise ConfigError("model is empty; name 'builtin', a folder or a hub id")
+        if self.num_threads > _MAX_THREADS:
+            raise ConfigError(f"num_threads is {self.num_threads}; it must be at most {_MAX_THREADS}")
+        if self.num_slots > _MAX_SLOTS:
+            raise ConfigError(f"num_slots is {self.num_slots}; slots are numbered in 31 bits, {_MAX_SLOTS} at most")
         for name in ("context_len", "num_slots", "num_threads"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 (choose for me) or more")

@@ -21,6 +21,7 @@ DOCUMENT = "doc.txt"
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / DOCUMENT).write_text("Total: 5")
+    (tmp_path / "broken.py").write_text("x = (")
     (tmp_path / "schema.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
     return tmp_path
 
@@ -37,6 +38,11 @@ BAD: list[tuple[list[str], str]] = [
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--max-tokens", "0"], "max_tokens is 0"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--model", "no/such/folder"], "no/such/folder"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--step-tokens", "8"], "below max_rows"),
+    (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--num-threads", "100000"], "at most 1024"),
+    (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--num-slots", "1000000000000"], "31 bits"),
+    (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--num-slots", "2000000000"], "GiB, more than there is"),
+    (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--instructions", "/no/such.txt"], "looks like a file"),
+    (["extract", DOCUMENT, "--schema", "broken.py:Model", "-o", "o.jsonl"], "SyntaxError"),
     (["run", "hi", "--document", "none.txt"], "none.txt: cannot be read"),
     (["run", "hi", "--regex", "a(b"], "regular expression"),
     (["run", "hi", "--choices", "a|a"], "listed twice"),

@@ -17,6 +17,7 @@ import pytest
 
 from radixgen.errors import ConfigError, InputError, ModelError, RequestFailed, SchemaError, WorkerDied
 from radixgen.jobs import ExtractJob, Summary, extract
+from radixgen.jobs.outputs import Columns, Output, Record
 from radixgen.params import Document
 
 SCHEMA = {
@@ -224,6 +225,55 @@ def test_a_job_that_cannot_start_leaves_nothing_behind(tmp_path: Path) -> None:
         extract(job(tmp_path, ["one"]), broken, quiet=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jsonl"]
     assert run(job(tmp_path, ["one"])).num_done == 1
+
+
+def test_of_two_jobs_on_one_output_the_second_is_refused(tmp_path: Path) -> None:
+    first = Output(tmp_path / "out.jsonl", Columns(("a",)), {}, resume=False)
+    second = Output(tmp_path / "out.jsonl", Columns(("a",)), {}, resume=True)
+    writer = first.open()
+    with pytest.raises(InputError, match="another job is writing it"):
+        second.open()
+    writer.write(Record("x", {"a": 1}))
+    writer.close()
+    third = Output(tmp_path / "out.jsonl", Columns(("a",)), {}, resume=True)
+    third.open().close()
+    assert third.done == {"x"}
+
+
+NODE = {
+    "type": "object",
+    "properties": {"first": {"type": "string"}},
+    "required": ["first"],
+    "additionalProperties": False,
+}
+TABLES: list[tuple[dict[str, Any], list[str]]] = [
+    (SCHEMA, ["id", "first", "record.id", "error"]),
+    ({"$ref": "#/$defs/n", "$defs": {"n": NODE}}, ["id", "first", "error"]),
+    (
+        {"anyOf": [NODE, {"type": "object", "properties": {"b": {"type": "string"}}}]},
+        ["id", "first", "b", "other", "error"],
+    ),
+    ({"type": "object", "additionalProperties": {"type": "string"}}, ["id", "answer", "error"]),
+]
+
+
+@pytest.mark.parametrize(("schema", "header"), TABLES, ids=[" ".join(header) for _, header in TABLES])
+def test_a_table_has_a_column_for_everything_a_record_can_hold(
+    tmp_path: Path, schema: dict[str, Any], header: list[str]
+) -> None:
+    run(job(tmp_path, ["one"], "out.csv", schema=schema))
+    with (tmp_path / "out.csv").open(newline="") as file:
+        found, row = list(csv.reader(file))
+    assert found == header
+    held = dict(zip(found, row, strict=True))
+    assert "one" in (held.get("first") or held.get("answer") or "")
+
+
+def test_an_output_among_the_inputs_is_not_read_when_the_job_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "doc.txt").write_text("one")
+    for resume in (False, True):
+        one = ExtractJob(inputs=[str(tmp_path)], schema=SCHEMA, out=tmp_path / "out.jsonl", resume=resume)
+        assert run(one).num_rows == 1
 
 
 def test_ten_thousand_rows_are_each_written_once(tmp_path: Path) -> None:

@@ -68,6 +68,28 @@ def test_a_csv_row_that_is_too_short_fails_alone(tmp_path: Path) -> None:
     assert rows(path)[1] == ("y", "fine", None)
 
 
+def test_a_quote_that_is_never_closed_is_said_and_swallows_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,text\n1,"unbalanced Acme\n2,Beta\n')
+    with pytest.raises(InputError, match="not CSV"):
+        rows(path)
+
+
+def test_ids_that_are_not_utf8_are_two_failed_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"id": "\xe9", "text": "a"}\n{"id": "\xe8", "text": "b"}\n')
+    assert [row[0] for row in rows(path)] == ["a.jsonl:1", "a.jsonl:2"]
+    assert Source([str(path)]).checked_ids() == ["a.jsonl:1", "a.jsonl:2"]
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.txt").write_text(name)
+    ids = Source([str(tmp_path / "x"), str(tmp_path / "y")]).checked_ids()
+    assert ids == [f"{tmp_path}/x/a.txt", f"{tmp_path}/y/a.txt"]
+
+
 def test_a_folder_gives_its_files_by_relative_path_and_skips_hidden_ones(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "b.txt").write_text("B")

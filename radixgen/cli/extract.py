@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,11 @@ def _schema(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _instructions(given: str | None) -> str | None:
     """Text, or the content of a file of that name."""
-    if given is None or "\n" in given or len(given) > 255 or not Path(given).is_file():
+    if given is None or any(letter.isspace() for letter in given):
+        return given
+    if not Path(given).is_file():
+        if Path(given).suffix or os.sep in given:
+            raise InputError(f"--instructions {given}: looks like a file, and there is none of that name")
         return given
     try:
         return Path(given).read_text(encoding="utf-8")

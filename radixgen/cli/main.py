@@ -38,11 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RadixgenError as error:
         print(f"radixgen {arguments.command}: {error}", file=sys.stderr)
         return EXIT_CANNOT_RUN
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has left; nothing remains to be said
         return EXIT_CANNOT_RUN
+    except OSError as error:
+        print(f"radixgen {arguments.command}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return EXIT_CANNOT_RUN
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radixgen.errors import ConfigError, InputError, RequestError
+from radixgen.jobs.fields import column_names
 from radixgen.jobs.inputs import Row, RowFormat, Source
-from radixgen.jobs.outputs import Output, Record, Writer
+from radixgen.jobs.outputs import Columns, Output, Record, Writer, output_files
 from radixgen.jobs.progress import Progress, Summary
 from radixgen.jobs.prompt import extraction_prompt, system_text
 from radixgen.params import JsonSchema, schema_text
@@ -68,11 +69,11 @@ def extract(
         ModelError, ConfigError, WorkerDied: the engine cannot start or is gone; what was done is kept.
     """
     constraint = checked_constraint(job)
-    source = Source(job.inputs, RowFormat(job.text_field, job.id_field))
+    source = Source(job.inputs, RowFormat(job.text_field, job.id_field), leave_out=output_files(job.out))
     ids = source.checked_ids()
     if not ids:
         raise InputError(f"{', '.join(job.inputs)}: there is not one document in it")
-    output = Output(job.out, list(job.schema.get("properties", {})) or ["answer"], job.identity(), resume=job.resume)
+    output = Output(job.out, columns_of(job.schema), job.identity(), resume=job.resume)
     summary = Summary(num_rows=len(ids), num_before=len(output.done.intersection(ids)))
     if summary.num_before == len(ids):
         output.open().close()
@@ -92,6 +93,12 @@ def extract(
             progress.close()
         writer.close()
     return summary
+
+
+def columns_of(schema: Mapping[str, Any]) -> Columns:
+    """The columns of a table of records."""
+    names, is_closed = column_names(schema)
+    return Columns(tuple(names), None if is_closed else "other" if names else "answer")
 
 
 def checked_constraint(job: ExtractJob) -> JsonSchema:

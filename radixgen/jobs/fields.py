@@ -67,6 +67,17 @@ def field_lines(schema: Mapping[str, Any]) -> list[str]:
     return [_line(name, child, schema, is_required=name in required) for name, child in properties.items()]
 
 
+def column_names(schema: Mapping[str, Any]) -> tuple[list[str], bool]:
+    """Names of a record's properties, and whether these are all it can hold."""
+    root = _resolve(schema, schema)
+    names = list(root.get("properties", {}))
+    branches = [branch for keyword in ("anyOf", "oneOf") for branch in root.get(keyword, ())]
+    for branch in branches:
+        names += [name for name in _resolve(branch, schema).get("properties", {}) if name not in names]
+    is_closed = bool(names) and not branches and root.get("additionalProperties", False) is False
+    return names, is_closed
+
+
 class _TypeText(NamedTuple):
     text: str
     is_nullable: bool

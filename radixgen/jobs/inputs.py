@@ -52,7 +52,10 @@ class Source:
         InputError: at once, when an input is missing, unreadable, of an unsupported kind or lacks its columns.
     """
 
-    def __init__(self, inputs: Sequence[str], row_format: RowFormat | None = None) -> None:
+    def __init__(
+        self, inputs: Sequence[str], row_format: RowFormat | None = None, leave_out: Sequence[Path] = ()
+    ) -> None:
+        """leave_out: files that are not input although they lie in a folder that is: the job's own output."""
         if not inputs:
             raise InputError("no input: name files or folders, or '-' for standard input")
         self._format = row_format or RowFormat()
@@ -60,6 +63,8 @@ class Source:
         self._files: list[tuple[Path | None, str]] = []
         for name in inputs:
             self._files += [(None, "-")] if name == "-" else _files_of(Path(name), is_only=len(inputs) == 1)
+        own = {path.absolute() for path in leave_out}
+        self._files = [(path, name) for path, name in self._files if path is None or path.absolute() not in own]
         for path, _ in self._files:
             if path is not None:
                 _check(path, self._format)
@@ -173,8 +178,9 @@ def _checked(row: Row) -> Row:
         row.text.encode("utf-8")
         row.id.encode("utf-8")
     except UnicodeEncodeError:
-        clean = row.id.encode("utf-8", "replace").decode("utf-8")
-        return row._replace(id=clean, text="", error="not UTF-8, or holds half of a surrogate pair")
+        place = row.place.encode("utf-8", "replace").decode("utf-8")
+        row_id = row.id if row.id.isprintable() and row.id.encode("utf-8", "ignore").decode() == row.id else place
+        return row._replace(id=row_id, text="", error="not UTF-8, or holds half of a surrogate pair")
     return row
 
 
@@ -209,7 +215,7 @@ def _id_of(data: dict[str, object], place: str, row_format: RowFormat) -> str | 
 
 
 def _csv_rows(file: TextIO, name: str, row_format: RowFormat, delimiter: str) -> Iterator[Row]:
-    reader = csv.DictReader(file, delimiter=delimiter)
+    reader = csv.DictReader(file, delimiter=delimiter, strict=True)
     while True:
         try:
             data = next(reader, None)

@@ -9,12 +9,13 @@ Parquet cannot be appended to: its rows go to `OUT.rows.jsonl` first, from which
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TextIO
 
 from radixgen.errors import InputError
 
@@ -41,6 +42,25 @@ class Record(NamedTuple):
         return {"id": self.id, "record": self.record, **extras, "closed": list(self.closed), "usage": self.usage or {}}
 
 
+class Columns(NamedTuple):
+    """A column a property, and one for what they do not hold: other keys, or an answer that is no object."""
+
+    names: tuple[str, ...]
+    rest: str | None = None
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return self.names if self.rest is None else (*self.names, self.rest)
+
+    def values(self, record: Any) -> dict[str, Any]:
+        """The record by column; a failed row has none."""
+        if not isinstance(record, Mapping):
+            return {} if record is None or self.rest is None else {self.rest: record}
+        others = {name: value for name, value in record.items() if name not in self.names}
+        found = {name: record[name] for name in self.names if name in record}
+        return {**found, self.rest: others} if self.rest is not None and others else found
+
+
 class Writer(Protocol):
     """Rows out. `write` puts a whole row on disk; `close` makes OUT what it shall be."""
 
@@ -56,9 +76,9 @@ class Output:
         InputError: when OUT exists without `resume`, was made by another job, or cannot be written.
     """
 
-    def __init__(self, path: Path, columns: list[str], job: Mapping[str, Any], *, resume: bool) -> None:
+    def __init__(self, path: Path, columns: Columns, job: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
-        self._columns = columns
+        self._columns, self._resume = columns, resume
         self._job_path = path.with_name(path.name + ".job")
         kind = path.suffix.lower()
         if kind not in (".jsonl", ".csv", ".parquet"):
@@ -69,7 +89,7 @@ class Output:
         self._job = job
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._kept = self._find_kept(resume=resume)
+            self._kept = self._find_kept()
         except OSError as error:
             raise _unwritable(path, error) from None
         if not os.access(path.parent, os.W_OK):
@@ -80,9 +100,9 @@ class Output:
         """Ids of the records it holds."""
         return self._kept.ids
 
-    def _find_kept(self, *, resume: bool) -> _Kept:
+    def _find_kept(self) -> _Kept:
         exists = self._rows_path.exists() or self.path.exists()
-        if exists and not resume:
+        if exists and not self._resume:
             raise InputError(f"{self.path} exists; add --resume to go on with it, or name another output")
         if not exists:
             return _Kept(self._header(), frozenset())
@@ -106,7 +126,9 @@ class Output:
 
     def _header(self) -> str:
         return (
-            _csv_line(["id", *map(_label, self._columns), ERROR_COLUMN]) if self.path.suffix.lower() == ".csv" else ""
+            _csv_line(["id", *map(_label, self._columns.all), ERROR_COLUMN])
+            if self.path.suffix.lower() == ".csv"
+            else ""
         )
 
     def _kept_lines(self) -> _Kept:
@@ -120,17 +142,38 @@ class Output:
 
     def open(self) -> Writer:
         """Begin to write. Nothing on disk is touched before, so a job that cannot start leaves nothing behind."""
+        lock = self._locked()
         try:
+            self._kept = self._find_kept()  # again: another job may have ended since
             _replace(self._rows_path, self._kept.text)
-            _replace(self._job_path, json.dumps(self._job, ensure_ascii=False, indent=1) + "\n")
+            lock.truncate(0)
+            lock.write(json.dumps(self._job, ensure_ascii=False, indent=1) + "\n")
+            lock.flush()
+            if self.path.suffix.lower() == ".csv":
+                return _LineWriter(self.path, lambda record: _csv_row(record, self._columns), lock)
+            lines = _LineWriter(self._rows_path, _json_line, lock)
+        except BaseException as error:
+            lock.close()
+            raise (_unwritable(self.path, error) if isinstance(error, OSError) else error) from None
+        return _ParquetWriter(lines, self.path, self._columns) if self.path.suffix.lower() == ".parquet" else lines
+
+    def _locked(self) -> TextIO:
+        """OUT.job, held by this process alone until it is closed: of two jobs on one output the second is refused."""
+        try:
+            file = self._job_path.open("a+", encoding="utf-8")
         except OSError as error:
             raise _unwritable(self.path, error) from None
-        if self.path.suffix.lower() == ".csv":
-            return _LineWriter(self.path, lambda record: _csv_row(record, self._columns))
-        as_line = _json_line
-        if self.path.suffix.lower() == ".parquet":
-            return _ParquetWriter(_LineWriter(self._rows_path, as_line), self.path, self._columns)
-        return _LineWriter(self.path, as_line)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise InputError(f"{self.path}: another job is writing it; wait for that, or name another output") from None
+        return file
+
+
+def output_files(path: Path) -> tuple[Path, ...]:
+    """Everything a job with this output writes."""
+    return path, path.with_name(path.name + ".job"), path.with_name(path.name + ".rows.jsonl")
 
 
 class _Kept(NamedTuple):
@@ -194,16 +237,9 @@ def _one_line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False).translate(_LINE_ENDS) + "\n"
 
 
-def _csv_row(record: Record, columns: list[str]) -> str:
-    values = _values(record.record, columns)
-    return _csv_line([record.id, *(_cell(values.get(name)) for name in columns), record.error or ""])
-
-
-def _values(record: Any, columns: list[str]) -> Mapping[str, Any]:
-    """The record by column; an answer that is no object stands in the one column there is."""
-    if isinstance(record, Mapping):
-        return record
-    return {columns[0]: record} if columns and record is not None else {}
+def _csv_row(record: Record, columns: Columns) -> str:
+    values = columns.values(record.record)
+    return _csv_line([record.id, *(_cell(values.get(name)) for name in columns.all), record.error or ""])
 
 
 def _label(column: str) -> str:
@@ -225,9 +261,9 @@ def _csv_line(cells: Iterable[str]) -> str:
 class _LineWriter:
     """One write call a row on an unbuffered file, so that what is torn by a crash is at most the last row."""
 
-    def __init__(self, path: Path, as_line: Any) -> None:
+    def __init__(self, path: Path, as_line: Callable[[Record], str], lock: TextIO) -> None:
         self.path = path
-        self._as_line = as_line
+        self._as_line, self._lock = as_line, lock
         self._file = path.open("ab", buffering=0)
 
     def write(self, record: Record) -> None:
@@ -241,6 +277,7 @@ class _LineWriter:
 
     def close(self) -> None:
         self._file.close()
+        self._lock.close()
 
 
 def _import_pyarrow() -> Any:
@@ -255,7 +292,7 @@ def _import_pyarrow() -> Any:
 class _ParquetWriter:
     """A column a property (typed by its values, JSON text where they mix), then what is known of it as JSON text."""
 
-    def __init__(self, rows: _LineWriter, path: Path, columns: list[str]) -> None:
+    def __init__(self, rows: _LineWriter, path: Path, columns: Columns) -> None:
         self._rows, self._path, self._columns = rows, path, columns
 
     def write(self, record: Record) -> None:
@@ -265,9 +302,10 @@ class _ParquetWriter:
         self._rows.close()
         pyarrow = _import_pyarrow()
         rows = list(_whole_rows(self._rows.path.read_bytes()))
-        names = ["id", *map(_label, self._columns), *_EXTRAS, ERROR_COLUMN]
+        names = ["id", *map(_label, self._columns.all), *_EXTRAS, ERROR_COLUMN]
         columns = [[row["id"] for row in rows]]
-        columns += [[_values(row.get("record"), self._columns).get(name) for row in rows] for name in self._columns]
+        values = [self._columns.values(row.get("record")) for row in rows]
+        columns += [[one.get(name) for one in values] for name in self._columns.all]
         columns += [
             [json.dumps(row[name], ensure_ascii=False) if name in row else None for row in rows] for name in _EXTRAS
         ]

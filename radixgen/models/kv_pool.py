@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from radixgen.errors import ConfigError
 from radixgen.models.config import ModelConfig
 
 
@@ -18,13 +19,23 @@ def slot_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
 
 
 class KvPool:
-    """keys, values: [layers, slots, KV heads, head size]. What an unwritten slot holds is undefined but finite."""
+    """keys, values: [layers, slots, KV heads, head size]. What an unwritten slot holds is undefined but finite.
+
+    Raises:
+        ConfigError: when the device has no room for so many slots.
+    """
 
     def __init__(self, config: ModelConfig, num_slots: int, dtype: torch.dtype, device: torch.device) -> None:
         shape = (config.num_layers, num_slots, config.num_kv_heads, config.head_dim)
         self.num_slots = num_slots
-        self.keys = _zeros(shape, dtype, device)
-        self.values = _zeros(shape, dtype, device)
+        try:
+            self.keys = _zeros(shape, dtype, device)
+            self.values = _zeros(shape, dtype, device)
+        except (MemoryError, RuntimeError):
+            size = num_slots * slot_bytes(config, dtype) / 2**30
+            raise ConfigError(
+                f"num_slots {num_slots} takes {size:,.1f} GiB, more than there is; ask for fewer"
+            ) from None
 
     def copy_slots(self, copies: list[tuple[int, int]]) -> None:
         """Copy keys and values of slots (from, to), all at once: a slot may be read and written."""

@@ -58,8 +58,18 @@ class Outcome(NamedTuple):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run, show and sum up; 1 if a document failed."""
-    options = _parse(argv)
+    """Run, show and sum up; 1 if a document failed, 2 if nothing could run."""
+    from radixgen import RadixgenError
+
+    try:
+        return run_demo(_parse(argv))
+    except RadixgenError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """The demo on one engine."""
     from radixgen.engine import Engine
 
     options.out.mkdir(parents=True, exist_ok=True)

@@ -78,6 +78,15 @@ def test_what_cannot_be_sent_fails_in_its_place(engine: Engine) -> None:
     assert engine.generate("c").text == "c"
 
 
+def test_a_prompt_that_cannot_be_read_fails_in_its_place(engine: Engine) -> None:
+    results = engine.generate(["ok", 5, ["a", None], "b"], return_errors=True)
+    assert [type(one).__name__ for one in results] == ["Completion", "ParamError", "ParamError", "Completion"]
+    (again,) = asyncio.run(engine.agenerate([5], return_errors=True))
+    assert isinstance(again, ParamError)
+    with pytest.raises(ParamError, match="int is neither text"):
+        engine.generate(["ok", 5])
+
+
 def test_a_stream_s_texts_make_the_answer_and_its_last_item_tells_the_rest(engine: Engine) -> None:
     deltas = list(engine.stream("one two three"))
     assert "".join(one.text for one in deltas) == "one two three"

@@ -42,6 +42,7 @@ from radixgen.wire.messages import (
     Welcome,
 )
 
+Parts = tuple[PromptPart, ...]
 _HELLO_S = 60.0
 _R = TypeVar("_R", bound=Result)
 
@@ -110,7 +111,7 @@ class Engine:
         Raises:
             TypeError: an option that does not exist. RequestError: see its tree in `radixgen.errors`. WorkerDied.
         """
-        prompts, is_list = read_prompts(prompt)
+        prompts, is_list = read_prompts(prompt, keep_errors=return_errors)
         pending = self._submit_all(prompts, read_options(options))
         try:
             results = [_outcome(one) for one in pending]
@@ -123,7 +124,7 @@ class Engine:
         self, prompt: Prompt | Sequence[Prompt], *, return_errors: bool = False, **options: Unpack[Options]
     ) -> Any:
         """`generate` for an event loop; cancelling it aborts the requests."""
-        prompts, is_list = read_prompts(prompt)
+        prompts, is_list = read_prompts(prompt, keep_errors=return_errors)
         pending = self._submit_all(prompts, read_options(options))
         try:
             results = await asyncio.gather(*map(asyncio.wrap_future, pending), return_exceptions=True)
@@ -133,7 +134,10 @@ class Engine:
         return _delivered(results, is_list=is_list, return_errors=return_errors)
 
     def submit(self, prompt: Prompt, **options: Unpack[Options]) -> Pending[Completion]:
-        """Send one prompt and return at once; `result()` waits for the answer, `abort()` ends it."""
+        """Send one prompt and return at once; `result()` waits for the answer, `abort()` ends it.
+
+        Hold on to the engine until then: dropping it closes it, and the result is `WorkerDied`.
+        """
         return self._submit_all([prompt_parts(prompt)], read_options(options))[0]
 
     def stream(self, prompt: Prompt, **options: Unpack[Options]) -> Stream:
@@ -194,7 +198,7 @@ class Engine:
         """`kind` is what the verb is answered with; a worker of our protocol version answers with no other."""
         return self._client.call(verb)  # type: ignore[return-value]
 
-    def _submit_all(self, prompts: list[tuple[PromptPart, ...]], asked: Asked) -> list[Pending[Completion]]:
+    def _submit_all(self, prompts: Sequence[Parts | ParamError], asked: Asked) -> list[Pending[Completion]]:
         """Send all; one that cannot be sent has failed already."""
         pending: list[Pending[Completion]] = []
         try:
@@ -206,13 +210,15 @@ class Engine:
             raise
         return pending
 
-    def _submit(self, parts: tuple[PromptPart, ...], asked: Asked, one: Pending[Completion]) -> None:
+    def _submit(self, parts: Parts | ParamError, asked: Asked, one: Pending[Completion]) -> None:
         try:
+            if isinstance(parts, ParamError):
+                raise parts
             one.abort = self._send(parts, asked, one, stream=False)
         except RadixgenError as error:
             one.on_error(error)
 
-    def _send(self, parts: tuple[PromptPart, ...], asked: Asked, sink: Sink, *, stream: bool) -> Callable[[], None]:
+    def _send(self, parts: Parts, asked: Asked, sink: Sink, *, stream: bool) -> Callable[[], None]:
         return self._client.generate(Generate(NO_REQUEST, parts, asked.params, asked.constraint, stream), sink)
 
 

@@ -69,9 +69,9 @@ class Asked(NamedTuple):
 
 
 class Prompts(NamedTuple):
-    """One prompt, or a list of them."""
+    """One prompt, or a list of them. An error stands where one cannot be read."""
 
-    prompts: list[tuple[PromptPart, ...]]
+    prompts: list[tuple[PromptPart, ...] | ParamError]
     is_list: bool
 
 
@@ -95,14 +95,15 @@ def read_options(options: Mapping[str, Any]) -> Asked:
     return Asked(params, constraint, parse)
 
 
-def read_prompts(prompt: Any) -> Prompts:
+def read_prompts(prompt: Any, *, keep_errors: bool = False) -> Prompts:
     """Tell one prompt from a list of prompts.
 
     A str, a part, and a list whose items are all parts or chat messages (`Message` or dict) are one prompt; a list
     whose items are all str or lists is a list of prompts, an empty one too.
 
     Raises:
-        ParamError: for a list that mixes the two, or anything else.
+        ParamError: for a list that mixes the two, or anything else; with keep_errors, an item of a list of prompts
+            that is none has its error in place instead.
     """
     if isinstance(prompt, str | Text | Ids | Document | Message) or not isinstance(prompt, Sequence):
         return Prompts([prompt_parts(prompt)], is_list=False)
@@ -114,7 +115,16 @@ def read_prompts(prompt: Any) -> Prompts:
             f"prompt: item {is_part.index(True)} is a part of one prompt, item {is_part.index(False)} is not; a list "
             "of parts and messages is one prompt (write Text(...) for text in it), a list of str and lists is many"
         )
-    return Prompts([prompt_parts(item) for item in prompt], is_list=True)
+    return Prompts([_read(item, keep_error=keep_errors) for item in prompt], is_list=True)
+
+
+def _read(prompt: Any, *, keep_error: bool) -> tuple[PromptPart, ...] | ParamError:
+    try:
+        return prompt_parts(prompt)
+    except ParamError as error:
+        if keep_error:
+            return error
+        raise
 
 
 def _params(given: dict[str, Any]) -> SamplingParams:

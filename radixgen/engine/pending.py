@@ -34,6 +34,7 @@ class Pending(Future[_T]):
     """A result on its way. `result()`, `add_done_callback`, `asyncio.wrap_future` as with any `Future`.
 
     `abort()` ends the request in the worker; the result then raises `RequestAborted` (unless it was there already).
+    It does not keep its `Engine` alive: an engine that nobody holds is closed, and the result raises `WorkerDied`.
     """
 
     def __init__(self, read: Callable[[Any], _T]) -> None:
@@ -74,7 +75,10 @@ class StreamSink:
 
 
 class Stream:
-    """Iterate over an answer while it is written. Leaving early (`close`, `with`, dropping it) aborts it."""
+    """Iterate over an answer while it is written. Leaving early (`close`, `with`, dropping it) aborts it.
+
+    It does not keep its `Engine` alive: an engine that nobody holds is closed, and the stream raises `WorkerDied`.
+    """
 
     def __init__(self, parse: Parse) -> None:
         self._items: queue.SimpleQueue[StreamItem] = queue.SimpleQueue()

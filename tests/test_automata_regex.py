@@ -14,7 +14,7 @@ from walking import accepts, spell, write
 
 from radixgen.automata import codepoints, regex_anchors
 from radixgen.automata.chars import Derivatives
-from radixgen.automata.lift import JsonStringAutomaton
+from radixgen.automata.lift import JsonStringAutomaton, Utf8Automaton
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_parse import PYTHON, SCHEMA, parse
 from radixgen.automata.single import choices_machine, regex_machine
@@ -203,3 +203,21 @@ def test_no_letter_digit_or_space_is_missed(letter: str) -> None:
     for point in random.Random(1).sample(range(codepoints.LAST_CHARACTER), 3000):
         is_one = re.fullmatch(f"\\{letter}", chr(point)) is not None
         assert codepoints.contains(codepoints.unicode_class(letter), point) == is_one
+
+
+def test_a_walk_that_takes_too_long_is_refused() -> None:
+    automaton = regex_machine("((a{1,50}b?){1,50}c?){1,50}").scalars(0)[0].automaton
+    with pytest.raises(ConstraintError, match="takes too long to follow"):
+        automaton.accepts(b"aab" * 500)
+
+
+def test_work_earned_by_walking_lets_a_long_walk_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk() -> bool:
+        regexes = Regexes(max_work=2_000)
+        chars = Derivatives(regexes, regex_anchors.whole(regexes, parse("(?:[ab]{1,40}c?){1,60}")))
+        return Utf8Automaton(chars).accepts(b"abc" * 50)
+
+    assert walk()
+    monkeypatch.setattr("radixgen.automata.chars.WORK_PER_STATE", 0)
+    with pytest.raises(RegexError, match="takes too long"):
+        walk()

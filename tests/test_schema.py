@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from walking import accepts, close, write
 
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
-from radixgen.schema import SchemaCompiler
+from radixgen.schema import SchemaCompiler, graph
 from radixgen.schema.machine import MAX_OPEN, JsonMachine
 
 DATA = Path(__file__).parent / "data"
@@ -147,6 +149,25 @@ def test_branches_that_multiply_too_far_are_refused() -> None:
     branch = {"anyOf": [{"minLength": 1}, {"maxLength": 5}, {"pattern": "a"}]}
     with pytest.raises(SchemaError, match="over 2000 cases"):
         compile_schema({"allOf": [branch for _ in range(8)]})
+
+
+def test_a_pattern_that_takes_too_long_to_follow_is_refused() -> None:
+    schema = {"type": "string", "pattern": "^((a{1,50}b?){1,50}c?){1,50}$", "minLength": 100, "maxLength": 2000}
+    with pytest.raises(SchemaError, match="takes too long to follow") as caught:
+        compile_schema({"items": schema})
+    assert caught.value.pointer == "/items/pattern"
+
+
+def test_each_form_of_a_cross_linked_schema_is_priced_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    order = random.Random(1).sample(range(60), 60)
+    defs: dict[str, dict] = {f"n{at}": record({"a": {"$ref": f"#/$defs/n{to}"}}, {"a"}) for at, to in pairwise(order)}
+    defs[f"n{order[-1]}"] = {"const": 1}
+    links = {f"p{at}": {"$ref": f"#/$defs/n{at}"} for at in range(60)}
+    priced: list[object] = []
+    price = graph.form_cost
+    monkeypatch.setattr(graph, "form_cost", lambda form, style: priced.append(form) or price(form, style))
+    compile_schema({"$defs": defs, **record(links, set(links))})
+    assert max(Counter(priced).values()) <= 4
 
 
 SMALL = st.integers(0, 2)

@@ -19,6 +19,8 @@ MAX_SEARCH = 5_000
 MAX_SHORTEST = 20_000
 SMALL_NEED = 64
 MAX_EXPLORED = 300
+WORK_PER_STATE = 1_000
+"""What a state that a walk gets to may cost on average, beyond `regex.MAX_WORK`: a few milliseconds."""
 
 
 class Arc(NamedTuple):
@@ -80,6 +82,11 @@ class Derivatives:
 
     def arcs(self, state: Hashable) -> tuple[Arc, ...]:
         assert isinstance(state, Node)
+        if state not in self._arcs:
+            self._regexes.allow(WORK_PER_STATE)
+        return self._live_arcs(state)
+
+    def _live_arcs(self, state: Node) -> tuple[Arc, ...]:
         found = self._arcs.get(state)
         if found is None:
             live = (arc for arc in self._moves(state) if self.is_live(arc.target))
@@ -120,7 +127,7 @@ class Derivatives:
         seen = {self._node}
         queue = [self._node]
         while queue and len(seen) <= MAX_EXPLORED:
-            fresh = {arc.target for arc in self.arcs(queue.pop())} - seen
+            fresh = {arc.target for arc in self._live_arcs(queue.pop())} - seen
             seen |= fresh
             queue += fresh
         return max(len(self.completion(node)) for node in seen) if len(seen) <= MAX_EXPLORED else otherwise

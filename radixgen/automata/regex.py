@@ -20,6 +20,8 @@ from radixgen.automata import codepoints
 from radixgen.automata.codepoints import Ranges
 from radixgen.errors import RegexError
 
+MAX_WORK = 300_000
+"""Derivatives looked at (see `Regexes.allow`): about a second, then a pattern is refused, not waited for."""
 MANY = 1 << 20
 """A length or count that stands for "no useful bound"."""
 
@@ -78,13 +80,15 @@ class Regexes:
     """Makes nodes, each once, and derives them. Not shared between threads.
 
     Raises:
-        RegexError: from any constructor, when more than `max_nodes` nodes would exist.
+        RegexError: from any constructor, when more than `max_nodes` nodes would exist; from `derive`, when more work
+            was done than `max_work` and what was allowed on top.
     """
 
-    def __init__(self, max_nodes: int = 400_000) -> None:
+    def __init__(self, max_nodes: int = 400_000, max_work: int = MAX_WORK) -> None:
         self._nodes: dict[tuple[object, ...], Node] = {}
         self._derived: dict[tuple[Node, frozenset[Node]], Node] = {}
         self._max_nodes = max_nodes
+        self._work_left = max_work
         self.empty = self._make(Kind.EMPTY)
         self.epsilon = self._make(Kind.EPSILON)
         self.any_char = self._make(Kind.CLASS, ranges=codepoints.ANY)
@@ -207,8 +211,15 @@ class Regexes:
             return node
         return self._make(Kind.REPEAT, (node,), low, high)
 
+    def allow(self, work: int) -> None:
+        """More work may be done: a walk that gets to new states earns some for each."""
+        self._work_left += work
+
     def derive(self, node: Node, true: frozenset[Node]) -> Node:
         """What may follow a first character that the CLASS nodes in `true`, of all in `node.front`, contain."""
+        self._work_left -= 1
+        if self._work_left < 0:
+            raise RegexError("the pattern takes too long to follow; make it simpler, or its nested counts smaller")
         key = (node, true & node.front)
         found = self._derived.get(key)
         if found is None:

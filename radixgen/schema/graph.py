@@ -3,7 +3,7 @@
     node (a conjunction of locations)  ──►  forms: scalar | quote | object (keys -> nodes) | array (items -> nodes)
 
 The whole graph is built when the schema is compiled, so that nothing unsupported is met later. Then the cheapest text
-of every node is found by Knuth's generalisation of Dijkstra's algorithm as a fixpoint of costs; what has none is cut
+of every node is found by Knuth's generalisation of Dijkstra's algorithm (D. E. Knuth, 1977); what has none is cut
 out: a branch disappears, an optional property is not offered, an array ends before it.
 
 Invariant after `build`: every form that is left has a text.
@@ -12,6 +12,8 @@ Invariant after `build`: every form that is left has a text.
 from __future__ import annotations
 
 import copy
+import heapq
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -339,13 +341,34 @@ def _is_open(graph: Graph, shape: Shape, has_listed: bool) -> bool:
 
 
 def find_costs(nodes: list[Node], style: Style) -> None:
-    is_changed = True
-    while is_changed:
-        is_changed = False
-        for node in reversed(nodes):
-            cost = min((form_cost(form, style) for form in node.forms), default=FAR)
-            if cost < node.cost:
-                node.cost, is_changed = cost, True
+    """The cheapest first: a form is priced once, when all that it needs has its final cost."""
+    missing: dict[Form, int] = {}
+    waiting: dict[Node, list[tuple[Node, Form]]] = {}
+    heap: list[tuple[int, int, Node]] = []
+    serials = itertools.count()
+
+    def price(node: Node, form: Form) -> None:
+        cost = form_cost(form, style)
+        if cost < min(node.cost, FAR):
+            heapq.heappush(heap, (cost, next(serials), node))
+
+    for node in nodes:
+        for form in node.forms:
+            needed = needed_nodes(form)
+            missing[form] = len(needed)
+            for child in needed:
+                waiting.setdefault(child, []).append((node, form))
+            if not needed:
+                price(node, form)
+    while heap:
+        cost, _, node = heapq.heappop(heap)
+        if cost >= node.cost:
+            continue
+        node.cost = cost
+        for parent, form in waiting.get(node, ()):
+            missing[form] -= 1
+            if not missing[form]:
+                price(parent, form)
 
 
 def form_cost(form: Form, style: Style) -> int:

@@ -7,16 +7,19 @@ import json
 import random
 import subprocess
 import sys
+import threading
 
 import masking
 import numpy as np
 import pytest
 import toy_machine
 
+from radixgen.automata.single import choices_machine
 from radixgen.errors import BudgetTooSmall
 from radixgen.mask.index import build_index, count_bits, pack_ids, unpack_ids
 from radixgen.mask.jsonspans import leaf_spans, pointer_at_end
-from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.memo import ENTRY_BYTES, Ledger, MaskPool
+from radixgen.mask.states import Grammar
 from radixgen.mask.walk import Walker, find_cache_folder, load_kernels, plain_kernels
 from radixgen.params import Choices, Regex
 
@@ -85,6 +88,34 @@ def test_a_memo_that_nobody_holds_leaves_the_ledger() -> None:
     del memo
     gc.collect()
     assert ledger.num_bytes == 0
+
+
+def test_a_memo_that_ends_in_the_middle_of_anything_changes_nothing_there() -> None:
+    ledger = Ledger(1000)
+    memos = [ledger.open() for _ in range(3)]
+    for memo in memos:
+        memo.put("a", 1)
+    sizes = iter(ledger._sizes.items())
+    next(sizes)
+    ender = threading.Thread(target=memos.pop)
+    del memo
+    ender.start()
+    ender.join()
+    assert len(list(sizes)) == 2
+    assert ledger.num_bytes == 2 * ENTRY_BYTES
+
+
+def test_an_automaton_with_the_id_of_one_that_is_gone_gets_its_own_pieces() -> None:
+    maker = masking.engine()
+    for word in ("red", "cat", "dog", "name") * 20:
+        matcher = maker.matcher(
+            Grammar(choices_machine((word,)), maker._pieces, maker._ledger, MaskPool(), is_json=False), max_tokens=9
+        )
+        assert masking.filled(matcher) == masking.brute_allowed(matcher)
+        del matcher
+    gc.collect()
+    maker.num_bytes  # noqa: B018
+    assert len(maker._pieces._memos) <= 1
 
 
 def test_equal_masks_are_one_array() -> None:

@@ -7,6 +7,7 @@ began in an earlier scalar). It is keyed by exactly what the walk looked at: aut
 from __future__ import annotations
 
 import weakref
+from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +42,8 @@ class Pieces:
         self.walker = walker
         self._ledger = ledger
         self._memos: dict[int, Memo] = {}
-        """By id: an automaton takes its entry with it, before its id can be another's."""
+        """By id. Where an automaton is collected, on whatever thread, its id is noted, before it can be another's."""
+        self._gone: deque[int] = deque()
 
     def find(self, automaton: Any, q: int, nodes: Int32 = ROOT) -> Piece:
         """The piece of `automaton` at row q from trie nodes `nodes`.
@@ -81,11 +83,17 @@ class Pieces:
             found = memo.put(("byte", q), int(live[0]) if len(live) == 1 else SEVERAL if len(live) else NOTHING)
         return int(found)
 
+    def forget_gone(self) -> None:
+        """Let go of the pieces of automata that have been collected."""
+        while self._gone:
+            self._memos.pop(self._gone.popleft(), None)
+
     def _memo(self, automaton: Any) -> Memo:
+        self.forget_gone()
         memo = self._memos.get(id(automaton))
         if memo is None:
             memo = self._memos[id(automaton)] = self._ledger.open()
-            weakref.finalize(automaton, self._memos.pop, id(automaton)).atexit = False
+            weakref.finalize(automaton, self._gone.append, id(automaton)).atexit = False
         return memo
 
     def _piece(self, automaton: Any, walk: Walk) -> Piece:

@@ -58,6 +58,7 @@ class MaskEngine:
     @property
     def num_bytes(self) -> int:
         """What all memos hold now, roughly."""
+        self._pieces.forget_gone()
         return self._ledger.num_bytes
 
     def compile(self, constraint: Constraint, document: str | None = None) -> Grammar:

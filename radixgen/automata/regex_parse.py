@@ -334,6 +334,8 @@ class _Parser:
     def _surrogates(self, point: int, start: int) -> int:
         if 0xD800 <= point < 0xDC00 and self._take("\\u"):
             low = self._hex(4, start)
+            if not 0xDC00 <= low < 0xE000:
+                self._fail(f"\\u{low:04x} is no low surrogate, which the high one before it needs", start)
             return 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00)
         return point
 

@@ -8,6 +8,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -306,8 +307,9 @@ def test_a_fault_in_one_request_s_own_part_ends_that_request_alone(talk: Talk, m
     assert isinstance(talk.end(second), messages.End)
 
 
+@pytest.mark.parametrize(("part", "verb"), [("_scheduler", "step"), ("_scheduler._runner", "forward")])
 def test_a_fault_in_a_step_ends_what_was_open_in_it_and_the_worker_goes_on(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
+    talk: Talk, monkeypatch: pytest.MonkeyPatch, part: str, verb: str
 ) -> None:
     numbers = [talk.ask(f"number {i}", max_tokens=8) for i in range(3)]
     talk.hear(talk.core.step())
@@ -316,11 +318,22 @@ def test_a_fault_in_a_step_ends_what_was_open_in_it_and_the_worker_goes_on(
         raise RuntimeError("the device is on fire")
 
     with monkeypatch.context() as patch:
-        patch.setattr(talk.core._scheduler._runner, "forward", broken)
-        talk.run()
+        patch.setattr(attrgetter(part)(talk.core), verb, broken)
+        talk.hear(talk.core.step())
     assert {talk.end(number).code for number in numbers} == {"RequestFailed"}
     assert isinstance(talk.end(talk.ask("number 1", max_tokens=8)), messages.End)
     talk.core._scheduler.check()
+
+
+@pytest.mark.parametrize("text", ["short", "long " * 4001], ids=lambda text: text[:5])
+def test_few_of_many_waiting_requests_are_prepared_before_their_time(talk: Talk, text: str) -> None:
+    numbers = [talk.ask(Document(f"{number} {text}"), max_tokens=4) for number in range(48)]
+    most = 0
+    while talk.core.has_work:
+        talk.hear(talk.core.step())
+        most = max(most, talk.core._num_submitted + len(talk.core._intake._rendering))
+    assert 8 <= most <= 5 * 8
+    assert all(isinstance(talk.end(number), messages.End) for number in numbers)
 
 
 def test_requests_wait_by_priority(core: Core) -> None:

@@ -70,7 +70,7 @@ class Core:
         self._calls = calls
         self._open: dict[str, _Open] = {}
         self._keys: dict[tuple[bytes, int], str] = {}
-        self._intake = Intake(preparer.render)
+        self._intake = Intake(preparer.render, welcome.max_rows)
         self._num_submitted = 0
         self._count = 0
         self._out: list[Outgoing] = []
@@ -146,7 +146,7 @@ class Core:
             self._fail(key, RequestAborted("the caller ended this request"))
 
     def _take_in(self) -> None:
-        for ready in self._intake.take(lambda: self._num_submitted < self._welcome.max_rows):
+        for ready in self._intake.take(lambda: self._num_submitted):
             if ready.key in self._open:  # else it was aborted
                 self._guarded(ready.key, partial(self._submit, ready))
 

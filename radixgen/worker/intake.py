@@ -27,6 +27,8 @@ _EAGER_S = 0.05
 _SPARE_S = 0.005
 """... and while there are none, so that the queue's order can see what comes."""
 _WAIT_S = 0.02
+_MOST_PREPARED = 5
+"""Requests that hold ids and matchers, in batches: one that runs, and four for the scheduler to choose from."""
 
 
 class Ready(NamedTuple):
@@ -40,8 +42,9 @@ class Ready(NamedTuple):
 class Intake:
     """Keys are the core's. What was aborted meanwhile is taken all the same: the core knows."""
 
-    def __init__(self, render: Callable[[Work], RenderedPrompt]) -> None:
+    def __init__(self, render: Callable[[Work], RenderedPrompt], max_rows: int) -> None:
         self._render = render
+        self._max_rows = max_rows
         self._waiting: list[tuple[int, int, str, Work]] = []
         self._rendering: dict[Future[RenderedPrompt], Ready] = {}
         self._thread = ThreadPoolExecutor(1, "radixgen-tokens")
@@ -52,12 +55,14 @@ class Intake:
         self._count += 1
         heapq.heappush(self._waiting, (-priority, self._count, key, work))
 
-    def take(self, has_room: Callable[[], bool]) -> Iterator[Ready]:
-        """Requests that can go on, for as long as one step may spend on them."""
+    def take(self, num_submitted: Callable[[], int]) -> Iterator[Ready]:
+        """Requests that can go on, for as long as one step may spend on them and while few wait in the scheduler."""
         start = time.perf_counter()
         for future in [future for future in self._rendering if future.done()]:
             yield self._rendering.pop(future)
-        while self._waiting and time.perf_counter() - start < (_EAGER_S if has_room() else _SPARE_S):
+        while self._waiting and self._may_prepare(num_submitted()):
+            if time.perf_counter() - start >= (_EAGER_S if num_submitted() < self._max_rows else _SPARE_S):
+                return
             _, _, key, work = heapq.heappop(self._waiting)
             if num_chars(work.prompt) < LONG_CHARS:
                 yield Ready(key, work, partial(self._render, work))
@@ -67,8 +72,11 @@ class Intake:
 
     def wait(self) -> None:
         """Rest until the thread has something, for a moment at most; for a loop with nothing else to do."""
-        if self._rendering and not self._waiting:
+        if self._rendering and not (self._waiting and self._may_prepare(0)):
             wait(self._rendering, _WAIT_S, FIRST_COMPLETED)
+
+    def _may_prepare(self, num_submitted: int) -> bool:
+        return num_submitted + len(self._rendering) < _MOST_PREPARED * self._max_rows
 
 
 def num_chars(prompt: tuple[PromptPart, ...]) -> int:

@@ -23,27 +23,32 @@ class WaitingQueue:
     def __init__(self, cache: PrefixCache, clock: Clock) -> None:
         self._cache = cache
         self._clock = clock
+        self._waiting: dict[Sequence, None] = {}
+        """Those that are here, the order they came in; the two lists may hold others, that were removed."""
         self._order: list[Sequence] = []
         """Best last."""
         self._new: list[Sequence] = []
         self._next_pass_s = 0.0
 
     def __len__(self) -> int:
-        return len(self._order) + len(self._new)
+        return len(self._waiting)
 
     def add(self, sequence: Sequence) -> None:
+        self._waiting[sequence] = None
         self._new.append(sequence)
 
     def remove(self, sequence: Sequence) -> None:
         """Take out one that will not run; it is known to be here."""
-        (self._order if sequence in self._order else self._new).remove(sequence)
+        del self._waiting[sequence]
+        if not self._waiting:
+            self._order, self._new = [], []
 
     def refresh(self) -> None:
         """Put the queue in order, if there is something to gain and the last pass is long enough ago."""
         now = self._clock()
         if not len(self) or (self._order and now < self._next_pass_s):
             return
-        waiting = self._order + self._new
+        waiting = [one for one in self._order + self._new if one in self._waiting]
         self._new = []
         rank = {id(one): self._rank(one, now) for one in waiting}
         waiting.sort(key=lambda one: rank[id(one)])
@@ -53,6 +58,8 @@ class WaitingQueue:
 
     def peek(self) -> Sequence:
         """The next one. The queue is not empty."""
+        while self._order and self._order[-1] not in self._waiting:
+            self._order.pop()
         if not self._order:
             self.refresh()
         return self._order[-1]
@@ -61,6 +68,7 @@ class WaitingQueue:
         """Take out the next one, which `peek` returned."""
         last = self._order.pop()
         assert last is sequence
+        del self._waiting[sequence]
 
     def _rank(self, one: Sequence, now: float) -> tuple[int, bool, float, int]:
         progress = one.progress

@@ -14,6 +14,7 @@ from fakes import EOS_ID, VOCAB_SIZE, FakeClock, FakeMatcher, FakeRunner, FakeSt
 from radixgen.errors import ConfigError, ParamError, PromptTooLong, RequestAborted, RequestFailed
 from radixgen.params import SamplingParams
 from radixgen.runner.plan import StepPlan
+from radixgen.scheduler import sequence
 from radixgen.scheduler.request import Event, Failed, Finished, Limits, OutputFinished, Request, Scored, TokenEvent
 from radixgen.scheduler.scheduler import Scheduler
 
@@ -463,6 +464,41 @@ def test_slots_that_run_out_send_the_youngest_back_with_its_tokens() -> None:
         alone.submit("x", text(index, 10), max_tokens=60, ignore_eos=True)
         alone.run()
         assert house.ids(f"r{index}") == alone.ids("x")
+
+
+def test_slots_that_run_out_send_the_lowest_priority_back_before_the_youngest() -> None:
+    house = House(num_slots=150, step_tokens=500)
+    house.submit("low", text(1, 40), max_tokens=40, priority=-1, ignore_eos=True)
+    house.step()
+    for name in ("a", "b"):
+        house.submit(name, text(ord(name), 20), max_tokens=40, ignore_eos=True)
+    retracted = set()
+    while house.scheduler.has_work:
+        house.step()
+        retracted |= {
+            one.progress.request.request_id for one in house.scheduler._ledger.queue._waiting if one.is_retracted
+        }
+    assert retracted == {"low"}
+    assert [len(house.ids(name)) for name in ("low", "a", "b")] == [40, 40, 40]
+
+
+def test_leaving_the_queue_looks_at_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House(max_rows=1, max_waiting=1000)
+    for index in range(100):
+        house.submit(f"r{index}", text(index, 9), max_tokens=2)
+    house.step()
+    compared = []
+    monkeypatch.setattr(
+        sequence.Sequence, "__eq__", lambda one, other: bool(compared.append(one)) or one is other, raising=False
+    )
+    for index in range(50, 99):
+        house.scheduler.abort(f"r{index}")
+    house.step()
+    assert not compared
+    house.run()
+    for index in (*range(50), 99):
+        assert house.ids(f"r{index}") == reference(text(index, 9), 2)
+    assert all(house.of(Failed, f"r{index}") for index in range(50, 99))
 
 
 def test_a_step_that_could_leave_rows_out_is_refused() -> None:

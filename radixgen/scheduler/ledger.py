@@ -71,9 +71,14 @@ class Ledger:
             progress.started_s = self._clock()
             self.counts.prompt += len(progress.request.ids)
 
-    def retract_youngest(self) -> None:
-        """Back to the queue. Its tokens are kept, and what it computed stays in the tree while it can."""
-        one = self.running.pop()
+    def retract_one(self) -> None:
+        """The youngest of the lowest priority goes back to the queue.
+
+        Its tokens are kept, and what it computed stays in the tree while it can.
+        """
+        lowest = min(one.progress.request.params.priority for one in self.running)
+        one = next(one for one in reversed(self.running) if one.progress.request.params.priority == lowest)
+        self.running.remove(one)
         self._leave_tree(one)
         one.is_retracted = True
         self.estimate.raise_after_retraction()

@@ -158,7 +158,7 @@ class Scheduler:
         has_retracted = self._make_room()
         self._plan_running()
         while not self._planner.rows and len(self._ledger.running) > 1:
-            self._ledger.retract_youngest()
+            self._ledger.retract_one()
             has_retracted = True
             self._plan_running()
         if not has_retracted:
@@ -178,14 +178,14 @@ class Scheduler:
                 self._ledger.fail(progress, as_request_error(error, "planning its step"), is_distrusted=True)
 
     def _make_room(self) -> bool:
-        """Retract the youngest until every decoding sequence can take its next slots."""
+        """Retract, one after the other, until every decoding sequence can take its next slots."""
         running = self._ledger.running
         has_retracted = False
         while len(running) > 1:
             needed = sum(one.todo for one in running if not one.is_prefilling)
             if needed <= self._cache.num_available:
                 break
-            self._ledger.retract_youngest()
+            self._ledger.retract_one()
             has_retracted = True
         return has_retracted
 

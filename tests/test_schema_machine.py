@@ -255,6 +255,33 @@ def test_a_document_binds_without_working_the_schema_out_again() -> None:
     assert second.num_states == 1
 
 
+def test_keys_that_answers_make_up_are_not_kept_with_the_schema() -> None:
+    machine = compile_schema({"type": "object"})
+    accepts(machine, b'{"a":1}')
+    num_kept = len(machine._frames._opened)
+    for number in range(50):
+        assert accepts(machine, f'{{"a{number}":1,"b{number}":2}}'.encode())
+    assert len(machine._frames._opened) <= num_kept + 2
+
+
+def test_all_machines_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.schema.compiler.MAX_STATES", 100)
+    compiler = SchemaCompiler()
+    for number in range(20):
+        machine = compiler.compile(JsonSchema(json.dumps({"type": "string", "minLength": number})))
+        accepts(machine, b'"' + b"a" * 30 + b'"')
+    assert sum(one.machine.num_states for one in compiler._compiled.values() if one.machine) <= 100 + 2 * 34
+
+
+def test_tables_of_all_schemas_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.schema.compiler.MAX_ROWS", 400)
+    compiler = SchemaCompiler()
+    for number in range(20):
+        machine = compiler.compile(JsonSchema(json.dumps({"type": "string", "minLength": number + 30})))
+        assert accepts(machine, b'"' + b"a" * 50 + b'"')
+    assert compiler._scalars.num_rows <= 600
+
+
 def test_a_machine_that_grew_too_large_is_left_to_its_holders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("radixgen.schema.compiler.MAX_STATES", 10)
     compiler, schema = SchemaCompiler(), JsonSchema('{"type": "string"}')

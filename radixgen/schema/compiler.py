@@ -19,7 +19,10 @@ from radixgen.schema.spelling import get_style
 
 MAX_SCHEMAS = 256
 MAX_STATES = 200_000
-"""States after which a shared machine is left to those who hold it, and a fresh one is made."""
+"""States of all shared machines: beyond, the least recently used are left to those who hold them, and made afresh."""
+MAX_ROWS = 400_000
+"""Rows (one KB each) of all shared tables: beyond, all schemas are left to those who hold them, and compiled afresh.
+Neither these nor the states count as the mask engine's `max_bytes`, which is for its memos."""
 
 
 @dataclass(slots=True)
@@ -33,7 +36,8 @@ class _Compiled:
 class SchemaCompiler:
     """Compiles schemas; equal ones share everything, different ones share the automata of equal scalars.
 
-    Bounded: the `max_schemas` least recently used are forgotten. Not thread-safe: the grammar thread owns it.
+    Bounded: all but the `max_schemas` last used are forgotten; see also MAX_STATES and MAX_ROWS. What a request in
+    flight holds lives on until it ends. Not thread-safe: the grammar thread owns it.
     """
 
     def __init__(self, *, max_schemas: int = MAX_SCHEMAS) -> None:
@@ -52,6 +56,7 @@ class SchemaCompiler:
             SchemaError: for what is wrong, unsupported or unsatisfiable, naming keyword and pointer.
             ConstraintError: when a limit is crossed.
         """
+        self._forget_tables()
         white_space = default_white_space if schema.white_space == "model" else schema.white_space
         compiled = self._find(schema, white_space)
         if document is not None and compiled.frames.graph.is_quoting:
@@ -59,9 +64,22 @@ class SchemaCompiler:
             graph = bind(compiled.frames.graph, quotes)
             frames = compiled.frames if graph is compiled.frames.graph else Frames(graph)
             return JsonMachine(frames, quotes, compiled.growth)
-        if compiled.machine is None or compiled.machine.num_states > MAX_STATES:
+        self._forget_states()
+        if compiled.machine is None:
             compiled.machine = JsonMachine(compiled.frames, None, compiled.growth)
         return compiled.machine
+
+    def _forget_tables(self) -> None:
+        if self._scalars.num_rows > MAX_ROWS:
+            self._scalars = Scalars()
+            self._compiled.clear()
+
+    def _forget_states(self) -> None:
+        num_states = 0
+        for compiled in reversed(self._compiled.values()):
+            num_states += 0 if compiled.machine is None else compiled.machine.num_states
+            if num_states > MAX_STATES:
+                compiled.machine = None
 
     def _find(self, schema: JsonSchema, white_space: str) -> _Compiled:
         key = (schema, white_space)

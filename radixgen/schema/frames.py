@@ -72,7 +72,7 @@ Items = tuple[Item, ...]
 
 
 class Frames:
-    """Opens the items of one graph; each once."""
+    """Opens the items of one graph; each once, so what is kept grows with the schema and not with the answers."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -83,7 +83,9 @@ class Frames:
         self._gap: Items = (graph.scalars.gap,) if self._style.is_free else ()
 
     def open(self, item: Item) -> tuple[Items, ...]:
-        """The alternatives of an item that is no terminal."""
+        """The alternatives of an item that is no terminal. What depends on an answer's own keys is not kept here."""
+        if isinstance(item, ObjectRest | AfterKey) and item.used:
+            return tuple(self._open(item))
         found = self._opened.get(item)
         if found is None:
             found = self._opened[item] = tuple(self._open(item))

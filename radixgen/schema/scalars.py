@@ -33,6 +33,11 @@ class Scalars:
         self.unfinished = JsonStringAutomaton(Unfinished())
         """A string that never ends: what a mask may see of a key that only a step can check."""
 
+    @property
+    def num_rows(self) -> int:
+        """Rows, of one KB each, in the tables of all automata kept."""
+        return sum(len(one.accepting) for one in self._kept.values() if isinstance(one, TableAutomaton))
+
     def _once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         if key in self._kept:
             self._kept.move_to_end(key)

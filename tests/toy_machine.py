@@ -26,8 +26,6 @@ class ToyMachine:
     A stack is ((automaton, q), item, item, ...); the empty one is the end of the text.
     """
 
-    growth = 1000
-
     def __init__(self, rules: Rules, extra: dict[str, object] | None = None) -> None:
         self._rules = rules
         self._extra = extra or {}

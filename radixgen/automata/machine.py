@@ -55,9 +55,6 @@ class Scalar(NamedTuple):
 class ByteMachine(Protocol):
     """What a constraint compiles to. States are interned and hashable; equal futures should be equal states."""
 
-    growth: int
-    """An upper bound, in bytes, of how much longer `completion` can get by one step."""
-
     def start(self) -> State: ...
 
     def step(self, state: State, byte: int) -> State | None:

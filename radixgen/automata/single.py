@@ -18,7 +18,6 @@ class SingleMachine:
 
     def __init__(self, automaton: TableAutomaton) -> None:
         self._automaton = automaton
-        self.growth = automaton.growth
 
     def start(self) -> State:
         return 0

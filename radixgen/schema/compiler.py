@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from radixgen.automata.table import TableAutomaton
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
 from radixgen.schema.binding import bind
 from radixgen.schema.frames import Frames
-from radixgen.schema.graph import FAR, ArrayForm, Graph, Node, ObjectForm, Options, QuoteForm, ScalarForm, build
+from radixgen.schema.graph import Options, build
 from radixgen.schema.machine import JsonMachine
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import SchemaReader
@@ -28,7 +27,6 @@ Neither these nor the states count as the mask engine's `max_bytes`, which is fo
 @dataclass(slots=True)
 class _Compiled:
     frames: Frames
-    growth: int
     machine: JsonMachine | None = None
     """The machine that quotes nothing."""
 
@@ -63,10 +61,10 @@ class SchemaCompiler:
             quotes = Quotes(document)
             graph = bind(compiled.frames.graph, quotes)
             frames = compiled.frames if graph is compiled.frames.graph else Frames(graph)
-            return JsonMachine(frames, quotes, compiled.growth)
+            return JsonMachine(frames, quotes)
         self._forget_states()
         if compiled.machine is None:
-            compiled.machine = JsonMachine(compiled.frames, None, compiled.growth)
+            compiled.machine = JsonMachine(compiled.frames, None)
         return compiled.machine
 
     def _forget_tables(self) -> None:
@@ -95,33 +93,8 @@ class SchemaCompiler:
                 graph = build(SchemaReader(schema.text), options, self._scalars)
             except RecursionError:
                 raise SchemaError("the schema is nested too deeply to be followed; make it flatter") from None
-            found = self._compiled[key] = _Compiled(Frames(graph), _growth(graph))
+            found = self._compiled[key] = _Compiled(Frames(graph))
             while len(self._compiled) > self._max_schemas:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(key)
         return found
-
-
-def _growth(graph: Graph) -> int:
-    """No step opens more than one key and one value, or leads further into one scalar."""
-    opened = inside = 0
-    for node in (one for one in graph.nodes() if one.cost < FAR):
-        opened = max(opened, node.cost)
-        for form in node.forms:
-            inside = max(inside, *(automaton.growth for automaton in _automata(form)), 0)
-            opened = max(opened, *(child.cost + name_len for child, name_len in _children(form)), 0)
-    return opened + inside + 16
-
-
-def _automata(form: object) -> list[TableAutomaton]:
-    if isinstance(form, ScalarForm):
-        return [form.automaton]
-    return [form.plain] if isinstance(form, QuoteForm) else []
-
-
-def _children(form: object) -> list[tuple[Node, int]]:
-    if isinstance(form, ObjectForm):
-        return [(key.node, len(key.text)) for key in form.keys] + ([(form.extra, 8)] if form.extra else [])
-    if isinstance(form, ArrayForm):
-        return [(node, 0) for node in (*form.prefix, form.items) if node is not None]
-    return []

@@ -83,8 +83,7 @@ class _Gathered:
 class JsonMachine:
     """A `ByteMachine`. See `SchemaCompiler.compile`."""
 
-    def __init__(self, frames: Frames, quotes: Quotes | None, growth: int) -> None:
-        self.growth = growth
+    def __init__(self, frames: Frames, quotes: Quotes | None) -> None:
         self.quotes_document = quotes is not None
         self._frames, self._quotes = frames, quotes
         self._states: dict[Hashable, State] = {}

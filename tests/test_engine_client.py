@@ -11,19 +11,31 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pydantic
 import pytest
-from worker_fakes import FakeWorker, fake_worker
+from worker_fakes import FakeCore, FakeWorker, fake_worker
 
 from radixgen import Engine
+from radixgen.engine.client import Client
 from radixgen.engine.completion import completion_of
+from radixgen.engine.local import LocalLink
 from radixgen.engine.options import read_options, read_prompts
-from radixgen.errors import ConfigError, ConstraintError, ParamError, RequestAborted, SchemaError, WorkerDied
-from radixgen.params import Choices, Document, Ids, JsonSchema, Message, Regex, Text
-from radixgen.wire.messages import End, OutputResult, Usage
+from radixgen.engine.pending import pending_completion
+from radixgen.errors import (
+    ConfigError,
+    ConstraintError,
+    ParamError,
+    ProtocolError,
+    RequestAborted,
+    SchemaError,
+    WorkerDied,
+)
+from radixgen.params import Choices, Document, Ids, JsonSchema, Message, Regex, SamplingParams, Text
+from radixgen.wire.messages import NO_REQUEST, End, Generate, OutputResult, Usage
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,6 +97,19 @@ def test_a_prompt_that_cannot_be_read_fails_in_its_place(engine: Engine) -> None
     assert isinstance(again, ParamError)
     with pytest.raises(ParamError, match="int is neither text"):
         engine.generate(["ok", 5])
+
+
+def test_an_in_process_worker_refuses_what_the_wire_refuses() -> None:
+    client = Client(partial(LocalLink, FakeCore()), WorkerDied)
+    pending, fine = (pending_completion(str) for _ in range(2))
+    client.generate(Generate(NO_REQUEST, (Text(5),), SamplingParams()), pending)  # type: ignore[arg-type]
+    client.generate(Generate(NO_REQUEST, (Text("fine"),), SamplingParams()), fine)
+    with pytest.raises(ProtocolError, match="Expected `str`"):
+        pending.result(60)
+    with pytest.raises(ParamError, match="cannot be sent"):
+        client.generate(Generate(NO_REQUEST, (Text("\ud800"),), SamplingParams()), pending_completion(str))
+    assert fine.result(60).text == "fine"
+    client.close()
 
 
 def test_a_stream_s_texts_make_the_answer_and_its_last_item_tells_the_rest(engine: Engine) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from radixgen.config import WorkerConfig
+from radixgen.errors import RadixgenError
+from radixgen.wire.codec import decode_from_client, encode, failed, request_id_of
 from radixgen.wire.messages import ClientMessage, WorkerMessage
 
 _CLIENT = b"in-process"
@@ -41,18 +43,18 @@ def make_core(config: WorkerConfig) -> Core:
 
 
 class LocalLink:
-    """What a worker's loop does, with a queue where it has a socket."""
+    """What a worker's loop does, with a queue where it has a socket: the same bytes, so the same is refused."""
 
     def __init__(self, core: Core, deliver: Callable[[WorkerMessage], None], lost: Callable[[str], None]) -> None:
         self._core = core
         self._deliver = deliver
         self._lost = lost
-        self._inbox: queue.SimpleQueue[ClientMessage | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="radixgen-core", daemon=True)
         self._thread.start()
 
     def send(self, message: ClientMessage) -> None:
-        self._inbox.put(message)
+        self._inbox.put(encode(message))
 
     def close(self) -> None:
         self._inbox.put(None)
@@ -70,12 +72,20 @@ class LocalLink:
     def _take_all(self) -> bool:
         """Hand over what waits, waiting for something if there is nothing to do; False to end."""
         while not self._inbox.empty() or not self._core.has_work:
-            message = self._inbox.get()
-            if message is None:
+            data = self._inbox.get()
+            if data is None:
                 return False
-            for outgoing in self._core.handle(_CLIENT, message):
-                self._deliver(outgoing.message)
+            self._take(data)
         return True
+
+    def _take(self, data: bytes) -> None:
+        try:
+            message = decode_from_client(data)
+        except RadixgenError as error:
+            self._deliver(failed(request_id_of(data), error))
+            return
+        for outgoing in self._core.handle(_CLIENT, message):
+            self._deliver(outgoing.message)
 
     def _step(self) -> None:
         for outgoing in self._core.step():

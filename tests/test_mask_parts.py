@@ -16,6 +16,7 @@ import toy_machine
 
 from radixgen.automata.single import choices_machine
 from radixgen.errors import BudgetTooSmall
+from radixgen.kernels import jit
 from radixgen.mask.index import build_index, count_bits, pack_ids, unpack_ids
 from radixgen.mask.jsonspans import leaf_spans, pointer_at_end
 from radixgen.mask.memo import ENTRY_BYTES, Ledger, MaskPool
@@ -163,11 +164,29 @@ def test_kernels_find_the_same_with_and_without_numba(pattern: str) -> None:
         assert (ends[0] >= 0).tolist() == (ends[1] >= 0).tolist()
 
 
-def test_a_cache_folder_that_cannot_be_made_is_done_without(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+@pytest.mark.parametrize("find", [find_cache_folder, jit.find_cache_folder.__wrapped__])
+def test_a_cache_folder_that_cannot_be_made_is_done_without(find, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(blocker))
-    assert find_cache_folder() is None
+    assert find() is None
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    assert find() is None
+
+
+@pytest.mark.parametrize("find", [find_cache_folder, jit.find_cache_folder.__wrapped__])
+def test_a_user_without_a_home_has_no_cache_folder(find, monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 987_654_321)
+    assert find() is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_all_compiled_kernels_are_kept_in_one_folder(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert find_cache_folder() == jit.find_cache_folder.__wrapped__().parent
 
 
 def test_numba_can_be_turned_off_from_outside() -> None:

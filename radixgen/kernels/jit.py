@@ -6,8 +6,10 @@ Kernels release the GIL and take `low, high` as their last two arguments: the ra
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +27,24 @@ HAS_NUMBA = numba is not None
 FAST_MATH = {"reassoc", "contract", "arcp", "nsz", "afn"}
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept between processes.
+@cache
+def find_cache_folder() -> Path | None:
+    """Where compiled kernels are kept between processes, if that can be written: in the folder that `mask.walk` finds.
 
     numba compiles a kernel again when its own file changes, but not when a kernel that it calls lives in another file
     that does: so the folder's name changes with that file.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    called = (Path(__file__).parent / "exponential.py").stat()
-    return Path(base) / "radixgen" / f"numba-{called.st_mtime_ns:x}-{called.st_size:x}"
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        called = (Path(__file__).parent / "exponential.py").stat()
+        folder = base / "radixgen" / "numba" / f"{called.st_mtime_ns:x}-{called.st_size:x}"
+        if not base.is_absolute():
+            return None
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):  # nowhere to write; a user without a home
+        return None
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,10 +52,11 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     if numba is None:
         return function
     before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = before or str(cache_folder())
+    folder = before or find_cache_folder()
+    numba.config.CACHE_DIR = str(folder or "")
     try:
-        return numba.njit(nogil=True, cache=True, fastmath=FAST_MATH, error_model="numpy")(function)
-    except (OSError, RuntimeError):  # nowhere to write
+        return numba.njit(nogil=True, cache=bool(folder), fastmath=FAST_MATH, error_model="numpy")(function)
+    except (OSError, RuntimeError):  # the folder that the user named cannot be written
         return numba.njit(nogil=True, fastmath=FAST_MATH, error_model="numpy")(function)
     finally:
         numba.config.CACHE_DIR = before

@@ -67,7 +67,7 @@ def load_kernels() -> Kernels:
 def _compiled(numba: Any) -> Kernels:
     """Compile lazily, cached in a folder of our choice: numba's own choice fails where packages are read-only."""
     before = numba.config.CACHE_DIR
-    folder = find_cache_folder()
+    folder = before or find_cache_folder()
     numba.config.CACHE_DIR = str(folder or "")
     try:
         jit = numba.njit(nogil=True, cache=folder is not None)
@@ -86,14 +86,16 @@ def _rebound(function: Any, helpers: dict[str, Any]) -> Any:
 
 
 def find_cache_folder() -> Path | None:
-    """A folder that can be written for compiled kernels, or None."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    folder = Path(base) / "radixgen" / "numba"
+    """A folder that can be written for compiled kernels, or None; the one that `kernels.jit` finds."""
     try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        folder = base / "radixgen" / "numba"
+        if not base.is_absolute():
+            return None
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
+    except (OSError, RuntimeError):  # nowhere to write; a user without a home
         return None
 
 

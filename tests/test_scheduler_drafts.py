@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes import EOS_ID, FakeMatcher, FakeStops, copying_logits
+from model_folder import make_model_folder
 from test_scheduler import House, ids_of, text
 
+from radixgen import Engine
 from radixgen.errors import RequestFailed
 from radixgen.runner.plan import StepPlan
-from radixgen.scheduler.drafts import MOST_DRAFTED, REST, Appetite, find_continuation, make_path
+from radixgen.scheduler.drafts import MOST_DRAFTED, Appetite, find_continuation, make_path
 from radixgen.scheduler.request import Failed, Finished, OutputFinished, Scored
 
 
@@ -171,6 +174,8 @@ def test_without_room_for_masks_nothing_is_proposed_for_constrained_rows() -> No
         ([2, 3, 2, 3], [2, 3]),
         ([7, 7, 7], [7]),
         ([3, 1, 2, 3], []),
+        ([1, 2, 3, 4, 5, 9, 2, 3, 4, 6, 1, 2, 3, 4], [5, 9]),
+        ([7, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 8, 7, 1, 2, 3, 4], [8, 7]),
         ([3, 3], []),
         ([], []),
     ],
@@ -193,11 +198,34 @@ def test_a_path_holds_what_the_grammar_forces_and_leaves_the_matcher_where_it_wa
     assert make_path(ids_of(12, EOS_ID, 8), None, (EOS_ID,), 9) == ([12], [1])
 
 
-def test_appetite_doubles_on_success_and_rests_after_failure() -> None:
+def test_appetite_is_one_more_than_came_true_and_rests_once_after_nothing() -> None:
     appetite = Appetite()
-    first = appetite.ask()
-    for _ in range(4):
-        appetite.learn(4, 4)
-    assert appetite.ask() == MOST_DRAFTED > first
-    appetite.learn(8, 0)
-    assert [appetite.ask() for _ in range(REST + 1)] == [0] * REST + [MOST_DRAFTED // 2]
+    for size in range(appetite.ask(), MOST_DRAFTED + 1):
+        assert appetite.ask() == size
+        appetite.learn(size, size)
+    assert appetite.ask() == MOST_DRAFTED
+    appetite.learn(MOST_DRAFTED, 3)
+    appetite.learn(2, 2)
+    assert appetite.ask() == 4
+    appetite.learn(4, 0)
+    assert [appetite.ask() for _ in range(3)] == [0, 1, 1]
+
+
+def test_a_real_model_says_the_same_with_and_without_drafts(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path / "tiny")
+    prompts = ["the cat sat on the mat and the cat sat on the", "one two three one two three one two"]
+    asked: list[dict[str, Any]] = [
+        {"ignore_eos": True},
+        {"temperature": 0.7, "seed": 5, "n": 2, "ignore_eos": True},
+        {"regex": r"((one|two|three|the cat) ){1,30}"},
+        {"schema": {"type": "array", "items": {"enum": ["cat", "mat"]}, "maxItems": 9}, "temperature": 1.0, "seed": 3},
+    ]
+    said = []
+    for proposed_tokens in (True, False):
+        options = {"num_slots": 2000, "max_rows": 8, "num_threads": 1, "proposed_tokens": proposed_tokens}
+        with Engine(str(folder), in_process=True, **options) as engine:
+            answers = [engine.generate(prompts, max_tokens=60, **one) for one in asked]
+            said.append([[one.token_ids for one in each.outputs] for answer in answers for each in answer])
+            stats = engine.stats()
+            assert (stats["scheduler.accepted_tokens"] > 0) == proposed_tokens
+    assert said[0] == said[1]

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 MOST_DRAFTED = 8
 MOST_IDS = 11
 """Of a whole path: with the id drawn last, a row that an attention kernel still counts as short."""
-FIRST_DRAFTED = 4
-REST = 6
-"""Ids that are drawn without a draft after one came to nothing."""
+FIRST_DRAFTED = 2
+LONGEST = 4
+"""Ids that are looked for."""
 NOTHING = np.empty(0, dtype=np.int32)
 
 
@@ -46,40 +46,43 @@ class Path(NamedTuple):
 
 
 class Appetite:
-    """How many ids to draft: twice as many after a draft that stood, half after one that did not, then a rest."""
+    """How many ids to draft: one more than came true the last time; none once after nothing did.
 
-    __slots__ = ("_most", "_rest")
+    So few, because a computed id that falls costs a third of a step of its row, and every second one falls.
+    """
+
+    __slots__ = ("_is_resting", "_most")
 
     def __init__(self) -> None:
         self._most = FIRST_DRAFTED
-        self._rest = 0
+        self._is_resting = False
 
     def ask(self) -> int:
         """The most ids to draft in this step; 0 while it rests."""
-        if self._rest:
-            self._rest -= 1
+        if self._is_resting:
+            self._is_resting = False
             return 0
         return self._most
 
     def learn(self, proposed: int, accepted: int) -> None:
-        if accepted == proposed:
-            self._most = min(MOST_DRAFTED, 2 * self._most)
-        elif 2 * accepted < proposed:
-            self._most = max(1, self._most // 2)
-            self._rest = REST if not accepted else 0
+        if accepted < proposed:
+            self._most = accepted + 1
+            self._is_resting = not accepted
+        else:
+            self._most = min(MOST_DRAFTED, max(self._most, accepted + 1))
 
 
 def find_continuation(ids: Int32, most: int) -> Int32:
-    """The ids that followed the last three ids, or two, when they last stood before; at most `most`."""
-    if len(ids) < 3:
-        return NOTHING
-    places = np.flatnonzero(ids[1:-1] == ids[-1]) + 1
-    places = places[ids[places - 1] == ids[-2]]
-    if not len(places):
-        return NOTHING
-    longer = places[ids[places - 2] == ids[-3]] if places[0] > 1 else places[1:][ids[places[1:] - 2] == ids[-3]]
-    end = int((longer if len(longer) else places)[-1]) + 1
-    return ids[end : end + most]
+    """The ids that followed the last LONGEST ids, or as many of them as stood before but at least two, when these stood
+    there last; at most `most`."""
+    places, length = np.flatnonzero(ids[:-1] == ids[-1:]), 1
+    while length < LONGEST:
+        longer = places[places >= length]
+        longer = longer[ids[longer - length] == ids[-1 - length]] if len(longer) else longer
+        if not len(longer):
+            break
+        places, length = longer, length + 1
+    return ids[places[-1] + 1 :][:most] if length > 1 else NOTHING
 
 
 def make_path(source: Int32, matcher: Matcher | None, eos_ids: Collection[int], most: int) -> Path:

@@ -36,6 +36,9 @@ class WorkerConfig:
     num_threads: int = _flag(0, "CPU threads for the forward; 0 takes what the process may use")
     prefix_cache: bool = _flag(True, "share computed prefixes between requests")
     forced_tokens: bool = _flag(True, "let the grammar write what has no alternative without asking the model")
+    proposed_tokens: bool = _flag(
+        True, "compute what followed the same words before along with the next id, and keep it if it comes true"
+    )
     grammar_bytes: int = _flag(256 << 20, "bytes that all grammar and mask caches may take together")
 
     def __post_init__(self) -> None:

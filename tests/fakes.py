@@ -24,16 +24,26 @@ def fake_logits(prefix: bytes) -> npt.NDArray[np.float64]:
     return np.random.Generator(np.random.Philox(key=zlib.crc32(prefix))).normal(size=VOCAB_SIZE)
 
 
+def copying_logits(prefix: bytes) -> npt.NDArray[np.float64]:
+    """[V] as `fake_logits`, but four times of five it wants what followed the last id when that last stood before."""
+    ids, logits = np.frombuffer(prefix, dtype=np.int32), fake_logits(prefix)
+    places = np.flatnonzero(ids[:-1] == ids[-1])
+    if len(places) and zlib.crc32(prefix) % 5:
+        logits[ids[places[-1] + 1]] += 9.0
+    return logits
+
+
 class FakeRunner:
     """Checks slot discipline and answers from the ids alone."""
 
     def __init__(self, num_slots: int, max_rows: int = 64, vocab_size: int = VOCAB_SIZE) -> None:
         self.vocab_size = vocab_size
-        self.mask_buffer = np.zeros((2 * max_rows, (vocab_size + 31) // 32), dtype=np.uint32)
+        self.mask_buffer = np.zeros((8 * max_rows, (vocab_size + 31) // 32), dtype=np.uint32)
         self.num_computed = 0
         self.plans: list[StepPlan] = []
         self.on_forward: Callable[[StepPlan], None] | None = None
         """Called before anything is written; may raise."""
+        self.logits: Callable[[bytes], npt.NDArray[np.float64]] = fake_logits
         self.is_nan: Callable[[bytes], bool] = lambda prefix: False
         """Of the ids before a position: whether its logits are not numbers."""
         self._memory: list[bytes] = [b""] * num_slots
@@ -81,7 +91,7 @@ class FakeRunner:
         prefix = self._kept[row.logit]
         if self.is_nan(prefix):
             return Sampled(-1, float("nan"), 0.0, False, ())
-        logits = fake_logits(prefix)
+        logits = self.logits(prefix)
         if row.temperature:
             noise = np.random.Generator(np.random.Philox(key=row.seed * 10_007 + row.output * 1009 + row.position))
             logits = logits + row.temperature * noise.gumbel(size=VOCAB_SIZE)
@@ -96,7 +106,7 @@ class FakeRunner:
         return int(np.where(allowed, logits, -np.inf).argmax())
 
     def _score(self, row: ScoreRow) -> float:
-        return float(fake_logits(self._kept[row.logit])[row.token_id])
+        return float(self.logits(self._kept[row.logit])[row.token_id])
 
 
 class FakeFill(NamedTuple):
@@ -122,6 +132,8 @@ class FakeMatcher:
         """Raise in the advance over this many ids."""
         self.ids: list[int] = []
         self._queue = list(opening)
+        self._before: list[tuple[list[int], bool]] = []
+        """What `rollback` goes back to: the queue and whether it was finished, before each id."""
 
     def fill_mask(self, row: npt.NDArray[np.uint32], wide: npt.NDArray[np.uint32] | None = None) -> FakeFill:
         allowed = self._queue[:1] or [id for id in range(VOCAB_SIZE) if id != EOS_ID]
@@ -134,13 +146,21 @@ class FakeMatcher:
     def advance(self, token_id: int) -> None:
         if self.fail_at is not None and len(self.ids) >= self.fail_at:
             raise RuntimeError("the fake grammar fell over")
-        assert not self.is_finished
+        allowed = self._queue[:1] or range(1, VOCAB_SIZE)
+        if self.is_finished or (token_id not in allowed and token_id != self.end_id):
+            raise AssertionError(f"{token_id} is not allowed")
+        self._before.append((self._queue, self.is_finished))
         self.ids.append(token_id)
         if self._queue:
-            assert token_id == self._queue.pop(0) or token_id == self.end_id
+            self._queue = self._queue[1:]
         elif token_id % self.force_every == 0:
             self._queue = [2 + token_id % 7, 2 + token_id % 11]
         self.is_finished = token_id == self.end_id
+
+    def rollback(self, num_tokens: int) -> None:
+        for _ in range(num_tokens):
+            self._queue, self.is_finished = self._before.pop()
+            self.ids.pop()
 
     def forced(self) -> list[int]:
         return self._queue[: max(0, self.budget - len(self.ids) - 1)]

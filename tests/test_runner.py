@@ -64,7 +64,7 @@ PROMPT = [5, 80, 200, 7, 7, 31]
 
 def test_sizes_are_those_of_checkpoint_and_configuration(runner: Runner) -> None:
     assert (runner.vocab_size, runner.num_slots, runner.max_context) == (VOCAB, 300, 300)
-    assert runner.mask_buffer.shape == (16, 12)
+    assert runner.mask_buffer.shape == (64, 12)
     assert runner.mask_buffer.dtype == np.uint32
 
 

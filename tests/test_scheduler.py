@@ -34,15 +34,17 @@ class House:
 
     def __init__(self, num_slots: int = 2000, **options: Any) -> None:
         self.clock = options.pop("clock", FakeClock())
-        prefix_cache = options.pop("prefix_cache", True)
+        switches = {name: options.pop(name, True) for name in ("prefix_cache", "proposed_tokens")}
+        logits = options.pop("logits", fake_logits)
         limits = Limits(**{"context_len": 10_000, "max_rows": 16, "step_tokens": 256, **options})
         self.runner = FakeRunner(num_slots, limits.max_rows)
+        self.runner.logits = logits
         self.scheduler = Scheduler(
             self.runner,
             num_slots=num_slots,
             limits=limits,
             eos_ids=(EOS_ID,),
-            prefix_cache=prefix_cache,
+            **switches,
             clock=self.clock,
         )
         self.events: list[Event] = []

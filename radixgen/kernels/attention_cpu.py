@@ -60,44 +60,50 @@ def add_weighted(out, weights, values, slots, first, width, head):  # type: igno
 
 
 @compiled
-def walk_slots(queries, keys, values, slots, items, group, window, out, low, high):  # type: ignore[no-untyped-def]
-    """Attention of single queries. An item is a query and a KV head: number query_index * KV + head, low..high.
+def walk_slots(queries, keys, values, slots, rows, seen, group, window, out, low, high):  # type: ignore[no-untyped-def]
+    """Attention of rows of few queries. An item is a row and a KV head: number row_index * KV + head, low..high.
 
-    queries [T, >= H·D]; keys, values [S, KV, D]; out [T, H·D]; items [Q, 3]: query, first index in slots, slots seen;
-    group = H / KV.
+    queries [T, >= H·D]; keys, values [S, KV, D]; out [T, H·D]; rows [R, 3]: first query, queries, first index in slots;
+    seen [T]: slots that a query sees the end of; group = H / KV. A chunk of slots is read once for all queries.
     """
     num_kv, size = keys.shape[1], keys.shape[2]
     scale = ONE / np.sqrt(np.float32(size))
     scores = np.empty(CHUNK, np.float32)
     bits = scores.view(np.int32)
-    totals, peaks = np.empty(group, np.float32), np.empty(group, np.float32)
+    totals, peaks = np.empty((FEW_QUERIES, group), np.float32), np.empty((FEW_QUERIES, group), np.float32)
     for item in range(low, high):
         head = item % num_kv
-        t, first, num_seen = items[item // num_kv]
-        start = max(0, num_seen - window) if window > 0 else 0
+        begin, count, first = rows[item // num_kv]
         columns = head * group * size
-        out[t, columns : columns + group * size] = ZERO
+        out[begin : begin + count, columns : columns + group * size] = ZERO
         totals[:] = ZERO
         peaks[:] = LOWEST
-        for chunk in range(first + start, first + num_seen, CHUNK):
-            width = min(CHUNK, first + num_seen - chunk)
+        start = max(0, seen[begin] - window) if window > 0 else 0
+        for chunk in range(start, seen[begin + count - 1], CHUNK):
+            for place in range(count):
+                t = begin + place
+                at = max(chunk, seen[t] - window) if window > 0 else chunk
+                width = min(chunk + CHUNK, seen[t]) - at
+                if width <= 0:
+                    continue
+                for g in range(group):
+                    column = columns + g * size
+                    sums = out[t, column : column + size]
+                    query = queries[t, column : column + size]
+                    peak = score_slots(query, keys, slots, first + at, width, head, scale, scores, peaks[place, g])
+                    if peak != peaks[place, g]:
+                        shrink = np.float32(np.exp(peaks[place, g] - peak))
+                        totals[place, g] *= shrink
+                        for i in range(size):
+                            sums[i] *= shrink
+                        peaks[place, g] = peak
+                    totals[place, g] += exponentials(scores, bits, width, peak)
+                    add_weighted(sums, scores, values, slots, first + at, width, head)
+        for place in range(count):
             for g in range(group):
-                column = columns + g * size
-                sums = out[t, column : column + size]
-                query = queries[t, column : column + size]
-                peak = score_slots(query, keys, slots, chunk, width, head, scale, scores, peaks[g])
-                if peak != peaks[g]:
-                    shrink = np.float32(np.exp(peaks[g] - peak))
-                    totals[g] *= shrink
-                    for i in range(size):
-                        sums[i] *= shrink
-                    peaks[g] = peak
-                totals[g] += exponentials(scores, bits, width, peak)
-                add_weighted(sums, scores, values, slots, chunk, width, head)
-        for g in range(group):
-            inverse = ONE / totals[g]
-            for i in range(size):
-                out[t, columns + g * size + i] *= inverse
+                inverse = ONE / totals[place, g]
+                for i in range(size):
+                    out[begin + place, columns + g * size + i] *= inverse
 
 
 class LongRow(NamedTuple):
@@ -132,21 +138,22 @@ class CpuAttention:
         self.num_heads, self.threads = num_heads, threads
         self.slots = batch.slots
         counts = np.diff(batch.row_starts)
-        few = np.repeat(counts <= FEW_QUERIES, counts)
-        firsts = batch.slot_starts[:-1][batch.query_rows]
-        items = np.stack((np.arange(len(batch.positions)), firsts, batch.positions + 1), axis=1)
-        self.items = np.ascontiguousarray(items[few], dtype=np.int64)
+        is_short = (counts > 0) & (counts <= FEW_QUERIES)
+        rows = np.stack((batch.row_starts[:-1], counts, batch.slot_starts[:-1]), axis=1)
+        self.rows = np.ascontiguousarray(rows[is_short], dtype=np.int64)
+        self.seen = batch.positions.astype(np.int64) + 1
         self.long_rows = [_long_row(batch, row) for row in np.flatnonzero(counts > FEW_QUERIES).tolist()]
         self._row_blocks: dict[tuple[int, int], list[QueryBlock]] = {}
 
     def __call__(self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int) -> torch.Tensor:
         num_kv, size = keys.shape[1:]
         out = torch.empty(len(queries), self.num_heads * size)
-        if len(self.items):
-            weights = np.repeat(np.minimum(self.items[:, 2], window or self.items[:, 2]), num_kv)
+        if len(self.rows):
+            seen = self.seen[self.rows[:, 0]]
+            weights = np.repeat(self.rows[:, 1] * np.minimum(seen, window or seen), num_kv)
             group = self.num_heads // num_kv
-            args = (queries.numpy(), keys.numpy(), values.numpy(), self.slots, self.items, group, window, out.numpy())
-            self.threads.run(walk_slots, args, self.threads.weighted_bounds(weights, LEAST_WORK))
+            args = (queries.numpy(), keys.numpy(), values.numpy(), self.slots, self.rows, self.seen, group, window)
+            self.threads.run(walk_slots, (*args, out.numpy()), self.threads.weighted_bounds(weights, LEAST_WORK))
         for index, row in enumerate(self.long_rows):
             heads = queries[row.start : row.end, : self.num_heads * size].view(1, -1, self.num_heads, size)
             out[row.start : row.end] = self._attend_long(index, heads, keys[row.slots], values[row.slots], window)

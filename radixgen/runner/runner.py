@@ -30,6 +30,8 @@ from radixgen.runner.resources import MOST_SLOTS, pool_bytes, usable_threads
 from radixgen.runner.sampling import Drawn, Sampler
 
 Ticket = Drawn
+MASKS_PER_ROW = 4
+"""Pairs of masks: for a row's own id, and for the places of its draft."""
 
 
 class Runner:
@@ -39,7 +41,7 @@ class Runner:
         self.vocab_size = decoder.config.vocab_size
         self.num_slots = pool.num_slots
         self.max_context = max_context
-        self.mask_buffer = _mask_buffer(2 * max_rows, words_of(self.vocab_size), decoder.device)
+        self.mask_buffer = _mask_buffer(2 * MASKS_PER_ROW * max_rows, words_of(self.vocab_size), decoder.device)
         self._decoder, self._pool = decoder, pool
         self._sampler = Sampler(self.mask_buffer, self.vocab_size, decoder.device)
         self._logits = torch.empty(0, self.vocab_size, device=decoder.device)

@@ -33,6 +33,8 @@ class Counts:
     computed: int = 0
     sampled: int = 0
     forced: int = 0
+    proposed: int = 0
+    accepted: int = 0
 
 
 class Ledger:
@@ -89,6 +91,13 @@ class Ledger:
         self.counts.sampled += 1
         if progress.first_s is None:
             progress.first_s = self._clock()
+
+    def note_draft(self, row: Row) -> None:
+        """How much of a draft came true: the account, and a lesson for the next one."""
+        proposed, accepted = len(row.draft.ends), sum(end <= row.num_kept for end in row.draft.ends)
+        row.seq.appetite.learn(proposed, accepted)
+        self.counts.proposed += proposed
+        self.counts.accepted += accepted
 
     def note_cached(self, row: Row) -> None:
         """What a row found in the tree counts as cached: for a request's first sequence, before any retraction."""

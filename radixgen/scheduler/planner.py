@@ -3,6 +3,9 @@
     begin ── add_decoding(sequences) ── match(sequence), add(row) ... ── build ─► forward ─► commit
                                                                                    └──► undo, if anything raised
 
+A row may carry a draft behind its certain ids: slots that are the row's, until `settle` gives the sequence those of the
+ids that came true, and the pool the others. Nothing of a draft is published before.
+
 A row's prompt ids are published as they are scheduled, so the rows added after it in the same step use them instead of
 computing them again; the forward writes all keys and values of a layer before its attention reads any. `undo` goes
 through the rows backwards, so that followers are taken back before what they followed.
@@ -15,6 +18,7 @@ import numpy as np
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.kvcache.radix import Node
 from radixgen.runner.plan import Int32, SharedSegment, StepPlan
+from radixgen.scheduler.drafts import NOTHING, Path
 from radixgen.scheduler.request import Limits
 from radixgen.scheduler.sequence import Sequence
 
@@ -23,9 +27,12 @@ MIN_SHARED = 32
 
 
 class Row:
-    """One sequence's part of a step: ids start..end-1."""
+    """One sequence's part of a step: ids start..end-1, and a draft of what follows."""
 
-    __slots__ = ("before", "end", "first_logit", "matched", "num_logits", "old_computed", "old_trusted", "seq", "start")
+    __slots__ = (
+        "before", "draft", "draft_slots", "end", "first_logit", "matched", "num_kept", "num_logits", "old_computed",
+        "old_trusted", "seq", "start",
+    )  # fmt: skip
 
     def __init__(self, seq: Sequence, before: Node) -> None:
         self.seq = seq
@@ -37,6 +44,36 @@ class Row:
         self.old_trusted = seq.trusted_len
         self.start = self.end = 0
         self.first_logit = self.num_logits = 0
+        self.draft = Path([], [])
+        self.draft_slots = NOTHING
+        self.num_kept = 0
+        """Ids of the draft that came true."""
+
+    @property
+    def is_decoding(self) -> bool:
+        """It draws an id, and its prompt was computed before."""
+        return self.is_complete and self.start >= self.seq.publish_len and self.seq.num_left > 0
+
+    @property
+    def ids(self) -> Int32:
+        """What it computes."""
+        certain = self.seq.ids[self.start : self.end]
+        return np.concatenate((certain, np.array(self.draft.ids, np.int32))) if self.draft.ids else certain
+
+    @property
+    def slots(self) -> Int32:
+        """All slots that it reads, those that it writes last."""
+        certain = self.seq.slots[: self.end]
+        return np.concatenate((certain, self.draft_slots)) if self.draft.ids else certain
+
+    def keep(self, place: int) -> bool:
+        """Make the first `place` drafted ids the sequence's, if it has come to just these ids. False: it has not."""
+        seq, count = self.seq, self.draft.ends[place - 1] if place else 0
+        if seq.num_ids != self.end + count or seq.ids[self.end : seq.num_ids].tolist() != self.draft.ids[:count]:
+            return False
+        seq.slots[self.end : seq.num_ids] = self.draft_slots[:count]
+        seq.num_computed, self.num_kept = seq.num_ids, count
+        return True
 
     @property
     def is_complete(self) -> bool:
@@ -126,6 +163,20 @@ class Planner:
             self.rows.append(row)
         self.budget -= total
 
+    def room_for_drafts(self) -> int:
+        """Ids that the step could still take."""
+        return min(self.budget, self._cache.num_available)
+
+    def add_draft(self, row: Row, draft: Path) -> None:
+        """Compute a draft, within the room for it, behind a row that computes all that is known."""
+        row.draft, row.draft_slots = draft, self._cache.reserve(len(draft.ids))
+        self.budget -= len(draft.ids)
+
+    def settle(self) -> None:
+        """Give back the slots of drafts that did not come true."""
+        for row in self.rows:
+            self._cache.release(row.draft_slots[row.num_kept :])
+
     def _cut_to_scores(self, seq: Sequence, count: int) -> int:
         """At most so many ids that the positions to score stay within the step's limit."""
         unscored = max(0, seq.publish_len - seq.num_computed)
@@ -137,29 +188,33 @@ class Planner:
         """The plan of the rows added; numbers their logits."""
         rows = self.rows
         starts = np.array([row.start for row in rows], dtype=np.int32)
-        counts = np.array([row.end for row in rows], dtype=np.int32) - starts
+        ends = [row.end + len(row.draft.ids) for row in rows]
+        counts = np.array(ends, dtype=np.int32) - starts
         row_starts = np.zeros(len(rows) + 1, dtype=np.int32)
         np.cumsum(counts, out=row_starts[1:])
+        kv_slots = [row.slots for row in rows]
         positions = np.arange(row_starts[-1], dtype=np.int32) + np.repeat(starts - row_starts[:-1], counts)
         return StepPlan(
-            token_ids=np.concatenate([row.seq.ids[row.start : row.end] for row in rows]),
+            token_ids=np.concatenate([row.ids for row in rows]),
             positions=positions,
-            write_slots=np.concatenate([row.seq.slots[row.start : row.end] for row in rows]),
+            write_slots=np.concatenate([slots[row.start :] for row, slots in zip(rows, kv_slots, strict=True)]),
             row_starts=row_starts,
-            kv_slots=[row.seq.slots[: row.end] for row in rows],
+            kv_slots=kv_slots,
             logit_index=self._number_logits(row_starts.tolist()),
             shared=_shared_segments(rows),
         )
 
     def _number_logits(self, row_starts: list[int]) -> Int32:
-        """Which flat positions keep their logits: each complete output's last, and every scored one."""
+        """Which flat positions keep their logits: each complete output's last, those that judge its draft, and every
+        scored one."""
         index: list[int] = []
         for row, begin, end in zip(self.rows, row_starts, row_starts[1:], strict=False):
             row.first_logit = len(index)
             if row.seq.targets is not None:
                 index.extend(range(begin + max(0, row.seq.publish_len - row.start), end))
             elif row.end == row.seq.num_ids and row.seq.num_left > 0:
-                index.append(end - 1)
+                certain = begin + row.end - row.start
+                index.extend([certain - 1, *(certain - 1 + count for count in row.draft.ends)])
             row.num_logits = len(index) - row.first_logit
         return np.array(index, dtype=np.int32)
 
@@ -180,7 +235,7 @@ class Planner:
             if seq.node is not row.matched:
                 self._cache.take_back(seq.node, row.matched)
                 seq.node = row.matched
-            self._cache.release(seq.slots[row.start : row.end])
+            self._cache.release(row.slots[row.start :])
             self.unmatch(row)
         self.rows, self.matched = [], None
 

@@ -36,7 +36,11 @@ class Matcher(Protocol):
 
     def fill_mask(self, row: MaskRow, wide: MaskRow | None = None) -> MaskFill: ...
 
-    def advance(self, token_id: int) -> None: ...
+    def advance(self, token_id: int) -> None:
+        """Raises, and stays where it is, when the id is not allowed."""
+
+    def rollback(self, num_tokens: int) -> None:
+        """Undo the last advances."""
 
     def forced(self) -> list[int]:
         """Ids that follow with no alternative, within what is left of max_tokens; not yet advanced over."""
@@ -56,7 +60,7 @@ class Runner(Protocol):
     """One model on one device, see `radixgen.runner.plan`."""
 
     mask_buffer: MaskRow
-    """[2 * max_rows, W]."""
+    """[at least 2 * max_rows, W]; what is more is for drafts."""
     vocab_size: int
 
     def forward(self, plan: StepPlan) -> None: ...

@@ -17,13 +17,14 @@ from radixgen.errors import ConfigError, ParamError, RequestAborted, RequestFail
 from radixgen.kvcache.prefix import CacheStats, PrefixCache
 from radixgen.runner.plan import Sampled, StepResult
 from radixgen.scheduler.admission import check_sizes
+from radixgen.scheduler.drafts import propose
 from radixgen.scheduler.ledger import Ledger
 from radixgen.scheduler.outputs import Advance, advance_output, open_output
 from radixgen.scheduler.planner import Planner, Row
 from radixgen.scheduler.ports import Clock, Runner
 from radixgen.scheduler.queue import WaitingQueue
 from radixgen.scheduler.request import Event, Limits, Request
-from radixgen.scheduler.sampling import Drawn, StepSamples, as_request_error
+from radixgen.scheduler.sampling import StepSamples, as_request_error
 from radixgen.scheduler.sequence import Progress, Sequence
 
 
@@ -42,6 +43,10 @@ class SchedulerStats:
     computed_tokens: int
     sampled_tokens: int
     forced_tokens: int
+    proposed_tokens: int
+    """Drafted ids that a step computed before they were drawn."""
+    accepted_tokens: int
+    """Of those, the ones that were drawn."""
     cache: CacheStats
 
 
@@ -56,6 +61,7 @@ class Scheduler:
         limits: Limits,
         eos_ids: Collection[int],
         prefix_cache: bool = True,
+        proposed_tokens: bool = True,
         clock: Clock = time.perf_counter,
     ) -> None:
         """Raises `ConfigError` when not every row could take a token in each step."""
@@ -68,6 +74,7 @@ class Scheduler:
         self._limits = limits
         self._eos_ids = frozenset(eos_ids)
         self._prefix_cache = prefix_cache
+        self._proposed_tokens = proposed_tokens
         self._clock = clock
         self._cache = PrefixCache(num_slots)
         self._planner = Planner(self._cache, limits)
@@ -128,6 +135,8 @@ class Scheduler:
             computed_tokens=counts.computed,
             sampled_tokens=counts.sampled,
             forced_tokens=counts.forced,
+            proposed_tokens=counts.proposed,
+            accepted_tokens=counts.accepted,
             cache=self._cache.stats(),
         )
 
@@ -163,6 +172,8 @@ class Scheduler:
             self._plan_running()
         if not has_retracted:
             self._admit()
+        if self._proposed_tokens:
+            self._propose()
 
     def _guarded(self, plan: Callable[[], None]) -> None:
         """Plan. If that raises, nothing is planned, and the request that was being matched or added is lost; all are
@@ -249,6 +260,18 @@ class Scheduler:
             one.node = None
         return fits
 
+    def _propose(self) -> None:
+        """Add drafts to decoding rows, as far as budget, slots and masks go round after all that is certain."""
+        rows = self._planner.rows
+        masks_left = len(self._runner.mask_buffer) // 2 - len(rows)
+        for row in rows:
+            if row.is_decoding and masks_left > 0:
+                room = min(self._planner.room_for_drafts(), row.seq.num_left - 1)
+                draft = propose(row.seq, self._eos_ids, min(room, masks_left))
+                if draft is not None:
+                    self._planner.add_draft(row, draft)
+                    masks_left -= len(draft.ends)
+
     # running
 
     def _run(self) -> None:
@@ -265,7 +288,7 @@ class Scheduler:
             return
         self._planner.commit()
         for row in rows:
-            self._ledger.counts.computed += row.end - row.start
+            self._ledger.counts.computed += row.end - row.start + len(row.draft.ids)
             self._ledger.note_cached(row)
         self._take(samples, result)
         self._take_scores(samples, result.scores)
@@ -292,23 +315,29 @@ class Scheduler:
     # taking results
 
     def _take(self, samples: StepSamples, result: StepResult) -> None:
-        """Rows that came to nothing first, so that nothing they computed is used again; then every drawn id."""
+        """Rows that came to nothing first, so that nothing they computed is used again; then every drawn id, those
+        behind drafted ids only where these came true."""
         for failed in samples.failed:
             self._ledger.fail(failed.seq.progress, failed.error)
         drawn = list(zip(samples.drawn, result.sampled, strict=True))
-        self._drop_invalid([draw.seq for draw, sampled in drawn if sampled.token_id < 0])
+        self._drop_invalid([draw.row.seq for draw, sampled in drawn if sampled.token_id < 0 and not draw.place])
         for draw, sampled in drawn:
-            if draw.seq.is_open:
-                self._advance(draw, sampled)
+            # behind a draft an invalid draw is none: if it comes to that, the next step draws there again
+            if draw.row.seq.is_open and sampled.token_id >= 0 and draw.row.keep(draw.place):
+                self._advance(draw.row.seq, sampled, draw.num_allowed)
+        self._planner.settle()
+        for row in self._planner.rows:
+            if row.draft.ends:
+                self._ledger.note_draft(row)
 
-    def _advance(self, draw: Drawn, sampled: Sampled) -> None:
-        self._ledger.note_sampled(draw.seq.progress)
+    def _advance(self, seq: Sequence, sampled: Sampled, num_allowed: int) -> None:
+        self._ledger.note_sampled(seq.progress)
         try:
-            advance = advance_output(draw.seq, sampled, draw.num_allowed, self._eos_ids)
+            advance = advance_output(seq, sampled, num_allowed, self._eos_ids)
         except Exception as error:
-            self._ledger.fail(draw.seq.progress, as_request_error(error, "its grammar or stop check"))
+            self._ledger.fail(seq.progress, as_request_error(error, "its grammar or stop check"))
             return
-        self._give_out(draw.seq, advance)
+        self._give_out(seq, advance)
 
     def _drop_invalid(self, sequences: list[Sequence]) -> None:
         """Fail the requests whose logits were not numbers, and forget what they computed: it may be poisoned."""

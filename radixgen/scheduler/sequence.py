@@ -18,6 +18,7 @@ import numpy as np
 
 from radixgen.kvcache.radix import Node
 from radixgen.runner.plan import Int32
+from radixgen.scheduler.drafts import Appetite
 from radixgen.scheduler.ports import Matcher, StopChecker
 from radixgen.scheduler.request import Request, Usage
 
@@ -64,8 +65,9 @@ class Sequence:
     """One output of a request, or one continuation that is scored."""
 
     __slots__ = (
-        "ids", "is_open", "is_opened", "is_retracted", "key", "logprobs", "matcher", "node", "num_computed", "num_ids",
-        "num_output", "output", "progress", "publish_len", "seed", "serial", "slots", "stops", "targets", "trusted_len",
+        "appetite", "ids", "is_open", "is_opened", "is_retracted", "key", "logprobs", "matcher", "node", "num_computed",
+        "num_ids", "num_output", "output", "progress", "publish_len", "seed", "serial", "slots", "stops", "targets",
+        "trusted_len",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -93,6 +95,8 @@ class Sequence:
         self.targets: Int32 | None = None
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
+        self.appetite = Appetite()
+        """For drafts."""
         self.is_opened = False
         """The matcher has been asked what follows the prompt."""
         self.is_retracted = False

@@ -74,6 +74,7 @@ def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer, meter
         num_slots=runner.num_slots,
         limits=limits,
         prefix_cache=config.prefix_cache,
+        proposed_tokens=config.proposed_tokens,
         eos_ids=tokenizer.vocabulary.eos_ids,
     )
 

@@ -65,7 +65,7 @@ class TimedMatcher:
     def __init__(self, matcher: Matcher, add: Callable[[str, float], None]) -> None:
         self._matcher = matcher
         self._add = add
-        self.note_cut = matcher.note_cut
+        self.note_cut, self.rollback = matcher.note_cut, matcher.rollback
 
     @property
     def is_finished(self) -> bool:

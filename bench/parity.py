@@ -58,6 +58,8 @@ class Setting(NamedTuple):
     is_sequential: bool = False
     is_warm: bool = False
     slots: float = 0.0
+    tokens: int = 0
+    """Ids of an answer instead of the command line's: long ones outgrow what the scheduler expects of them."""
 
 
 PLAIN = (
@@ -66,12 +68,12 @@ PLAIN = (
     Setting("cache off", {"max_rows": 16, "prefix_cache": False}),
     Setting("one by one", {"max_rows": 16}, is_sequential=True),
     Setting("chunks of 24", {"max_rows": 8, "step_tokens": 24}),
-    Setting("retraction", {"max_rows": 16}, slots=1.5),
+    Setting("retraction", {"max_rows": 16}, slots=2.0, tokens=160),
 )
 CONSTRAINED = (
     Setting("forced ids on", {"max_rows": 16}),
     Setting("forced ids off", {"max_rows": 16}, {"forced_tokens": False}),
-    Setting("forced, retraction", {"max_rows": 16}, slots=1.5),
+    Setting("forced, retraction", {"max_rows": 16}, slots=2.0),
 )
 
 
@@ -137,6 +139,7 @@ class Model:
     def check(self, setting: Setting, prompts: Sequence[Prompt], num_tokens: int) -> Tally:
         """Run the prompts in one setting and compare every step."""
         tally = Tally(setting.name)
+        num_tokens = setting.tokens or num_tokens
         with self._engine(setting, prompts, num_tokens) as engine:
             answers = _run(engine, setting, prompts, num_tokens)
             tally.retractions = int(engine.stats()["scheduler.num_retractions"])

@@ -6,8 +6,7 @@ sampling, no queue. Whatever writes the same records cannot be quicker than this
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,14 +35,16 @@ class Prefill(NamedTuple):
     num_forwards: int
 
 
-def time_prefill(runner: Runner, prompts: Sequence[Sequence[int]], step_tokens: int) -> Prefill:
+def time_prefill(
+    runner: Runner, prompts: Sequence[Sequence[int]], step_tokens: int, clock: Callable[[], float]
+) -> Prefill:
     """Seconds of the forwards alone; the plans are made beforehand."""
     pieces = list(uncached_pieces(prompts))
     plans = list(plan_steps(pieces, step_tokens))
-    start = time.perf_counter()
+    start = clock()
     for plan in plans:
         runner.forward(plan)
-    return Prefill(time.perf_counter() - start, sum(one.stop - one.start for one in pieces), len(plans))
+    return Prefill(clock() - start, sum(one.stop - one.start for one in pieces), len(plans))
 
 
 def uncached_pieces(prompts: Sequence[Sequence[int]]) -> Iterator[Piece]:

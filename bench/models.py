@@ -27,7 +27,9 @@ def make_folder(path: Path, made: Made, *, context: int = 4096, seed: int = 0) -
         sys.path.insert(0, tests)
     from checkpoint_factory import make_checkpoint
     from tokenizer_factory import make_bpe_folder, make_sentencepiece_folder
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     make_checkpoint(path, made.family, seed=seed, vocab_size=VOCAB_SIZE + 13, max_position_embeddings=context)
     if made.style == "sentencepiece":
         make_sentencepiece_folder(path, vocab_size=VOCAB_SIZE - 256)

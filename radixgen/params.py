@@ -25,6 +25,9 @@ class Text(msgspec.Struct, tag="text", frozen=True):
 
     text: str
 
+    def __post_init__(self) -> None:
+        _check_text("Text", self.text)
+
 
 class Ids(msgspec.Struct, tag="ids", frozen=True):
     """Token ids as they are; what a model generated goes back this way and is never tokenized again."""
@@ -37,6 +40,14 @@ class Document(msgspec.Struct, tag="document", frozen=True):
 
     text: str
     may_cut: bool = True
+
+    def __post_init__(self) -> None:
+        _check_text("Document", self.text)
+
+
+def _check_text(where: str, text: object) -> None:
+    if not isinstance(text, str):
+        raise ParamError(f"{where}: a {type(text).__name__} is no text; give a str")
 
 
 Content = Text | Ids | Document

@@ -221,3 +221,8 @@ def test_work_earned_by_walking_lets_a_long_walk_go_on(monkeypatch: pytest.Monke
     monkeypatch.setattr("radixgen.automata.chars.WORK_PER_STATE", 0)
     with pytest.raises(RegexError, match="takes too long"):
         walk()
+
+
+def test_a_pattern_too_long_to_follow_is_a_named_error() -> None:
+    with pytest.raises(RegexError, match="too many or too deep"):
+        regex_machine("x" * 20_000)

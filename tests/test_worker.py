@@ -439,3 +439,7 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_logits_is_refused(tmp_p
     make_bpe_folder(folder, 500, added=tuple(f"<{number}>" for number in range(600)))
     with pytest.raises(ModelError, match="tokens and the model logits for 512"):
         start_core(WorkerConfig(model=str(folder), num_slots=600, num_threads=1))
+
+
+def test_an_answer_without_a_token_has_the_confidence_of_what_is_certain() -> None:
+    assert confidence([], [], {"": (0, 0)}) == {"": 1.0}

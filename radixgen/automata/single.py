@@ -50,7 +50,12 @@ def regex_machine(pattern: str) -> SingleMachine:
         ConstraintError: when a limit is crossed, now or in a walk.
     """
     regexes = Regexes()
-    chars = Derivatives(regexes, regex_anchors.whole(regexes, parse(pattern)))
+    try:
+        chars = Derivatives(regexes, regex_anchors.whole(regexes, parse(pattern)))
+    except RecursionError:
+        raise RegexError(
+            f"regular expression: {len(pattern)} characters are too many or too deep; fixed texts go into choices"
+        ) from None
     if chars.is_empty():
         raise RegexError(f"regular expression: no text matches {pattern!r}")
     return SingleMachine(Utf8Automaton(chars))

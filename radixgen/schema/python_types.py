@@ -46,7 +46,7 @@ def _adapter(model: type) -> Any:
         ) from None
     try:
         return TypeAdapter(model)
-    except PydanticUserError as error:
+    except (PydanticUserError, AttributeError, TypeError) as error:
         raise ConstraintError(f"{_name(model)} has no JSON Schema: {_first_line(error)}") from None
 
 

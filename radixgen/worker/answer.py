@@ -103,7 +103,7 @@ def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str,
     ends: [T] where each token's bytes end in the answer, ascending. scores: [T] natural logarithms of each token's
     probability among the allowed ones; 0 where it was forced. spans: pointer to [first, last + 1) bytes.
     """
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][: len(ends)]
     totals = {
         pointer: sum(
             score for start, end, score in zip(starts, ends, scores, strict=True) if start < last and end > first

@@ -27,10 +27,11 @@ class BaseRun(NamedTuple):
 
 
 class GrammarMask(LogitsProcessor):
-    """Follows one matcher per row. Rows whose matcher has stopped are left to `generate`, which pads them."""
+    """Follows one matcher per row. A matcher stops by itself when nothing but the end may follow."""
 
-    def __init__(self, matchers: Sequence[LLMatcher], vocab_size: int, num_threads: int) -> None:
+    def __init__(self, matchers: Sequence[LLMatcher], vocab_size: int, eos_id: int, num_threads: int) -> None:
         self._matchers = matchers
+        self._eos_id = eos_id
         self._executor = LLExecutor(num_threads=num_threads)
         self._bits = allocate_token_bitmask(len(matchers), vocab_size)
         self._has_begun = False
@@ -42,6 +43,9 @@ class GrammarMask(LogitsProcessor):
         live = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
         fill_next_token_bitmask_par(self._executor, live, self._bits)
         allowed = np.unpackbits(self._bits.view(np.uint8), axis=1, bitorder="little")[:, : scores.shape[1]]
+        stopped = [row for row, matcher in enumerate(self._matchers) if matcher.is_stopped()]
+        allowed[stopped] = 0
+        allowed[stopped, self._eos_id] = 1
         return scores.masked_fill(torch.from_numpy(allowed) == 0, float("-inf"))
 
     def _advance(self, last_ids: list[int]) -> None:
@@ -94,7 +98,11 @@ class TransformersBase:
             ids[row, width - len(prompt) :] = torch.tensor(prompt)
             seen[row, width - len(prompt) :] = 1
         is_free = schemas[0] is None
-        masks = [] if is_free else [GrammarMask(list(map(self._matcher, schemas)), self._vocab_size, self._num_threads)]
+        masks = (
+            []
+            if is_free
+            else [GrammarMask(list(map(self._matcher, schemas)), self._vocab_size, self._eos_id, self._num_threads)]
+        )
         with torch.inference_mode():
             out = self._model.generate(
                 ids,

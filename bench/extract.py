@@ -70,6 +70,7 @@ SETTINGS = (
     Setting("ours, verbatim", {}, {"verbatim": True}),
     Setting("cache off", {"prefix_cache": False}, {}),
     Setting("forced tokens off", {}, {"forced_tokens": False}),
+    Setting("proposed tokens off", {"proposed_tokens": False}, {}),
     Setting("batch 1", {}, {}, is_sequential=True),
     Setting("unconstrained", {}, {"ignore_eos": True}, is_constrained=False),
 )
@@ -309,8 +310,8 @@ def _part_data(part: Part) -> dict[str, Any]:
 def _parts(spent: dict[str, float]) -> dict[str, float]:
     """Seconds by part; a step is forward, sampling, masks, and scheduling around them."""
     parts = {name[5:-2]: value for name, value in spent.items() if name.startswith("time.")}
-    inside = sum(parts[name] for name in ("forward", "sample", "masks"))
-    return {**parts, "scheduling": parts.pop("step") - inside}
+    parts["scheduling"] = parts.pop("step") - sum(parts[name] for name in ("forward", "sample", "masks"))
+    return parts
 
 
 def _record(text: str) -> Any:

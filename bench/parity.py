@@ -68,6 +68,7 @@ PLAIN = (
     Setting("cache off", {"max_rows": 16, "prefix_cache": False}),
     Setting("one by one", {"max_rows": 16}, is_sequential=True),
     Setting("chunks of 24", {"max_rows": 8, "step_tokens": 24}),
+    Setting("nothing proposed", {"max_rows": 16, "proposed_tokens": False}),
     Setting("retraction", {"max_rows": 16}, slots=2.0, tokens=160),
 )
 CONSTRAINED = (

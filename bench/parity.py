@@ -171,7 +171,7 @@ class Model:
         ids = list(answer.token_ids)
         logits = self.reference.next_logits(prompt.ids, ids) if ids else []
         has_forced = setting.generate.get("forced_tokens", True)
-        choices = self._choices(prompt, ids, num_tokens, has_forced=has_forced)
+        choices = self._choices(prompt, ids, num_tokens, len(logits[0]) if ids else 0, has_forced=has_forced)
         for step, (token_id, row, choice) in enumerate(zip(ids, logits, choices, strict=True)):
             if choice.is_forced:
                 tally.forced += 1
@@ -182,19 +182,21 @@ class Model:
                 error = abs(answer.logprobs[step].logprob - _log_softmax(row)[token_id])
                 tally.logprob_error = max(tally.logprob_error, float(error))
 
-    def _choices(self, prompt: Prompt, ids: list[int], num_tokens: int, *, has_forced: bool) -> Iterator[Choice]:
+    def _choices(
+        self, prompt: Prompt, ids: list[int], num_tokens: int, width: int, *, has_forced: bool
+    ) -> Iterator[Choice]:
         """What was to choose at each id of an answer; follows a matcher of our own along it."""
         if prompt.schema is None:
             yield from (Choice(None, False) for _ in ids)
             return
         matcher = self._matcher(prompt.schema, num_tokens, has_forced=has_forced)
         run: list[int] = []
-        for step, token_id in enumerate(ids):
+        for token_id in ids:
             run = run or (matcher.forced() if has_forced else [])
             if run:
                 yield Choice(None, run.pop(0) == token_id)
             else:
-                yield Choice(_allowed(matcher, self.reference, prompt, ids[: step + 1]), False)
+                yield Choice(_allowed(matcher, width), False)
             matcher.advance(token_id)
 
     def _matcher(self, schema: Any, num_tokens: int, *, has_forced: bool) -> Matcher:
@@ -218,9 +220,8 @@ def _run(engine: Engine, setting: Setting, prompts: Sequence[Prompt], num_tokens
     return answers
 
 
-def _allowed(matcher: Matcher, reference: Reference, prompt: Prompt, ids: list[int]) -> Any:
+def _allowed(matcher: Matcher, width: int) -> Any:
     """[V] bool of what the matcher allows now."""
-    width = reference.next_logits(prompt.ids, ids).shape[1]
     row = np.zeros((width + 31) // 32, np.uint32)
     matcher.fill_mask(row)
     return np.unpackbits(row.view(np.uint8), bitorder="little")[:width].astype(bool)

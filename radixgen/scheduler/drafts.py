@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from radixgen.scheduler.sequence import Sequence
 
 MOST_DRAFTED = 8
-MOST_IDS = 11
+MOST_IDS = 5
 """Of a whole path: with the id drawn last, a row that an attention kernel still counts as short."""
 FIRST_DRAFTED = 2
 LONGEST = 4

@@ -220,7 +220,8 @@ with Engine({folder!r}, num_slots=3000, num_threads=1) as engine:
 
 
 def test_ctrl_c_is_the_caller_s_and_the_worker_goes_on(folder: Path) -> None:
-    command = [sys.executable, "-c", INTERRUPTED.format(folder=str(folder))]
+    heeds = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"  # background jobs ignore it
+    command = [sys.executable, "-c", heeds + INTERRUPTED.format(folder=str(folder))]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, process_group=0) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "ready\n"

@@ -102,9 +102,9 @@ def test_a_prompt_that_cannot_be_read_fails_in_its_place(engine: Engine) -> None
 def test_an_in_process_worker_refuses_what_the_wire_refuses() -> None:
     client = Client(partial(LocalLink, FakeCore()), WorkerDied)
     pending, fine = (pending_completion(str) for _ in range(2))
-    client.generate(Generate(NO_REQUEST, (Text(5),), SamplingParams()), pending)  # type: ignore[arg-type]
+    client.generate(Generate(NO_REQUEST, (Ids(("one",)),), SamplingParams()), pending)  # type: ignore[arg-type]
     client.generate(Generate(NO_REQUEST, (Text("fine"),), SamplingParams()), fine)
-    with pytest.raises(ProtocolError, match="Expected `str`"):
+    with pytest.raises(ProtocolError, match="Expected `int`"):
         pending.result(60)
     with pytest.raises(ParamError, match="cannot be sent"):
         client.generate(Generate(NO_REQUEST, (Text("\ud800"),), SamplingParams()), pending_completion(str))

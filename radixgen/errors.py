@@ -9,7 +9,9 @@
     │   ├── PromptTooLong      prompt (and what must follow it) does not fit context or pool
     │   ├── ConstraintError    a constraint that is wrong, unsupported, empty or too large
     │   │   ├── SchemaError    ... in a JSON Schema; names keyword and JSON pointer
-    │   │   └── RegexError     ... in a regular expression; names the position
+    │   │   ├── RegexError     ... in a regular expression; names the position
+    │   │   ├── GrammarError   ... in a grammar; names line and column
+    │   │   └── LimitError     ... that takes more time, states or bytes than its limit; names the limit
     │   ├── BudgetTooSmall     max_tokens is below any answer; `sure` is a limit that certainly works
     │   ├── RequestAborted     the caller (or a shutdown) ended it
     │   └── RequestFailed      the worker could not finish it: a bug or a fault, its own
@@ -80,6 +82,29 @@ class RegexError(ConstraintError):
 
     def details(self) -> dict[str, str | int]:
         return {"position": self.position}
+
+
+class GrammarError(ConstraintError):
+    """A grammar (Lark, GBNF, EBNF, structural tags) that cannot be read or followed: says where."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(f"line {line}, column {column}: {message}" if line else message)
+        self.line = line
+        self.column = column
+
+    def details(self) -> dict[str, str | int]:
+        return {"line": self.line, "column": self.column}
+
+
+class LimitError(ConstraintError):
+    """A constraint needs more time, states or bytes than a limit gives it; `limit` is the option's name."""
+
+    def __init__(self, message: str, limit: str = "") -> None:
+        super().__init__(message)
+        self.limit = limit
+
+    def details(self) -> dict[str, str | int]:
+        return {"limit": self.limit}
 
 
 class BudgetTooSmall(RequestError):

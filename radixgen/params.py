@@ -70,6 +70,9 @@ class JsonSchema(msgspec.Struct, tag="json_schema", frozen=True):
     extra_keys: "never" (an object that lists properties and does not speak of others gets no others) or "schema" (the
     standard's reading). key_order: "schema" or "any". white_space: "compact", "spaced" (`", "` and `": "`) or
     "free" (JSON white space, bounded), "model" (compact for the built-in model, free for others).
+    formats: "assert" enforces the known `format`s, "annotate" none. exponents: whether numbers may be written with
+    one. non_ascii: characters beyond ASCII as they are ("raw"), as `\\u` escapes ("escaped"), or either ("any").
+    resources: (URI, JSON text) of other schemas that this one may refer to.
     verbatim: True quotes every string and number of the answer from the prompt's `Document`; else only properties that
     carry `"x-verbatim": true` do.
     """
@@ -79,6 +82,10 @@ class JsonSchema(msgspec.Struct, tag="json_schema", frozen=True):
     key_order: Literal["schema", "any"] = "schema"
     white_space: Literal["model", "compact", "spaced", "free"] = "model"
     verbatim: bool = False
+    formats: Literal["assert", "annotate"] = "assert"
+    exponents: bool = False
+    non_ascii: Literal["any", "raw", "escaped"] = "any"
+    resources: tuple[tuple[str, str], ...] = ()
 
 
 class Regex(msgspec.Struct, tag="regex", frozen=True):
@@ -100,7 +107,71 @@ class Choices(msgspec.Struct, tag="choices", frozen=True):
             raise ParamError(f"choices: {twice!r} is listed twice; list each string once")
 
 
-Constraint = JsonSchema | Regex | Choices
+class GrammarText(msgspec.Struct, tag="grammar", frozen=True):
+    """Text that a grammar derives. syntax: "lark", "gbnf" (llama.cpp's) or "ebnf" (the W3C's notation).
+
+    start: the rule to begin with; empty takes the syntax's own ("start", "root", the first rule).
+    """
+
+    text: str
+    syntax: Literal["lark", "gbnf", "ebnf"] = "lark"
+    start: str = ""
+
+
+class ReadyMade(msgspec.Struct, tag="ready_made", frozen=True):
+    """One of the grammars that come with the package, by the name of its file in `grammars/`."""
+
+    name: str
+
+
+class Tag(msgspec.Struct, tag="tag", frozen=True):
+    """A constrained part inside free text: `begin`, then what `content` accepts (None: any text), then `end`.
+
+    `<[NAME]>` in begin or end is the special token of that name.
+    """
+
+    begin: str
+    content: Constraint | None
+    end: str = ""
+
+
+class StructuralTags(msgspec.Struct, tag="structural_tags", frozen=True):
+    """Free text, in which each of `triggers` (the beginnings of tags) must go on as one of the tags that begin so.
+
+    at_least_one: some tag must come. stop_after_first: the answer ends with its first tag.
+    """
+
+    tags: tuple[Tag, ...]
+    triggers: tuple[str, ...]
+    at_least_one: bool = False
+    stop_after_first: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.tags or not self.triggers or not all(self.triggers):
+            raise ParamError("structural_tags: give at least one tag and one trigger, none of them empty")
+        for tag in self.tags:
+            if not any(tag.begin.startswith(trigger) for trigger in self.triggers):
+                raise ParamError(f"structural_tags: the tag {tag.begin!r} begins with none of the triggers; add one")
+
+
+class Thinking(msgspec.Struct, tag="thinking", frozen=True):
+    """Free text up to `end`, then what `then` accepts (None: free text).
+
+    max_tokens: where the thinking is ended for the model, counted in tokens; None leaves it to the answer's limit.
+    """
+
+    then: Constraint | None
+    end: str = "</think>"
+    max_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.end:
+            raise ParamError("thinking: end is empty; give the text that ends the thinking")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ParamError(f"thinking: max_tokens is {self.max_tokens}; it must be at least 1, or None")
+
+
+Constraint = JsonSchema | Regex | Choices | GrammarText | ReadyMade | StructuralTags | Thinking
 
 
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         BudgetTooSmall,
         ConfigError,
         ConstraintError,
+        GrammarError,
         InputError,
+        LimitError,
         ModelError,
         ParamError,
         PromptTooLong,
@@ -30,7 +32,21 @@ if TYPE_CHECKING:
         WorkerDied,
         WorkerError,
     )
-    from radixgen.params import Choices, Document, Ids, JsonSchema, Message, Regex, SamplingParams, Text
+    from radixgen.params import (
+        Choices,
+        Document,
+        GrammarText,
+        Ids,
+        JsonSchema,
+        Message,
+        ReadyMade,
+        Regex,
+        SamplingParams,
+        StructuralTags,
+        Tag,
+        Text,
+        Thinking,
+    )
 
 __version__ = "0.1.0"
 
@@ -43,9 +59,12 @@ __all__ = [
     "ConstraintError",
     "Document",
     "Engine",
+    "GrammarError",
+    "GrammarText",
     "Ids",
     "InputError",
     "JsonSchema",
+    "LimitError",
     "Message",
     "ModelError",
     "Output",
@@ -54,6 +73,7 @@ __all__ = [
     "PromptTooLong",
     "ProtocolError",
     "RadixgenError",
+    "ReadyMade",
     "Regex",
     "RegexError",
     "RequestAborted",
@@ -64,7 +84,10 @@ __all__ = [
     "ScoredRow",
     "Stream",
     "StreamDelta",
+    "StructuralTags",
+    "Tag",
     "Text",
+    "Thinking",
     "Usage",
     "WorkerConfig",
     "WorkerDied",
@@ -73,7 +96,21 @@ __all__ = [
 ]
 
 _ENGINE = ("AsyncStream", "Completion", "Engine", "Output", "Pending", "ScoredRow", "Stream", "StreamDelta", "Usage")
-_PARAMS = ("Choices", "Document", "Ids", "JsonSchema", "Message", "Regex", "SamplingParams", "Text")
+_PARAMS = (
+    "Choices",
+    "Document",
+    "GrammarText",
+    "Ids",
+    "JsonSchema",
+    "Message",
+    "ReadyMade",
+    "Regex",
+    "SamplingParams",
+    "StructuralTags",
+    "Tag",
+    "Text",
+    "Thinking",
+)
 
 
 def _home(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple, TypedDict
 
@@ -16,10 +16,12 @@ from radixgen.params import (
     Choices,
     Constraint,
     Document,
+    GrammarText,
     Ids,
     JsonSchema,
     Message,
     PromptPart,
+    ReadyMade,
     Regex,
     SamplingParams,
     Text,
@@ -34,16 +36,24 @@ class Options(TypedDict, total=False):
 
     schema: a JSON Schema as dict, bool or JSON text, a `JsonSchema`, or a Python type (a pydantic model, a dataclass,
     anything that pydantic can describe); with a type, `value` is an instance of it. extra_keys, key_order,
-    white_space, verbatim: see `JsonSchema`. stop: one string or several, without a constraint.
+    white_space, verbatim, formats, exponents, non_ascii, resources (a mapping of URI to schema): see `JsonSchema`.
+    grammar: text in Lark's syntax, a `GrammarText` in another, or the name of one that comes with the package.
+    constraint: any `Constraint` as it is. stop: one string or several, without a constraint.
     """
 
     schema: Any
     regex: str
     choices: Iterable[str]
+    grammar: str | GrammarText | ReadyMade
+    constraint: Constraint
     extra_keys: Literal["never", "schema"]
     key_order: Literal["schema", "any"]
     white_space: Literal["model", "compact", "spaced", "free"]
     verbatim: bool
+    formats: Literal["assert", "annotate"]
+    exponents: bool
+    non_ascii: Literal["any", "raw", "escaped"]
+    resources: Mapping[str, Any]
     max_tokens: int
     temperature: float
     top_k: int
@@ -75,8 +85,17 @@ class Prompts(NamedTuple):
     is_list: bool
 
 
-_SCHEMA_OPTIONS = ("extra_keys", "key_order", "white_space", "verbatim")
-_CONSTRAINTS = ("schema", "regex", "choices")
+_SCHEMA_OPTIONS = (
+    "extra_keys",
+    "key_order",
+    "white_space",
+    "verbatim",
+    "formats",
+    "exponents",
+    "non_ascii",
+    "resources",
+)
+_CONSTRAINTS = ("schema", "regex", "choices", "grammar", "constraint")
 _PARAMS = frozenset(SamplingParams.__struct_fields__)
 _PARTS = (Text, Ids, Document, Message)
 
@@ -150,10 +169,29 @@ def _constraint(options: Mapping[str, Any]) -> tuple[Constraint | None, Parse]:
         raise ParamError(f"{next(iter(how))}: says how a schema is read, and there is no schema")
     if not given:
         return None, _as_text
-    if given == ["schema"]:
-        return _schema(options["schema"], how)
-    value = options[given[0]]
-    return (_regex(value) if given == ["regex"] else _choices(value)), _as_text
+    name = given[0]
+    if name == "schema" or isinstance(options[name], JsonSchema):
+        return _schema(options[name], how)
+    return _READERS[name](options[name]), _as_text
+
+
+def _grammar(grammar: Any) -> GrammarText | ReadyMade:
+    """A grammar's text holds more than a name: at least a colon."""
+    if isinstance(grammar, GrammarText | ReadyMade):
+        return grammar
+    if not isinstance(grammar, str):
+        raise ParamError(f"grammar: a {type(grammar).__name__} is no grammar; give its text, or the name of one")
+    if grammar.replace("-", "_").isidentifier():
+        return ReadyMade(grammar)
+    if "::=" in grammar:
+        raise ParamError("grammar: '::=' is not Lark's syntax; give GrammarText(text, syntax='gbnf') or 'ebnf'")
+    return GrammarText(grammar)
+
+
+def _given(constraint: Any) -> Constraint:
+    if not isinstance(constraint, Constraint):
+        raise ParamError(f"constraint: a {type(constraint).__name__} is none; give a Regex, GrammarText, Thinking ...")
+    return constraint
 
 
 def _regex(pattern: Any) -> Regex:
@@ -169,12 +207,28 @@ def _choices(choices: Any) -> Choices:
     return Choices(texts)
 
 
+_READERS: dict[str, Callable[[Any], Constraint]] = {
+    "regex": _regex,
+    "choices": _choices,
+    "grammar": _grammar,
+    "constraint": _given,
+}
+
+
 def _schema(schema: Any, how: dict[str, Any]) -> tuple[JsonSchema, Parse]:
+    if "resources" in how:
+        how = how | {"resources": _resources(how["resources"])}
     if isinstance(schema, JsonSchema):
         return _checked(msgspec.structs.replace(schema, **how)), json.loads
     if isinstance(schema, Mapping | bool | str):
         return _checked(JsonSchema(schema_text(schema), **how)), json.loads
     return _typed(schema, how)
+
+
+def _resources(resources: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(resources, Mapping):
+        raise ParamError(f"resources: a {type(resources).__name__} is no mapping of URIs to schemas")
+    return tuple((str(uri), schema_text(schema)) for uri, schema in resources.items())
 
 
 def _typed(kind: Any, how: dict[str, Any]) -> tuple[JsonSchema, Parse]:

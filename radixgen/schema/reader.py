@@ -23,6 +23,8 @@ Path = tuple[str | int, ...]
 Scope = tuple[tuple[str, Resource], ...]
 """Dynamic anchor -> the outermost resource on the way here that has it, sorted by name."""
 
+_UNEVALUATED = ("unevaluated", "\\u00")
+"""One of them is in a text whose schemas have `unevaluated*`; an escape may hide it."""
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -52,6 +54,11 @@ class Location:
         return self._pointer
 
     @property
+    def base(self) -> tuple[Resource, Scope]:
+        """What its references depend on: locations of one base whose schemas are equal values mean the same."""
+        return self.resource, self.scope
+
+    @property
     def is_integer_lexical(self) -> bool:
         """Draft 4: 1.0 is no integer."""
         return self.resource.dialect.is_integer_lexical
@@ -77,12 +84,14 @@ class SchemaReader:
     """One schema and the documents it may refer to.
 
     Raises:
-        SchemaError: when the text is not JSON, too large or nested too deeply; later, for what is wrong at a place.
+        SchemaError: when the text is not JSON; later, for what is wrong at a place.
+        LimitError: when the text, or a document's when it is needed, is too large or nested too deeply.
     """
 
     def __init__(self, text: str, documents: Sequence[tuple[str, str]] = (), limits: Limits | None = None) -> None:
         """documents: (URI, JSON text) of other schemas."""
         self._library = Library(text, documents, limits or Limits())
+        self.uses_unevaluated = any(word in one for one in (text, *dict(documents).values()) for word in _UNEVALUATED)
         self._locations: dict[tuple[int, Scope], Location] = {}
         self._children: dict[tuple[Location, Path], Location] = {}
         root = self._library.root

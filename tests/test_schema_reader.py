@@ -15,9 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive_schema import is_valid
 
-from radixgen.automata.work import Work
+from radixgen.automata.work import Limits, Work
 from radixgen.errors import LimitError, SchemaError
-from radixgen.schema.documents import Limits
 from radixgen.schema.reader import SchemaReader
 
 DATA = Path(__file__).parent / "data"
@@ -192,12 +191,12 @@ def test_documents_are_read_when_something_refers_to_them() -> None:
 
 def test_texts_beyond_the_limits_are_refused_by_their_names() -> None:
     with pytest.raises(LimitError, match="the most is 10") as caught:
-        read({"title": "é" * 10}, limits=Limits(max_bytes=10))
+        read({"title": "é" * 10}, limits=Limits(constraint_bytes=10))
     assert caught.value.limit == "constraint_bytes"
     deep = '{"title": "[[[[[", "not": {"not": {"not": {}}}}'
-    read(deep, limits=Limits(max_depth=4))
+    read(deep, limits=Limits(constraint_depth=4))
     with pytest.raises(LimitError, match="more than 3 deep") as caught:
-        read(deep, limits=Limits(max_depth=3))
+        read(deep, limits=Limits(constraint_depth=3))
     assert caught.value.limit == "constraint_depth"
 
 

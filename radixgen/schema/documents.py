@@ -10,12 +10,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from radixgen.automata.work import Limits
 from radixgen.errors import LimitError, SchemaError
 
 MAX_EXPONENT = 400
@@ -23,14 +23,6 @@ MAX_EXPONENT = 400
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a schema's text may take: `max_bytes` for each document, `max_depth` containers inside each other."""
-
-    max_bytes: int = 4 << 20
-    max_depth: int = 150
 
 
 def parse(text: str, limits: Limits, where: str = "") -> Any:
@@ -42,10 +34,10 @@ def parse(text: str, limits: Limits, where: str = "") -> Any:
     """
     try:
         num_bytes = len(text.encode())
-        if num_bytes > limits.max_bytes:
-            message = f"the schema has {num_bytes} bytes; the most is {limits.max_bytes}"
+        if num_bytes > limits.constraint_bytes:
+            message = f"the schema has {num_bytes} bytes; the most is {limits.constraint_bytes}"
             raise LimitError(message, "constraint_bytes")
-        _check_depth(text, limits.max_depth)
+        _check_depth(text, limits.constraint_depth)
         found = json.loads(text, object_pairs_hook=_object, parse_float=_decimal, parse_constant=_constant)
         if _ESCAPED_SURROGATE.search(text):
             json.dumps(found, ensure_ascii=False, default=str).encode()

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from radixgen.automata.work import Work
+from radixgen.automata.work import Limits, Work
 from radixgen.errors import SchemaError
 from radixgen.schema.dialects import read
-from radixgen.schema.documents import Limits
 from radixgen.schema.keywords import IN_PLACE, SUBSCHEMA, SUBSCHEMA_LISTS, SUBSCHEMA_MAPS, Misfit, Schema
 from radixgen.schema.resources import RECURSIVE, Library, Resource, Target, escape, resolve, walk
 

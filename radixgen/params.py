@@ -180,7 +180,9 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: most token ids of an answer, forced ones counted; 0 computes and caches the prompt and writes nothing.
     temperature: 0 is greedy. top_k: 0 is off. seed: the same seed, prompt and parameters give the same answer whatever
     else runs (counter-based noise); None draws one. n: answers from one prompt. stop: strings that end the answer and
-    are not part of it. logprobs: how many alternatives to report per token (None: none, 0: the chosen one's alone).
+    are not part of it. heal: the prompt's last ids, up to a border that its tokenizer keeps, are taken back and written
+    anew with the answer, whose text begins after them; they do not count as its tokens. logprobs: how many alternatives
+    to report per token (None: none, 0: the chosen one's alone).
     """
 
     max_tokens: int = 256
@@ -191,6 +193,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     n: int = 1
     stop: tuple[str, ...] = ()
+    heal: bool = False
     logprobs: int | None = None
     ignore_eos: bool = False
     forced_tokens: bool = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -174,6 +174,22 @@ class Thinking(msgspec.Struct, tag="thinking", frozen=True):
 Constraint = JsonSchema | Regex | Choices | GrammarText | ReadyMade | StructuralTags | Thinking
 
 
+class Namespace(NamedTuple):
+    """What a cached prefix belongs to; requests of different namespaces share nothing and learn nothing of each other.
+
+    tenant: whose requests these are, as the server knows it. adapter: the weights' variant. salt: the caller's own.
+    """
+
+    tenant: str = ""
+    adapter: str = ""
+    salt: str = ""
+
+    @classmethod
+    def of(cls, given: Namespace | str) -> Namespace:
+        """A str is a salt."""
+        return cls(salt=given) if isinstance(given, str) else given
+
+
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     """How to write an answer.
 
@@ -197,7 +213,7 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: int | None = None
     ignore_eos: bool = False
     forced_tokens: bool = True
-    namespace: str = ""
+    namespace: Namespace | str = ""
     priority: int = 0
     truncate: bool = True
 

@@ -17,7 +17,9 @@ from naive_schema import is_valid
 
 from radixgen.automata.work import Limits, Work
 from radixgen.errors import LimitError, SchemaError
+from radixgen.params import JsonSchema
 from radixgen.schema.reader import SchemaReader
+from radixgen.schema.survey import survey
 
 DATA = Path(__file__).parent / "data"
 CASES = json.loads((DATA / "reader_cases.json").read_text("utf-8"))
@@ -230,3 +232,43 @@ def _quiet() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
+
+
+def findings(schema: Any, **options: Any) -> set[tuple[str, str]]:
+    return {(one.kind, one.pointer) for one in survey(JsonSchema(json.dumps(schema), **options)) if one.pointer}
+
+
+def test_a_survey_says_what_becomes_of_each_keyword() -> None:
+    schema = {
+        "$schema": DRAFT_7,
+        "title": "all kinds",
+        "properties": {
+            "a": {"$ref": "#/definitions/d", "description": "hidden"},
+            "b": {"pattern": "(a"},
+            "c": {"minLength": -1},
+            "d": {"$ref": "#/nowhere"},
+            "e": {"type": "string", "x-more": 1, "dependentRequired": {}},
+        },
+        "definitions": {"d": {"type": "integer"}, "unused": {"type": 5}},
+    }
+    assert findings(schema) == {
+        ("annotation", "/title"),
+        ("enforced", "/properties"),
+        ("narrowed", "/properties"),
+        ("enforced", "/properties/a/$ref"),
+        ("annotation", "/properties/a/description"),
+        ("refused", "/properties/b/pattern"),
+        ("refused", "/properties/c/minLength"),
+        ("refused", "/properties/d/$ref"),
+        ("enforced", "/properties/e/type"),
+        ("annotation", "/properties/e/x-more"),
+        ("annotation", "/properties/e/dependentRequired"),
+        ("enforced", "/definitions/d/type"),
+    }
+
+
+def test_a_survey_says_what_only_compiling_shows() -> None:
+    found = survey(JsonSchema('{"enum": []}'))
+    assert [one.note for one in found if one.kind == "refused"] == ["no JSON value satisfies this schema"]
+    assert [one.kind for one in survey(JsonSchema('{"enum": ['))] == ["refused"]
+    assert ("narrowed", "/properties") not in findings({"properties": {"a": {}}}, extra_keys="schema")

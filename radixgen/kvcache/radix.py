@@ -10,8 +10,8 @@
 - `lock` counts own holds plus held children: a hold stops climbing where something is held already.
 - `_idle` orders all unlocked nodes. Unlocking appends a node before its parent, so the front is always a leaf, and
   evicting (least recently used first, long tails cut) costs the same however large the tree is.
-- A *pending* node was published by a forward that has not run yet; it is seen only by matches of the same epoch, until
-  `commit` makes it everyone's or `take_back` removes it. What hangs below a pending node is pending too.
+- A *pending* node was published by a forward that has not landed yet; it is seen only by the rows of that forward and of
+  those launched after it, until `commit` makes it everyone's or `take_back` removes it. What hangs below is pending too.
 - `commit` merges two edges where nobody stands between: a chat stays one node, and chunks leave no trace.
 """
 
@@ -100,13 +100,13 @@ class RadixTree:
     def match(self, node: Node, key: bytes, limit: int, epoch: int = 0) -> Match:
         """Follow `key` (ids from the root, as bytes) from `node` to at most `limit` ids. Changes nothing.
 
-        Sees committed nodes, and pending ones of `epoch`. The match is a multiple of the page.
+        Sees committed nodes, and pending ones too where `epoch` is not 0. The match is a multiple of the page.
         """
         unit = self._unit
         pos, stop = node.end * ID_BYTES, limit // self.page * unit
         while pos < stop:
             child = node.children.get(key[pos : pos + unit])
-            if child is None or (child.epoch and child.epoch != epoch):
+            if child is None or (child.epoch and not epoch):
                 break
             edge = child.key
             if not key.startswith(edge, pos, stop):

@@ -65,6 +65,7 @@ def undisturbed() -> House:
         {"max_rows": 3},
         {"num_slots": 110},
         {"prefix_cache": False, "num_slots": 110, "step_tokens": 40},
+        {"page": 4, "num_slots": 160, "step_tokens": 40},
         {"num_slots": 95, "step_tokens": 19, "max_rows": 9, "step_scores": 2},
     ],
 )

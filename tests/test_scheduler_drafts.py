@@ -83,6 +83,7 @@ def without() -> House:
         {"max_rows": 2},
         {"num_slots": 150},
         {"num_slots": 150, "prefix_cache": False, "step_tokens": 40},
+        {"page": 16, "num_slots": 480},
         {"num_slots": 6000, "step_tokens": 4000, "max_rows": 64},
     ],
 )

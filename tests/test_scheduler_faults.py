@@ -9,6 +9,7 @@ from fakes import VOCAB_SIZE
 from test_scheduler import House, ids_of, reference, text
 
 from radixgen.errors import RequestFailed
+from radixgen.params import Namespace
 from radixgen.scheduler.request import Failed, Finished, Scored
 
 
@@ -17,7 +18,7 @@ def test_a_reservation_that_raises_for_decoding_rows_loses_one_request_at_most(m
     for index in range(5):
         house.submit(f"r{index}", text(index, 20), max_tokens=6, ignore_eos=True)
     house.step()
-    cache = house.scheduler._cache
+    cache = house.scheduler.cache
     real, calls = cache.reserve, []
 
     def reserve(count: int) -> Any:
@@ -109,3 +110,15 @@ def test_ids_at_the_ends_of_the_vocabulary_are_ids() -> None:
     house.submit("a", [0, VOCAB_SIZE - 1, *text(1, 4)])
     house.run()
     assert house.ids("a") == reference(ids_of(0, VOCAB_SIZE - 1, *text(1, 4)).tolist(), 8)
+
+
+@pytest.mark.parametrize("page", [1, 4, 16])
+def test_a_pin_gives_way_to_the_last_request_that_cannot_go_on(page: int) -> None:
+    house = House(num_slots=128, page=page)
+    house.submit("a", text(1, 40), max_tokens=1)
+    house.run()
+    pinned = house.scheduler.cache.pin(Namespace(), ids_of(*text(1, 32)).tobytes(), "me", 1e9)
+    assert 0 < pinned <= 32
+    house.submit("b", text(2, 60), max_tokens=60, ignore_eos=True)
+    house.run()
+    assert len(house.ids("b")) == 60

@@ -177,6 +177,8 @@ class Ledger:
     def _close(self, progress: Progress) -> None:
         progress.is_over = True
         del self.open[progress.request.request_id]
+        if progress.started_s is not None:
+            self._cache.record(progress.namespace, len(progress.request.ids), progress.cached_tokens)
         if progress.is_private:
             self._cache.flush(progress.namespace)
 
@@ -200,8 +202,8 @@ class Ledger:
         if one.progress.is_distrusted or one.targets is not None:
             self._cache.abandon(one.node, one.slots[one.node.end : one.num_slots])
         else:
-            self._cache.release(one.slots[one.num_computed : one.num_slots])
-            self._cache.finish(one.node, one.ids[: one.num_computed].tobytes(), one.slots[: one.num_computed])
+            key, slots = one.ids[: one.num_computed].tobytes(), one.slots[: one.num_slots]
+            self._cache.finish(one.node, key, slots, priority=one.priority)
         one.node = one.row = None
 
     # proof

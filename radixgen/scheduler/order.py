@@ -15,8 +15,8 @@ from collections.abc import Sequence as Seq
 from typing import Protocol
 
 from radixgen.errors import ConfigError
+from radixgen.kvcache.node import ID_BYTES
 from radixgen.kvcache.prefix import PrefixCache
-from radixgen.kvcache.radix import ID_BYTES
 from radixgen.scheduler.sequence import Sequence
 
 ORDERS = ("longest-prefix", "depth-first", "first-come")

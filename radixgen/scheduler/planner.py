@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from radixgen.kvcache.node import Node
 from radixgen.kvcache.prefix import PrefixCache
-from radixgen.kvcache.radix import Node
 from radixgen.runner.plan import Int32, SharedSegment, StepPlan
 from radixgen.scheduler.drafts import NO_DRAFT, Path
 from radixgen.scheduler.request import Limits
@@ -82,7 +82,7 @@ class Planner:
 
     def __init__(self, cache: PrefixCache, limits: Limits) -> None:
         self._cache = cache
-        self._page = cache.tree.page
+        self._page = cache.page
         self._limits = limits
         self._epoch = 0
         self.rows: list[Row] = []
@@ -115,13 +115,10 @@ class Planner:
 
     def unmatch(self, row: Row) -> None:
         """Undo `match`."""
-        seq, node = row.seq, _find_before(row)
-        self._cache.restore(row.matched, node)
-        seq.node, self.matched = node, None
-        if node.end > row.old_computed:
-            seq.num_computed = seq.num_slots = seq.trusted_len = node.end
-        else:
-            seq.num_computed, seq.num_slots, seq.trusted_len = row.old_computed, row.old_slots, row.old_trusted
+        seq = row.seq
+        seq.node = self._cache.restore(row.matched, row.before)
+        self.matched = None
+        seq.num_computed, seq.num_slots, seq.trusted_len = row.old_computed, row.old_slots, row.old_trusted
 
     def add(self, row: Row, keep_back: int = 0) -> bool:
         """Schedule as much of a matched row as fits, leaving `keep_back` tokens of the budget to others.
@@ -179,7 +176,7 @@ class Planner:
         """Slots to reserve before sequences can compute all their ids."""
         if self._page == 1:
             return sum(max(0, one.num_ids + one.is_drawing - one.num_slots) for one in sequences)
-        return sum(max(0, self._round_up(one.length) - one.num_slots) for one in sequences)
+        return sum(max(0, self._cache.round_up(one.length) - one.num_slots) for one in sequences)
 
     def room_for_drafts(self) -> int:
         """Ids that the step could still take."""
@@ -207,29 +204,26 @@ class Planner:
 
     def _cut_to_scores(self, seq: Sequence, count: int) -> int:
         """At most so many ids that the positions to score stay within the step's limit."""
-        unscored = max(0, seq.publish_len - seq.num_computed)
+        unscored = max(0, seq.score_start - seq.num_computed)
         count = min(count, unscored + self._scores)
         self._scores -= max(0, count - unscored)
         return count
 
     def _reserve(self, seq: Sequence, end: int) -> None:
         """Slots for ids up to `end`."""
-        missing = self._round_up(end) - seq.num_slots
+        missing = self._cache.round_up(end) - seq.num_slots
         if missing > 0:
             self._take(seq, end, self._cache.reserve(missing), 0)
 
     def _take(self, seq: Sequence, end: int, slots: Int32, begin: int) -> int:
         """Give a sequence the slots from `begin` on that it needs up to id `end`; how many that were."""
-        last = self._round_up(end)
+        last = self._cache.round_up(end)
         count = last - seq.num_slots
         if last > len(seq.slots):
             seq.make_room(last)
         seq.slots[seq.num_slots : last] = slots[begin : begin + count]
         seq.num_slots = last
         return count
-
-    def _round_up(self, count: int) -> int:
-        return -(-count // self._page) * self._page
 
     # the plan
 
@@ -261,7 +255,7 @@ class Planner:
         for row, begin, end in zip(self.rows, row_starts, row_starts[1:], strict=False):
             seq, row.first_logit = row.seq, len(index)
             if seq.targets is not None:
-                index.extend(range(begin + max(0, seq.publish_len - row.start), end))
+                index.extend(range(begin + max(0, seq.score_start - row.start), end))
             elif row.draft.ends:
                 certain = begin + row.end - row.start
                 index.extend([certain - 1, *(certain - 1 + count for count in row.draft.ends)])
@@ -283,7 +277,7 @@ class Planner:
         for row in rows:
             seq = row.seq
             if row.draft.ids and seq.is_open:
-                keep = self._round_up(seq.num_computed)
+                keep = self._cache.round_up(seq.num_computed)
                 self._cache.release(seq.slots[keep : seq.num_slots])
                 seq.num_slots = keep
 
@@ -305,21 +299,6 @@ class Planner:
         begin = row.old_slots if row.matched is row.before else row.matched.end
         self._cache.release(seq.slots[begin : seq.num_slots])
         self.unmatch(row)
-
-
-def _find_before(row: Row) -> Node:
-    """What a row held before the step; where it is no node any more (a step that landed since has merged it into the
-    one below), as much of what it matched as is computed."""
-    node: Node | None = row.matched
-    while node is not None and node is not row.before:
-        node = node.parent
-    if node is not None:
-        return node
-    node = row.matched
-    while node.epoch:
-        assert node.parent is not None
-        node = node.parent
-    return node
 
 
 def draws(row: Row) -> bool:

@@ -115,10 +115,10 @@ class StepSamples:
         )  # fmt: skip
 
     def _score(self, row: Row) -> None:
-        """Logits at position p judge id p+1; the continuation begins after publish_len + 1 ids."""
+        """Logits at position p judge id p+1."""
         seq = row.seq
         assert seq.targets is not None
-        first = max(row.start, seq.publish_len) - seq.publish_len
+        first = max(row.start, seq.score_start) - seq.score_start
         for offset in range(row.num_logits):
             self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[first + offset])))
         self.scored.append(row)

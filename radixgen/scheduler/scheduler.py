@@ -14,7 +14,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from radixgen.errors import ConfigError, ParamError, RequestAborted, RequestFailed
-from radixgen.kvcache.prefix import CacheStats, PrefixCache
+from radixgen.kvcache.prefix import PrefixCache
+from radixgen.kvcache.stats import CacheStats
+from radixgen.params import Namespace
 from radixgen.scheduler.admission import check_sizes
 from radixgen.scheduler.flight import Crash, Flights
 from radixgen.scheduler.landing import Landing
@@ -56,15 +58,14 @@ class Scheduler:
     def __init__(
         self,
         runner: Runner,
+        cache: PrefixCache,
         *,
-        num_slots: int,
         limits: Limits,
         eos_ids: Collection[int],
         prefix_cache: bool = True,
         proposed_tokens: bool = True,
         order: str = "longest-prefix",
         step_ahead: bool = False,
-        page: int = 1,
         clock: Clock = time.perf_counter,
     ) -> None:
         """Raises `ConfigError` when not every row could take a token in each step, or for an order that is none."""
@@ -78,12 +79,13 @@ class Scheduler:
         self._prefix_cache = prefix_cache
         self._step_ahead = step_ahead
         self._clock = clock
-        self._cache = PrefixCache(num_slots, page=page)
-        self._ledger = Ledger(self._cache, WaitingQueue(self._cache, clock, order), clock)
-        planner, landing = Planner(self._cache, limits), Landing(self._ledger, frozenset(eos_ids))
+        self.cache = cache
+        """For its verbs: pins, dumps, events, flushing."""
+        self._ledger = Ledger(self.cache, WaitingQueue(self.cache, clock, order), clock)
+        planner, landing = Planner(self.cache, limits), Landing(self._ledger, frozenset(eos_ids))
         self._planner = planner
         self._flights = Flights(runner, planner, landing, self._ledger)
-        house = House(self._cache, planner, self._ledger, landing, self._land)
+        house = House(self.cache, planner, self._ledger, landing, self._land)
         self._selection = Selection(house, limits, runner.mask_buffer, frozenset(eos_ids) if proposed_tokens else None)
         self._num_serials = 0
 
@@ -101,7 +103,7 @@ class Scheduler:
             raise ParamError(f"request_id {request.request_id!r} is running already; give each request its own")
         if num_waiting >= self._limits.max_waiting:
             raise RequestFailed(f"{num_waiting} requests wait already (max_waiting); send fewer at once, or later")
-        check_sizes(request, self._limits, self._cache.pool.num_slots, self._vocab_size)
+        check_sizes(request, self._limits, self.cache.pool.num_slots, self._vocab_size)
         arrival_s = self._clock() if request.arrival_s is None else request.arrival_s
         progress = Progress(request, arrival_s, is_private=not self._prefix_cache)
         progress.sequences = self._sequences(progress)
@@ -120,6 +122,7 @@ class Scheduler:
     def step(self) -> list[Event]:
         """Compute one step's worth of tokens; the events since the last call."""
         self._ledger.counts.steps += 1
+        self.cache.expire_pins(self._clock())
         self._end_doomed()
         self._selection.select()
         if self._planner.rows:
@@ -128,9 +131,9 @@ class Scheduler:
             self._land()
         return self._ledger.take_events()
 
-    def flush(self, namespace: str | None = None) -> int:
+    def flush(self, namespace: Namespace | str | None = None) -> int:
         """Forget the prefixes of a namespace (None: of all) that nobody holds; how many tokens that were."""
-        return self._cache.flush_all() if namespace is None else self._cache.flush(namespace)
+        return self.cache.flush_all() if namespace is None else self.cache.flush(Namespace.of(namespace))
 
     def stats(self) -> SchedulerStats:
         ledger, counts = self._ledger, self._ledger.counts
@@ -146,7 +149,7 @@ class Scheduler:
             forced_tokens=counts.forced,
             proposed_tokens=counts.proposed,
             accepted_tokens=counts.accepted,
-            cache=self._cache.stats(),
+            cache=self.cache.stats(),
         )
 
     def check(self) -> None:

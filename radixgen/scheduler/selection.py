@@ -79,8 +79,11 @@ class Selection:
         self._ledger.queue.refresh()
         self._preempt()
         has_retracted = self._make_room()
-        while not self._plan_running() and not self._planner.rows and len(self._ledger.running) > 1:
-            has_retracted = self._retract()
+        while not self._plan_running() and not self._planner.rows:
+            if len(self._ledger.running) > 1:
+                has_retracted = self._retract()
+            elif not self._has_yielded():
+                break
         if not has_retracted:
             self._admit()
         if self._draft_eos is not None:
@@ -107,7 +110,14 @@ class Selection:
             if self._planner.missing_slots(decoding) <= self._cache.num_available:
                 break
             has_retracted |= self._retract()
+        if len(running) == 1 and self._planner.missing_slots(running) > self._cache.num_available:
+            self._has_yielded()
         return has_retracted
+
+    def _has_yielded(self) -> bool:
+        """Let pins go for the last sequence that runs, where nobody is left to be retracted."""
+        missing = self._planner.missing_slots(self._ledger.running)
+        return self._cache.yield_pins(missing)
 
     def _retract(self) -> bool:
         """The youngest of the lowest priority goes back to the queue; landing what is in the air may do as well."""
@@ -200,7 +210,7 @@ class Selection:
                 continue
             if not self._fits(one):
                 return
-            one.start(self._cache.open(one.progress.namespace), self._cache.tree.page)
+            one.start(self._cache.open(one.progress.namespace), self._cache.page)
             self._ledger.start(one)
             self._schedule(one)
 
@@ -221,7 +231,7 @@ class Selection:
             return True
         self._suspect = one
         root = self._cache.open(one.progress.namespace)
-        one.start(root, self._cache.tree.page)
+        one.start(root, self._cache.page)
         row = self._planner.match(one)
         needed = self._ledger.estimate.slots_left(one) + self._ledger.estimate.total_left(self._ledger.running)
         fits = needed <= self._cache.num_available

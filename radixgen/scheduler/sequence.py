@@ -11,14 +11,14 @@ prefilling (`num_computed < publish_len`) all three are the same; the own ones a
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from collections.abc import Sequence as Seq
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from radixgen.errors import RadixgenError
-from radixgen.kvcache.radix import Node
+from radixgen.kvcache.node import Node, Private
+from radixgen.params import Namespace
 from radixgen.runner.plan import Int32
 from radixgen.scheduler.drafts import Appetite
 from radixgen.scheduler.ports import Matcher, StopChecker
@@ -40,7 +40,7 @@ class Progress:
         self.request = request
         self.is_private = is_private
         """Without a prefix cache a request is alone in a namespace, where its sequences still share the prompt."""
-        self.namespace: Hashable = ("private", request.request_id) if is_private else request.params.namespace
+        self.namespace = Private(request.request_id) if is_private else Namespace.of(request.params.namespace)
         self.prompt_key = request.ids.tobytes()
         self.sequences: list[Sequence] = []
         """Those that have not ended."""
@@ -140,6 +140,11 @@ class Sequence:
         return self.num_computed < self.publish_len
 
     @property
+    def score_start(self) -> int:
+        """When scoring: the position whose logits judge the first id of the continuation."""
+        return len(self.progress.request.ids) - 1
+
+    @property
     def is_cache_only(self) -> bool:
         """Nothing is sampled or scored: the prompt is to be computed, that is all."""
         return self.targets is None and self.progress.request.params.max_tokens == 0
@@ -161,7 +166,7 @@ class Sequence:
         self.num_computed = self.num_slots = self.trusted_len = 0
         self.logprobs = []
         if self.targets is not None:
-            self.publish_len = len(self.progress.request.ids) - 1
+            self.publish_len = self.score_start
         else:
             self.publish_len = self.num_ids - (not self.is_cache_only)
         self.publish_len -= self.publish_len % page

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import radixgen
+from radixgen.automata.work import Limits as GrammarLimits
 from radixgen.config import WorkerConfig
 from radixgen.errors import ModelError
+from radixgen.kvcache.prefix import PrefixCache
 from radixgen.mask.engine import MaskEngine
 from radixgen.models import resolve
 from radixgen.runner import load_runner
@@ -24,6 +26,7 @@ from radixgen.worker.calls import Calls
 from radixgen.worker.core import METERS, Core
 from radixgen.worker.meter import Meter, TimedRunner
 from radixgen.worker.prepare import Preparer
+from radixgen.worker.turns import Turns
 
 
 def build_core(config: WorkerConfig, start: Meter) -> Core:
@@ -38,15 +41,17 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
         masks = _mask_engine(config, tokenizer)
     meter = Meter(METERS)
     scheduler = _scheduler(config, runner, tokenizer, meter)
-    preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens, meter)
+    turns = Turns(masks.work)
+    preparer = Preparer(tokenizer, masks, turns, meter, runner.max_context, config)
     meters: dict[str, Callable[[], Mapping[str, float]]] = {
         "start": start.values,
         "time": meter.values,
         "scheduler": lambda: _numbers(scheduler.stats()),
         "cache": lambda: _numbers(scheduler.stats().cache),
-        "mask": lambda: {"num_bytes": masks.num_bytes},
+        "mask": lambda: {"num_bytes": masks.num_bytes, "num_jobs": turns.num_jobs},
     }
-    return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters), meter)
+    calls = Calls(preparer, scheduler, meters)
+    return Core(_welcome(config, folder, runner), preparer, scheduler, calls, meter)
 
 
 def _check_vocabulary(folder: Path, tokenizer: Tokenizer, runner: Runner) -> None:
@@ -64,6 +69,7 @@ def _mask_engine(config: WorkerConfig, tokenizer: Tokenizer) -> MaskEngine:
         encode_forced=tokenizer.encode_forced,
         max_bytes=config.grammar_bytes,
         default_white_space="compact" if config.model == "builtin" else "free",
+        limits=GrammarLimits(**{name: getattr(config, name) for name in GrammarLimits._fields}),
     )
 
 
@@ -71,10 +77,12 @@ def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer, meter
     limits = Limits(config.max_rows, config.step_tokens, config.max_waiting, runner.max_context)
     return Scheduler(
         TimedRunner(runner, meter),
-        num_slots=runner.num_slots,
+        PrefixCache(runner.num_slots),
         limits=limits,
         prefix_cache=config.prefix_cache,
         proposed_tokens=config.proposed_tokens,
+        order=config.order,
+        step_ahead=config.step_ahead,
         eos_ids=tokenizer.vocabulary.eos_ids,
     )
 

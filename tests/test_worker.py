@@ -250,7 +250,7 @@ def test_what_cannot_be_scored_fails_with_its_reason(
 
 
 def test_scores_that_are_not_numbers_fail(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = talk.core._scheduler._runner
+    runner = talk.core._scheduler._flights._runner
     collect = runner.collect
 
     def poisoned(ticket: Any) -> Any:
@@ -307,7 +307,7 @@ def test_a_fault_in_one_request_s_own_part_ends_that_request_alone(talk: Talk, m
     assert isinstance(talk.end(second), messages.End)
 
 
-@pytest.mark.parametrize(("part", "verb"), [("_scheduler", "step"), ("_scheduler._runner", "forward")])
+@pytest.mark.parametrize(("part", "verb"), [("_scheduler", "step"), ("_scheduler._flights._runner", "forward")])
 def test_a_fault_in_a_step_ends_what_was_open_in_it_and_the_worker_goes_on(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, part: str, verb: str
 ) -> None:

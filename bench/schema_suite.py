@@ -98,7 +98,7 @@ class Run:
     def __init__(self, **options: Any) -> None:
         self._options = options
         self._work = Work()
-        self._compiler = SchemaCompiler(self._work)
+        self._compiler = SchemaCompiler(work=self._work)
         self.num_bytes = 0
         self.num_unknown = 0
 

@@ -117,7 +117,7 @@ class Tally:
     def __init__(self, **options: Any) -> None:
         self._options, self._validators = options, Validators()
         self._work = Work()
-        self._compiler = SchemaCompiler(self._work)
+        self._compiler = SchemaCompiler(work=self._work)
         self.counts: Counter[str] = Counter()
         self.failures: list[str] = []
         self.num_bytes = self.num_unknown = 0

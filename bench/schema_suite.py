@@ -80,7 +80,7 @@ def load_documents() -> tuple[tuple[str, str], ...]:
 def validator_mode(text: str, **options: Any) -> JsonSchema:
     """A schema in the standard's reading: what a validator accepts is accepted, what it rejects is rejected."""
     standard: dict[str, Any] = {"extra_keys": "schema", "key_order": "any", "exponents": True, "formats": "annotate"}
-    return JsonSchema(text, white_space="compact", **standard | options)
+    return JsonSchema(text, **standard | {"white_space": "compact"} | options)
 
 
 def accepts(machine: ByteMachine, text: bytes) -> bool:

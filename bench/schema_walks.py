@@ -18,6 +18,7 @@ import sys
 import time
 import warnings
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,10 +106,18 @@ class Validators:
     def verdict(self, schema: Any, text: bytes) -> str:
         """ "valid", "invalid", or "not checked" where the library cannot read the schema."""
         make = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)
+        number = Fraction if make is jsonschema.Draft4Validator else integer_or_fraction
         try:
-            return "valid" if make(schema, registry=self._registry).is_valid(json.loads(text)) else "invalid"
+            value = json.loads(text, parse_float=number)
+            return "valid" if make(schema, registry=self._registry).is_valid(value) else "invalid"
         except Exception:
             return "not checked"
+
+
+def integer_or_fraction(text: str) -> int | Fraction:
+    """A number exactly; with floats the library goes wrong. (In draft 4, where 1.0 is no integer, all are fractions.)"""
+    value = Fraction(text)
+    return value.numerator if value.denominator == 1 else value
 
 
 class Tally:
@@ -123,7 +132,7 @@ class Tally:
         self.num_bytes = self.num_unknown = 0
 
     def add(self, case: Case, num_walks: int, rng: random.Random) -> None:
-        schema = json.loads(case.schema)
+        schema = json.loads(case.schema, parse_float=integer_or_fraction)
         names = names_of(schema)
         try:
             with self._work.limited(SECONDS, "SECONDS"):

@@ -115,7 +115,7 @@ class Validators:
 
 
 def integer_or_fraction(text: str) -> int | Fraction:
-    """A number exactly; with floats the library goes wrong. (In draft 4, where 1.0 is no integer, all are fractions.)"""
+    """A number exactly; the library goes wrong with floats. In draft 4, where 1.0 is no integer, all are fractions."""
     value = Fraction(text)
     return value.numerator if value.denominator == 1 else value
 

@@ -59,14 +59,19 @@ class Scheduler:
         self,
         runner: Runner,
         *,
-        num_slots: int,
+        num_slots: int = 0,
+        cache: PrefixCache | None = None,
         limits: Limits,
         eos_ids: Collection[int],
         prefix_cache: bool = True,
         proposed_tokens: bool = True,
         clock: Clock = time.perf_counter,
     ) -> None:
-        """Raises `ConfigError` when not every row could take a token in each step."""
+        """`cache`: in place of a plain one of `num_slots`.
+
+        Raises:
+            ConfigError: not every row could take a token in each step.
+        """
         if limits.step_tokens < limits.max_rows:
             raise ConfigError(
                 f"step_tokens ({limits.step_tokens}) is below max_rows ({limits.max_rows}): "
@@ -78,7 +83,7 @@ class Scheduler:
         self._prefix_cache = prefix_cache
         self._proposed_tokens = proposed_tokens
         self._clock = clock
-        self._cache = PrefixCache(num_slots)
+        self._cache = PrefixCache(num_slots) if cache is None else cache
         self._planner = Planner(self._cache, limits)
         self._ledger = Ledger(self._cache, WaitingQueue(self._cache, clock), clock)
         self._num_serials = 0

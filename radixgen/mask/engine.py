@@ -21,8 +21,9 @@ from radixgen.mask.limits import check_text
 from radixgen.mask.matcher import Matcher
 from radixgen.mask.memo import Ledger, MaskPool
 from radixgen.mask.states import Grammar
+from radixgen.mask.thinking import ThinkingBudget
 from radixgen.mask.walk import Kernels, Walker
-from radixgen.params import Choices, Constraint, JsonSchema, Regex
+from radixgen.params import Choices, Constraint, JsonSchema, Regex, Thinking
 from radixgen.schema import SchemaCompiler
 
 MOST_GRAMMARS = 512
@@ -115,7 +116,10 @@ class MaskEngine:
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        grammar = Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        if isinstance(constraint, Thinking) and constraint.max_tokens is not None:
+            return grammar.with_thinking(ThinkingBudget(constraint.end.encode(), constraint.max_tokens))
+        return grammar
 
     def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
         """The schema compiler keeps and shares its machines itself; those of the others are kept with their grammar."""

@@ -154,7 +154,7 @@ class PrefixCache:
             self.tree.commit(node)
         if len(slots) > num_ids:
             self.pool.release(slots[num_ids:])
-        self._locks.note_end(node, priority)
+        self.tree.note_end(node, priority)
         self.tree.release(node)
 
     def abandon(self, node: Node, own: Int32) -> None:

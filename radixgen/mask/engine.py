@@ -13,6 +13,7 @@ from radixgen.automata.machine import ByteMachine
 from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.automata.work import Account, Limits, Work
 from radixgen.errors import ConstraintError
+from radixgen.grammar import GrammarCompiler
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
 from radixgen.mask.free import FreeMatcher
@@ -23,7 +24,16 @@ from radixgen.mask.memo import Ledger, MaskPool
 from radixgen.mask.states import Grammar
 from radixgen.mask.thinking import ThinkingBudget
 from radixgen.mask.walk import Kernels, Walker
-from radixgen.params import Choices, Constraint, JsonSchema, Regex, Thinking
+from radixgen.params import (
+    Choices,
+    Constraint,
+    GrammarText,
+    JsonSchema,
+    ReadyMade,
+    Regex,
+    StructuralTags,
+    Thinking,
+)
 from radixgen.schema import SchemaCompiler
 
 MOST_GRAMMARS = 512
@@ -55,6 +65,7 @@ class MaskEngine:
         self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas = SchemaCompiler()
+        self._rules = GrammarCompiler(self.work)
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
 
     @property
@@ -132,4 +143,6 @@ class MaskEngine:
             return regex_machine(constraint.pattern)
         if isinstance(constraint, Choices):
             return choices_machine(constraint.choices)
-        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or Choices")
+        if isinstance(constraint, GrammarText | ReadyMade | StructuralTags | Thinking):
+            return self._rules.compile(constraint, lambda inner: self._machine(inner, document))
+        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or GrammarText")

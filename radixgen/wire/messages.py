@@ -82,7 +82,10 @@ class Delta(msgspec.Struct, tag="delta", frozen=True):
 
 
 class OutputResult(msgspec.Struct, frozen=True):
-    """One finished output. Offsets are characters of the request's document (as cut, if it was), [start, end)."""
+    """One finished output. Offsets are characters of the request's document (as cut, if it was), [start, end).
+
+    mass: the share of the model's probability that the constraint left, as the geometric mean over the drawn ids.
+    """
 
     text: str
     token_ids: tuple[int, ...]
@@ -91,6 +94,7 @@ class OutputResult(msgspec.Struct, frozen=True):
     offsets: dict[str, tuple[int, int]] = {}
     confidence: dict[str, float] = {}
     logprobs: tuple[TokenInfo, ...] | None = None
+    mass: float = 1.0
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,10 +82,12 @@ def _scheduler(
     limits = Limits(config.max_rows, config.step_tokens, config.max_waiting, runner.max_context)
     return Scheduler(
         TimedRunner(runner, meter),
-        cache=cache,
+        cache,
         limits=limits,
         prefix_cache=config.prefix_cache,
         proposed_tokens=config.proposed_tokens,
+        order=config.order,
+        step_ahead=config.step_ahead,
         eos_ids=tokenizer.vocabulary.eos_ids,
     )
 

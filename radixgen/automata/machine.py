@@ -11,13 +11,15 @@ A `ByteAutomaton` is a table that numba can walk over a whole vocabulary; it kno
 A `ByteMachine` knows the nesting. The language of a machine state is the union, over its scalars, of
 L(automaton from q) followed by L(follow), where follow None is the end of the text.
 
-Invariant on both levels: only live states exist. `step` and `table` lead nowhere from which the text cannot end.
+Invariant on both levels: only live states exist. `step` and `table` lead nowhere from which the text cannot end. Where
+a machine's search for an end ran out of effort the state is allowed, counted (`num_unknown`), and its completion None.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Hashable
+from enum import Enum
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,28 @@ DEAD = -1
 UNKNOWN = -2
 
 State = Hashable
+
+
+class Ask(Enum):
+    """See `ASK`."""
+
+    ASK = "ask"
+
+
+ASK: Final = Ask.ASK
+"""A follow that depends on the very text of the scalar (an unlisted key that must not come twice, an item that must be
+unlike those before): tokens that run past such a scalar are stepped byte by byte from the state whose mask is made."""
+
+
+class ByRow:
+    """A follow that depends on the accepting row in which the scalar ends: many keys in one automaton, each with its
+    own value behind. One for each state of a machine: compare by identity."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: Callable[[int], State | Ask | None]) -> None:
+        self.at = at
+        """row -> what follows; found when first asked for and kept."""
 
 
 class ByteAutomaton(Protocol):
@@ -48,7 +72,7 @@ class Scalar(NamedTuple):
 
     automaton: ByteAutomaton
     q: int
-    follow: State | None
+    follow: State | ByRow | Ask | None
     """The machine state after the scalar ends; None is the end of the text."""
 
 
@@ -62,7 +86,11 @@ class ByteMachine(Protocol):
 
     def is_accepting(self, state: State) -> bool: ...
 
-    def completion(self, state: State) -> bytes:
-        """A short text that ends what was begun; empty if the state accepts. Never absent: states are live."""
+    def completion(self, state: State) -> bytes | None:
+        """A short text that ends what was begun; empty if the state accepts. None: unknown (see `num_unknown`)."""
 
     def scalars(self, state: State) -> tuple[Scalar, ...]: ...
+
+    @property
+    def num_unknown(self) -> int:
+        """How many states there are so far whose liveness was not found within the effort allowed."""

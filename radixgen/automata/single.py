@@ -16,6 +16,8 @@ from radixgen.errors import ConstraintError, RegexError
 class SingleMachine:
     """A `ByteMachine` whose text is one automaton's; a state is the automaton's row number."""
 
+    num_unknown = 0
+
     def __init__(self, automaton: TableAutomaton) -> None:
         self._automaton = automaton
 

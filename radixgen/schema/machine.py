@@ -83,6 +83,8 @@ class _Gathered:
 class JsonMachine:
     """A `ByteMachine`. See `SchemaCompiler.compile`."""
 
+    num_unknown = 0
+
     def __init__(self, frames: Frames, quotes: Quotes | None) -> None:
         self.quotes_document = quotes is not None
         self._frames, self._quotes = frames, quotes

@@ -142,10 +142,10 @@ class Journal:
 class PrefixGate:
     """A backend before which first prompts wait until two are known, so that what they share is computed once."""
 
-    def __init__(self, backend: Backend, num_rows: int) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._first: Prompt | None = None
-        self._is_open = num_rows < 2
+        self._is_open = False
         self._opened = asyncio.Event()
         self.cost = Cost()
 
@@ -189,7 +189,7 @@ class PrefixGate:
 
 
 def shared_prefix(one: Prompt, other: Prompt) -> Prompt:
-    """What two prompts begin with alike: whole parts, and the beginning of a text. A chat is shared by whole messages."""
+    """What two prompts begin with alike: whole parts or messages, and the beginning of a text."""
     shared: list[PromptPart] = []
     for a, b in zip(one, other, strict=False):
         if a != b:
@@ -197,8 +197,6 @@ def shared_prefix(one: Prompt, other: Prompt) -> Prompt:
                 shared.append(Text(_common(a.text, b.text)))
             break
         shared.append(a)
-    if shared and isinstance(shared[-1], Message) and len(shared) < min(len(one), len(other)):
-        return tuple(shared)
     return tuple(part for part in shared if not isinstance(part, Text) or part.text)
 
 
@@ -233,6 +231,8 @@ class Rows:
             found = (self._journal.find(index, row) for index, row in enumerate(self._rows))
             self._results = {one.index: one for one in found if one is not None}
         waiting = deque(index for index in range(len(self._rows)) if index not in self._results)
+        if min(concurrency, len(waiting)) < 2:
+            self._gate.open()
         bar = tqdm(total=len(self._rows), initial=len(self._results), unit="row", disable=not show_progress)
         workers = [asyncio.ensure_future(self._work(waiting, bar)) for _ in range(min(concurrency, len(waiting)))]
         try:

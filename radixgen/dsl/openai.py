@@ -12,7 +12,7 @@ from typing import Any
 
 from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
 from radixgen.engine.options import Asked, read_options
-from radixgen.errors import ConfigError, ParamError, RequestFailed
+from radixgen.errors import ConfigError, ConstraintError, ParamError, RequestFailed
 from radixgen.params import Choices, Content, GrammarText, Ids, JsonSchema, Message, Regex, SamplingParams, Text
 
 DIALECTS = ("openai", "vllm", "sglang")
@@ -55,7 +55,8 @@ class OpenAIBackend:
         asked = read_options(options)
         path, body = self._request(prompt, options, asked)
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        texts, reasons, usage = [""] * asked.params.n, ["stop"] * asked.params.n, {}
+        texts, reasons = [""] * asked.params.n, ["stop"] * asked.params.n
+        usage: Mapping[str, Any] = {}
         async with self._client() as client, client.stream("POST", path, json=body) as response:
             if response.status_code != 200:
                 await response.aread()
@@ -144,7 +145,7 @@ def _value(asked: Asked, text: str) -> Any:
     """What the constraint makes of a text; an error where the server did not keep to it, or was cut short."""
     try:
         return asked.parse(text)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, ConstraintError) as error:
         return RequestFailed(f"the server's answer does not fit the schema: {error}")
 
 

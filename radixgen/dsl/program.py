@@ -127,7 +127,7 @@ class Program(Generic[P]):
     def _batch(self, rows: Iterable[Mapping[str, Any]], journal: str | Path | None, kwargs: dict[str, Any]) -> Rows:
         listed = [dict(_row(index, row)) for index, row in enumerate(rows)]
         kwargs = {**self._bound, **kwargs}
-        gate = PrefixGate(_backend(kwargs.pop("backend", None)), len(listed))
+        gate = PrefixGate(_backend(kwargs.pop("backend", None)))
         calls = [self._call((), {**kwargs, **row, "backend": gate}) for row in listed]
         kept = Journal.open(Path(journal), listed) if journal is not None else None
         return Rows([partial(_run, call) for call in calls], listed, gate, kept)
@@ -171,14 +171,20 @@ def run_sync(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(make())
-    with ThreadPoolExecutor(1, "radixgen-program") as pool, asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        task: Future[T] = pool.submit(runner.run, make())
+    started: Future[asyncio.AbstractEventLoop] = Future()
+    with ThreadPoolExecutor(1, "radixgen-program") as pool:
+        task = pool.submit(asyncio.run, _announced(make, started))
         try:
             return task.result()
         except KeyboardInterrupt:
+            loop = started.result()
             loop.call_soon_threadsafe(_cancel_all, loop)
             return task.result()
+
+
+async def _announced(make: Callable[[], Coroutine[Any, Any, T]], started: Future[asyncio.AbstractEventLoop]) -> T:
+    started.set_result(asyncio.get_running_loop())
+    return await make()
 
 
 def _cancel_all(loop: asyncio.AbstractEventLoop) -> None:
@@ -218,6 +224,8 @@ async def _run_state(call: _Call, state: ProgramState) -> ProgramState:
         for steps in ledger.all_steps:
             steps.end(error)
         raise
+    for steps in ledger.all_steps:
+        steps.close()
     return state
 
 

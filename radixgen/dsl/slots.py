@@ -6,7 +6,6 @@ Everything happens in the event loop's thread.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 from radixgen.errors import ProgramError
@@ -56,18 +55,15 @@ class Slot:
             await self._changed()
         return self
 
-    async def stream(self) -> AsyncIterator[str]:
-        """The text as it comes; raises what it failed with behind what came before."""
-        place = 0
-        while True:
-            while place < len(self.chunks):
-                place += 1
-                yield self.chunks[place - 1]
-            if self._is_set:
-                break
+    async def chunk(self, place: int) -> str | None:
+        """Piece `place` of the text as it comes, None behind the last; raises what it failed with there."""
+        while place >= len(self.chunks) and not self._is_set:
             await self._changed()
+        if place < len(self.chunks):
+            return self.chunks[place]
         if self.error is not None:
             raise self.error
+        return None
 
     async def _changed(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -88,6 +84,9 @@ class Slots:
         self._slots: dict[str, Slot] = dict(inherited or {})
         self._inherited = frozenset(self._slots)
         self._num_nameless = 0
+        self._news = Slot("")
+        """Set, and replaced, when a name is added; set for good when no more will be."""
+        self._is_closed = False
 
     def add(self, name: str | None) -> Slot:
         """A new one. Raises `ProgramError` for a name that is taken."""
@@ -97,7 +96,20 @@ class Slots:
         if name in self._slots:
             raise ProgramError(f"{name!r} is used twice in this program; give each gen and select its own name")
         slot = self._slots[name] = Slot(name)
+        news, self._news = self._news, Slot("")
+        news.set(None)
         return slot
+
+    def close(self) -> None:
+        """No name will be added any more."""
+        self._is_closed = True
+        self._news.set(None)
+
+    async def find(self, name: str) -> Slot:
+        """`get`, but a name that was not given yet is waited for as long as it may come."""
+        while name not in self._slots and not self._is_closed:
+            await self._news.wait()
+        return self.get(name)
 
     def put(self, name: str, value: Any) -> None:
         """A value that is there at once. Raises `ProgramError` for a name that is taken."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar, overload
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar, cast, overload
 
 from radixgen.dsl.backend import Cost
 from radixgen.dsl.expressions import Expression, Gen, RoleBegin, RoleEnd, parts_of
@@ -18,12 +20,15 @@ from radixgen.errors import ProgramError
 
 T = TypeVar("T")
 
+_LOOK_EVERY_S = 0.1
+
 
 class ProgramState:
     """The first argument of a program.
 
-    `s += ...` adds and goes on at once; `s[name]` waits for a value. Additions run in order; forks of a state run beside
-    each other. An addition that fails ends the state, and reading any value that it or a later one was to set raises.
+    `s += ...` adds and goes on at once; `s[name]` waits for a value. Additions run in order; forks of a state run
+    beside each other. An addition that fails ends the state, and reading a value that it or a later one was to set
+    raises its error.
     """
 
     def __init__(self, steps: Steps, loop: asyncio.AbstractEventLoop) -> None:
@@ -70,8 +75,8 @@ class ProgramState:
         return value
 
     async def aget(self, name: str) -> Any:
-        """`s[name]` for a coroutine."""
-        return (await self._steps.slots.get(name).wait()).read()
+        """`s[name]` for a coroutine; a streaming run's name that was not given yet is waited for."""
+        return (await (await self._steps.slots.find(name)).wait()).read()
 
     def get_meta_info(self, name: str) -> Any:
         """What the backend said of a value: an `Answer` for a gen, a `Decision` for a select."""
@@ -95,7 +100,9 @@ class ProgramState:
 
     def sync(self) -> None:
         """Wait for all that was added. Raises what failed."""
-        self._settle(self._steps.finish)
+        if self._steps.is_busy:
+            self._settle(self._steps.finish)
+        self._steps.raise_error()
 
     def error(self) -> BaseException | None:
         """What the state ended with, or None. Looking at it counts as having seen it."""
@@ -139,7 +146,7 @@ class ProgramState:
         children = [Steps(parent.ledger, parent.transcript.copy(), parent.slots.copy()) for _ in range(size)]
         parent.add(Hook(lambda: _publish(parent, ready, is_shared=size > 1)), where, ready)
         for child in children:
-            child.add(Hook(lambda child=child: _go_on(child, ready)), where)
+            child.add(Hook(partial(_go_on, child, ready)), where)
         if parent.error is not None:
             ready.fail(parent.error)
         return Forks(self, [ProgramState(child, self._loop) for child in children])
@@ -156,18 +163,23 @@ class ProgramState:
         """`function(*args)` on a worker thread, other programs going on meanwhile: for tools that take long."""
         return wait(asyncio.to_thread(function, *args))
 
-    def text_iter(self, name: str) -> Iterator[str]:
-        """A value's text as it is written; outside of the program, after `run(stream=True)`."""
-        items = self._steps.slots.get(name).stream()
-        while True:
-            try:
-                yield self._settle(items.__anext__)
-            except StopAsyncIteration:
+    def text_iter(self, name: str | None = None) -> Iterator[str]:
+        """A value's text as it is written, or all that is said; outside of the program, after `run(stream=True)`."""
+        slot = self._steps.said if name is None else self._settle(partial(self._steps.slots.find, name))
+        for place in count():
+            text = self._settle(partial(slot.chunk, place))
+            if text is None:
                 return
+            yield text
 
-    def text_async_iter(self, name: str) -> AsyncIterator[str]:
+    async def text_async_iter(self, name: str | None = None) -> AsyncIterator[str]:
         """`text_iter` for a coroutine in the program's own event loop."""
-        return self._steps.slots.get(name).stream()
+        slot = self._steps.said if name is None else await self._steps.slots.find(name)
+        for place in count():
+            text = await slot.chunk(place)
+            if text is None:
+                return
+            yield text
 
     def _slot(self, name: str | Gen[Any]) -> Slot:
         key = name.name if isinstance(name, Gen) else name
@@ -191,11 +203,9 @@ class ProgramState:
         """The result of `make()`, from wherever this is called: the program's fiber, or another thread."""
         if is_fiber():
             return wait(make())
-        if not self._loop.is_running():
-            return _finished(make())
         if _running_loop() is self._loop:
             raise ProgramError("the value is not there yet; inside the event loop, await s.aget(name) instead")
-        return asyncio.run_coroutine_threadsafe(_awaited(make()), self._loop).result()
+        return _from_thread(self._loop, make)
 
 
 def caller_line() -> str:
@@ -218,8 +228,27 @@ async def _go_on(child: Steps, ready: Slot) -> None:
     child.transcript = ready.read().copy()
 
 
-async def _awaited(awaitable: Awaitable[T]) -> T:
-    return await awaitable
+def _from_thread(loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T]]) -> T:
+    """The result of `make()` in a loop of another thread, which may end at any moment: then nothing is left to wait
+    for."""
+    while loop.is_running():
+        waiting = _awaited(make)
+        try:
+            future = asyncio.run_coroutine_threadsafe(waiting, loop)
+        except RuntimeError:  # closed since we looked
+            waiting.close()
+            break
+        while loop.is_running() or future.done():
+            with suppress(TimeoutError):
+                return future.result(_LOOK_EVERY_S)
+            if future.done():
+                return future.result()
+        waiting.close()
+    return cast(T, _finished(make()))
+
+
+async def _awaited(make: Callable[[], Awaitable[T]]) -> T:
+    return await make()
 
 
 def _finished(awaitable: Any) -> Any:

@@ -57,6 +57,8 @@ class Steps:
     def __init__(self, ledger: Ledger, transcript: Transcript, slots: Slots) -> None:
         self.ledger, self.transcript, self.slots = ledger, transcript, slots
         self.error: BaseException | None = None
+        self.said = Slot("")
+        """All that is said, for who streams it."""
         self._waiting: deque[Step] = deque()
         self._task: asyncio.Task[None] | None = None
         ledger.all_steps.append(self)
@@ -81,6 +83,14 @@ class Steps:
         """Wait until no step is left. Raises what one failed with."""
         while self._task is not None:
             await asyncio.shield(self._task)
+        self.raise_error()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._task is not None
+
+    def raise_error(self) -> None:
+        """Raise what a step failed with, if one did: the program has seen it then."""
         if self.error is not None:
             self.ledger.seen.append(self.error)
             raise self.error
@@ -92,6 +102,11 @@ class Steps:
         if self.error is not None and not any(self.error is one for one in self.ledger.seen):
             raise self.error
 
+    def close(self) -> None:
+        """The program is over."""
+        self.slots.close()
+        self.said.set(None)
+
     def end(self, error: BaseException) -> None:
         """Let no further step run, and end the one that does; values that were to come fail with `error`."""
         self.error = self.error or error
@@ -99,6 +114,8 @@ class Steps:
             if step.slot is not None:
                 step.slot.fail(self.error)
         self._waiting.clear()
+        self.said.fail(self.error)
+        self.slots.close()
         if self._task is not None:
             self._task.cancel()
 
@@ -143,8 +160,10 @@ class Steps:
         match what:
             case Say(text):
                 self.transcript.add(text)
+                self._tell(text)
             case Quote(document):
                 self.transcript.add(document.text, (document,))
+                self._tell(document.text)
             case RoleBegin(role):
                 self.transcript.begin(role)
             case RoleEnd(role):
@@ -177,6 +196,7 @@ class Steps:
                     answer = item
                 else:
                     slot.push(item)
+                    self._tell(item)
         assert answer is not None, "a backend's stream ends with its answer"
         return answer
 
@@ -191,7 +211,12 @@ class Steps:
         if is_opened:
             self.transcript.end("assistant")
         slot.push(decision.choice)
+        self._tell(decision.choice)
         slot.set(decision.choice, decision)
+
+    def _tell(self, text: str) -> None:
+        if self.ledger.is_streaming:
+            self.said.push(text)
 
     def _begin_answer(self) -> bool:
         if self.transcript.role not in (None, "assistant"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
 from radixgen.dsl.choices import Scored
 from radixgen.engine.options import read_options
+from radixgen.errors import ConstraintError
 from radixgen.params import Choices, Constraint, JsonSchema, Regex, Text
 from radixgen.schema import SchemaCompiler
 
@@ -76,5 +76,5 @@ def shortest(constraint: Constraint) -> str:
 def _value(parse: Any, text: str) -> Any:
     try:
         return parse(text)
-    except ValueError as error:
-        return json.dumps(str(error))
+    except (ValueError, ConstraintError) as error:  # a type whose own validators ask for more than its schema says
+        return error

@@ -15,6 +15,7 @@ from radixgen.automata.work import Account, Limits, Work
 from radixgen.errors import ConstraintError
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
+from radixgen.mask.free import FreeMatcher
 from radixgen.mask.index import build_index
 from radixgen.mask.limits import check_text
 from radixgen.mask.matcher import Matcher
@@ -66,13 +67,23 @@ class MaskEngine:
         self._pieces.forget_gone()
         return self._ledger.num_bytes
 
-    def compile(self, constraint: Constraint, document: str | None = None) -> Grammar:
+    def compile(self, constraint: Constraint, document: str | None = None, prefix_bytes: bytes = b"") -> Grammar:
         """The grammar of a constraint; `document` is what verbatim values quote.
+
+        prefix_bytes: what the answer's ids write before the constraint's own text begins, in the middle of an id maybe.
 
         Raises:
             ConstraintError: (SchemaError, RegexError, GrammarError) when it is wrong, unsupported or empty.
             LimitError: for one that is too large or takes too long; names the limit.
         """
+        grammar = self._compile(constraint, document)
+        return grammar.with_prefix(prefix_bytes) if prefix_bytes else grammar
+
+    def free_matcher(self, prefix_bytes: bytes, *, ignore_eos: bool = False) -> FreeMatcher:
+        """A matcher for text without a constraint that begins in the middle of an id."""
+        return FreeMatcher(self.index, prefix_bytes, ignore_eos=ignore_eos)
+
+    def _compile(self, constraint: Constraint, document: str | None) -> Grammar:
         check_text(constraint, self._limits)
         account = Account(self._limits)
         with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(account):

@@ -72,8 +72,8 @@ class Matcher:
 
     @property
     def text(self) -> bytes:
-        """The answer so far."""
-        return bytes(self._text)
+        """The answer so far, less the grammar's prefix."""
+        return bytes(self._text[len(self.grammar.prefix) :])
 
     @property
     def num_tokens(self) -> int:
@@ -161,7 +161,7 @@ class Matcher:
 
     def note_cut(self) -> None:
         """Remember that the budget changed what is written here."""
-        pointer = pointer_at_end(bytes(self._text)) if self.grammar.is_json else ""
+        pointer = pointer_at_end(self.text) if self.grammar.is_json else ""
         if pointer not in self.closed:
             self.closed += (pointer,)
 
@@ -171,7 +171,7 @@ class Matcher:
 
     def value_spans(self) -> dict[str, tuple[int, int]]:
         """JSON pointer -> (first, end) bytes of each leaf value in `text`, a string's quotes included."""
-        return leaf_spans(self.text) if self.grammar.is_json else {"": (0, len(self._text))}
+        return leaf_spans(self.text) if self.grammar.is_json else {"": (0, len(self.text))}
 
     def _narrowed(self, record: Record) -> UInt32:
         ids, costs = find_costs(self.grammar, self.state)

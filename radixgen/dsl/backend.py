@@ -117,7 +117,8 @@ class EngineBackend:
 
 
 def _answer(completion: Completion) -> Answer:
-    return Answer(tuple(map(_written, completion.outputs)), _cost(completion.usage))
+    outputs = tuple(map(_written, completion.outputs))
+    return Answer(outputs, _cost(completion.usage), completion.outputs[0].healed_chars)
 
 
 def _written(output: Output) -> Written:

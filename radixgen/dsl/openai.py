@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
@@ -80,8 +81,14 @@ class OpenAIBackend:
         """The protocol has no word for it; servers keep prefixes as they see fit."""
         return Cost()
 
-    def _client(self) -> Any:
-        return self._http.AsyncClient(base_url=self._base_url, headers=self._headers, timeout=_TIMEOUT_S)
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[Any]:
+        client = self._http.AsyncClient(base_url=self._base_url, headers=self._headers, timeout=_TIMEOUT_S)
+        try:
+            async with client:
+                yield client
+        except self._http.HTTPError as error:
+            raise RequestFailed(f"{self._base_url} cannot be reached: {type(error).__name__} {error}") from None
 
     def _request(self, prompt: Prompt, options: Mapping[str, Any], asked: Asked) -> tuple[str, dict[str, Any]]:
         body: dict[str, Any] = {

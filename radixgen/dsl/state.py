@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast, overload
@@ -239,10 +240,13 @@ def _from_thread(loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T
             waiting.close()
             break
         while loop.is_running() or future.done():
-            with suppress(TimeoutError):
+            try:
                 return future.result(_LOOK_EVERY_S)
-            if future.done():
-                return future.result()
+            except CancelledError:  # the loop's end cancels what is left
+                break
+            except TimeoutError:
+                if future.done():
+                    raise
         waiting.close()
     return cast(T, _finished(make()))
 

@@ -22,12 +22,16 @@ class Output:
 
     finish_reason: "stop" or "length". closed: JSON pointers that the token limit cut short. offsets: JSON pointer to
     [start, end) characters of the request's document, for verbatim values. confidence: JSON pointer to the probability
-    of its value, given what stands before it and that it fits. logprobs: per token id, if asked for.
+    of its value, given what stands before it and that it fits. logprobs: per token id, if asked for. num_text_ids,
+    num_text_chars, healed_chars: which ids spell what of the text, see `radixgen.wire.messages.OutputResult`.
     """
 
     text: str
     token_ids: tuple[int, ...]
     finish_reason: str
+    num_text_ids: int
+    num_text_chars: int
+    healed_chars: int
     closed: tuple[str, ...]
     offsets: Mapping[str, tuple[int, int]]
     confidence: Mapping[str, float]
@@ -130,6 +134,9 @@ def _output(result: OutputResult, parse: Parse) -> Output:
         result.text,
         result.token_ids,
         result.finish_reason,
+        result.num_text_ids,
+        result.num_text_chars,
+        result.healed_chars,
         result.closed,
         result.offsets,
         result.confidence,

@@ -202,7 +202,7 @@ def test_a_batch_of_typed_rows_is_answered_in_order(engine: Engine) -> None:
 def test_a_refused_constraint_names_its_line(engine: Engine) -> None:
     @function
     def program(s: ProgramState) -> None:
-        s += gen("x", regex="(", max_tokens=4)
+        s += "x" + gen("x", regex="(", max_tokens=4)
 
     with pytest.raises(RegexError) as caught:
         program.run(backend=engine)

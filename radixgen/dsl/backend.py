@@ -104,8 +104,6 @@ class EngineBackend:
         return Scores(rows, cost)
 
     async def publish(self, prompt: Prompt) -> Cost:
-        if not prompt:
-            return Cost()
         return _cost((await self.engine.agenerate(prompt, max_tokens=0)).usage)
 
     async def _alone(self, ids: tuple[int, ...]) -> tuple[float, ...]:

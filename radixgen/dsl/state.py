@@ -218,9 +218,8 @@ def caller_line() -> str:
 
 
 async def _publish(parent: Steps, ready: Slot, *, is_shared: bool) -> None:
-    prompt = parent.transcript.prompt() if is_shared else ()
-    if prompt:
-        parent.ledger.cost += await parent.ledger.backend.publish(prompt)
+    if is_shared and parent.transcript.num_chars:
+        parent.ledger.cost += await parent.ledger.backend.publish(parent.transcript.prompt())
     ready.set(parent.transcript.copy())
 
 

@@ -124,7 +124,7 @@ class Transcript:
         for text in quoted:
             if text in missing:
                 raise ProgramError(f"verbatim_in: {text[:40]!r} was not said before this gen; add it with s += first")
-        return tuple(parts)
+        return tuple(parts) or (Text(""),)
 
 
 def _joined(contents: Iterable[Content]) -> tuple[Content, ...]:

@@ -33,12 +33,17 @@ class AheadMachine:
         """What the other tells beyond the Protocol (`quotes_document`, `num_unknown` ...)."""
         return getattr(self._machine, name)
 
-    def ahead(self, text: bytes, then: State) -> State:
-        """The state from which `text` must be written, and then what `then` accepts."""
-        return Ahead(0, text, then) if text else then
+    def due(self, text: bytes, state: State) -> State:
+        """The state in which `text`, which `state` takes, must be written, and all goes on from there."""
+        then: State | None = state
+        for byte in text:
+            then = self.step(then, byte)
+        assert then is not None, "what is due is a text that the machine takes"
+        return Ahead(0, text, then) if text else state
 
     def start(self) -> State:
-        return self.ahead(self.prefix, self._machine.start())
+        start = self._machine.start()
+        return Ahead(0, self.prefix, start) if self.prefix else start
 
     def step(self, state: State, byte: int) -> State | None:
         if not isinstance(state, Ahead):

@@ -13,6 +13,7 @@ from radixgen.automata.machine import ByteMachine
 from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.automata.work import Account, Limits, Work
 from radixgen.errors import ConstraintError
+from radixgen.grammar import GrammarCompiler
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
 from radixgen.mask.free import FreeMatcher
@@ -21,8 +22,18 @@ from radixgen.mask.limits import check_text
 from radixgen.mask.matcher import Matcher
 from radixgen.mask.memo import Ledger, MaskPool
 from radixgen.mask.states import Grammar
+from radixgen.mask.thinking import ThinkingBudget
 from radixgen.mask.walk import Kernels, Walker
-from radixgen.params import Choices, Constraint, JsonSchema, Regex
+from radixgen.params import (
+    Choices,
+    Constraint,
+    GrammarText,
+    JsonSchema,
+    ReadyMade,
+    Regex,
+    StructuralTags,
+    Thinking,
+)
 from radixgen.schema import SchemaCompiler
 
 MOST_GRAMMARS = 512
@@ -54,6 +65,7 @@ class MaskEngine:
         self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas = SchemaCompiler()
+        self._rules = GrammarCompiler(self.work)
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
 
     @property
@@ -115,7 +127,10 @@ class MaskEngine:
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        grammar = Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        if isinstance(constraint, Thinking) and constraint.max_tokens is not None:
+            return grammar.with_thinking(ThinkingBudget(constraint.end.encode(), constraint.max_tokens))
+        return grammar
 
     def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
         """The schema compiler keeps and shares its machines itself; those of the others are kept with their grammar."""
@@ -128,4 +143,6 @@ class MaskEngine:
             return regex_machine(constraint.pattern)
         if isinstance(constraint, Choices):
             return choices_machine(constraint.choices)
-        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or Choices")
+        if isinstance(constraint, GrammarText | ReadyMade | StructuralTags | Thinking):
+            return self._rules.compile(constraint, lambda inner: self._machine(inner, document))
+        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or GrammarText")

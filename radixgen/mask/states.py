@@ -23,6 +23,7 @@ from radixgen.mask.base import ROOT, Piece, Pieces
 from radixgen.mask.index import Int32, UInt32, count_bits, unpack_ids
 from radixgen.mask.kernels import FAR
 from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.thinking import ThinkingBudget
 
 
 @dataclass(slots=True)
@@ -65,11 +66,18 @@ class Grammar:
         self.memo = ledger.open()
         self.prefix = b""
         """What an answer writes before the constraint's own text begins."""
+        self.thinking: ThinkingBudget | None = None
 
     def with_prefix(self, prefix: bytes) -> Grammar:
         """The same with a text to be written before; shares all that is known of states."""
         twin = copy.copy(self)
         twin.machine, twin.prefix = AheadMachine(self.machine, prefix), prefix
+        return twin
+
+    def with_thinking(self, thinking: ThinkingBudget) -> Grammar:
+        """The same with a budget for the thinking that it begins with."""
+        twin = copy.copy(self)
+        twin.machine, twin.thinking = AheadMachine(self.machine), thinking
         return twin
 
     def closure(self, state: State) -> Sequence[Scalar]:

@@ -83,6 +83,7 @@ class Delta(msgspec.Struct, tag="delta", frozen=True):
 class OutputResult(msgspec.Struct, frozen=True):
     """One finished output. Offsets are characters of the request's document (as cut, if it was), [start, end).
 
+    mass: the share of the model's probability that the constraint left, as the geometric mean over the drawn ids.
     The first `num_text_ids` ids spell, behind the prompt's last `healed_chars` characters that they write anew, the
     first `num_text_chars` characters of the text: all of it, unless a stop string cut an id in two.
     """
@@ -94,6 +95,7 @@ class OutputResult(msgspec.Struct, frozen=True):
     offsets: dict[str, tuple[int, int]] = {}
     confidence: dict[str, float] = {}
     logprobs: tuple[TokenInfo, ...] | None = None
+    mass: float = 1.0
     num_text_ids: int = 0
     num_text_chars: int = 0
     healed_chars: int = 0

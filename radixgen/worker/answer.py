@@ -14,6 +14,8 @@ from radixgen.tokens.vocabulary import Vocabulary
 from radixgen.wire.messages import OutputResult, TokenInfo
 
 Span = tuple[int, int]
+_LEAST_MASS = 1e-12
+"""What a mass that float32 rounds to nothing counts as."""
 
 
 class Places(Protocol):
@@ -88,6 +90,7 @@ class Answer:
             dict(self._places.quotes()) if self._places else {},
             self._confidence(ids) if self._places else {},
             tuple(info for event in self._events for info in token_infos(event)) if with_logprobs else None,
+            mean_mass(self._events),
             *told,
         )
 
@@ -141,6 +144,17 @@ def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str,
         for pointer, (first, last) in spans.items()
     }
     return {pointer: min(1.0, math.exp(total)) for pointer, total in totals.items()}
+
+
+def mean_mass(events: Sequence[TokenEvent]) -> float:
+    """Geometric mean of the masses of the ids that the model was asked for; 1 where it never was."""
+    masses = [
+        max(mass, _LEAST_MASS)
+        for event in events
+        for mass, is_forced in zip(event.masses, event.forced, strict=True)
+        if not is_forced
+    ]
+    return math.exp(sum(map(math.log, masses)) / len(masses)) if masses else 1.0
 
 
 def _score(logprob: float | None, mass: float) -> float:

@@ -161,7 +161,7 @@ class Scheduler:
         self._num_serials += count
         for one in sequences:
             if request.continuations:
-                one.score(request.continuations[one.output])
+                one.score(request.continuations[one.output], request.among[one.output] if request.among else ())
             elif request.params.max_tokens:
                 one.matcher = request.matchers[one.output] if request.matchers else None
                 one.stops = request.stops[one.output] if request.stops else None

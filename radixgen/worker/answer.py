@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from radixgen.scheduler.request import OutputFinished, TokenEvent
 from radixgen.tokens.detokenize import Detokenizer
@@ -80,8 +80,10 @@ class Answer:
         """After the end only."""
         assert self._end is not None
         ids = tuple(one for event in self._events for one in event.ids)
+        text = self.text.finish()
+        told = spelled(ids, self._vocabulary.token_bytes, self.text.skip_bytes, text)
         return OutputResult(
-            self.text.finish(),
+            text,
             ids,
             self._end.reason,
             self._end.closed,
@@ -89,6 +91,7 @@ class Answer:
             self._confidence(ids) if self._places else {},
             tuple(info for event in self._events for info in token_infos(event)) if with_logprobs else None,
             mean_mass(self._events),
+            *told,
         )
 
     def _confidence(self, ids: tuple[int, ...]) -> dict[str, float]:
@@ -101,6 +104,29 @@ class Answer:
         ends = list(accumulate(sizes, initial=-self.text.skip_bytes))[1:]
         pairs = ((lp, mass) for event in self._events for lp, mass in zip(event.logprobs, event.masses, strict=True))
         return confidence(ends, [_score(lp, mass) for lp, mass in pairs], spans)
+
+
+class Spelled(NamedTuple):
+    """See `OutputResult`."""
+
+    num_text_ids: int
+    num_text_chars: int
+    healed_chars: int
+
+
+def spelled(ids: Sequence[int], token_bytes: Sequence[bytes], skip_bytes: int, text: str) -> Spelled:
+    """How many of `ids`, and which part of `text`, belong together; the ids' first `skip_bytes` stand before it."""
+    pieces = [token_bytes[one] if one < len(token_bytes) else b"" for one in ids]
+    healed = b"".join(pieces)[:skip_bytes]
+    data = healed + text.encode()
+    count, end, at = 0, skip_bytes, 0
+    for place, piece in enumerate(pieces):
+        if not piece or not data.startswith(piece, at):
+            break
+        at += len(piece)
+        if at >= skip_bytes and (at == len(data) or data[at] & 0xC0 != 0x80):
+            count, end = place + 1, at
+    return Spelled(count, len(data[skip_bytes:end].decode()), len(healed.decode(errors="replace")) if count else 0)
 
 
 def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str, Span]) -> dict[str, float]:

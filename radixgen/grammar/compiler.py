@@ -105,8 +105,7 @@ class GrammarCompiler:
             raise over(f"has a rule whose shortest text is longer than {MAX_TEXT} characters", "constraint_states")
         machine = GrammarMachine(forms, start, parts.find)
         machine.quotes_document = parts.quotes_document
-        leaves = (form.leaf for form in all_forms(forms, start))
-        machine.special_names = frozenset(leaf.name for leaf in leaves if isinstance(leaf, Special))
+        machine.special_names = frozenset(parts.special_names)
         return machine
 
     def find_automaton(self, leaf: Leaf) -> TableAutomaton | None:
@@ -133,6 +132,7 @@ class _Parts:
         self._compiler, self._resolve = compiler, resolve
         self._known: dict[Leaf, Part | None] = {}
         self.quotes_document = False
+        self.special_names: set[str] = set()
 
     def find(self, leaf: Leaf) -> Part:
         part = self._find(leaf)
@@ -158,7 +158,10 @@ class _Parts:
         if isinstance(leaf, Embed):
             machine = self._resolve(leaf.constraint)
             self.quotes_document |= bool(getattr(machine, "quotes_document", False))
+            self.special_names |= getattr(machine, "special_names", frozenset())
             return MachinePart(machine)
+        if isinstance(leaf, Special):
+            self.special_names.add(leaf.name)
         automaton = self._compiler.find_automaton(leaf)
         return None if automaton is None else TablePart(automaton)
 

@@ -13,6 +13,8 @@ from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, ByteMachine, Scalar
 from radixgen.automata.table import TableAutomaton
 
 Follow = State | None
+NO_TEXT = b"\xff"
+"""A byte that no UTF-8 text holds."""
 
 
 class Part(Protocol):
@@ -116,4 +118,4 @@ def _outer(inner: State | ByRow | Ask | None, behind: Follow, within: Callable[[
 
 def special_bytes(name: str) -> bytes:
     """What a special token is to a grammar and to the vocabulary's index."""
-    return b"\xff" + name.encode() + b"\xfe"
+    return NO_TEXT + name.encode() + b"\xfe"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from radixgen.automata.machine import ByteMachine
 from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.automata.work import Account, Limits, Work
-from radixgen.errors import ConstraintError
+from radixgen.errors import ConstraintError, GrammarError
 from radixgen.grammar import GrammarCompiler
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
@@ -57,6 +57,8 @@ class MaskEngine:
         self.work = Work()
         self._limits = limits or Limits()
         self.index = build_index(vocabulary)
+        names, ends = vocabulary.special_names, vocabulary.eos_ids
+        self._special_names = frozenset(name for i, name in names.items() if i not in ends)
         self._ledger = Ledger(max_bytes)
         self._masks = MaskPool()
         walker = Walker(self.index, kernels)
@@ -100,6 +102,7 @@ class MaskEngine:
         account = Account(self._limits)
         with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(account):
             machine = self._machine(constraint, document)
+            self._check_names(getattr(machine, "special_names", frozenset()))
             if getattr(machine, "quotes_document", False):
                 return self._grammar(constraint, machine, account)
             return self._kept(constraint, machine, account)
@@ -146,3 +149,12 @@ class MaskEngine:
         if isinstance(constraint, GrammarText | ReadyMade | StructuralTags | Thinking):
             return self._rules.compile(constraint, lambda inner: self._machine(inner, document))
         raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or GrammarText")
+
+    def _check_names(self, names: frozenset[str]) -> None:
+        """Raises `GrammarError` for a special token that the vocabulary lacks."""
+        missing = sorted(names - self._special_names)
+        if missing:
+            known = ", ".join(sorted(self._special_names)[:10]) or "none"
+            raise GrammarError(
+                f"the vocabulary has no special token {missing[0]!r} that a grammar can name; there are {known}"
+            )

@@ -16,9 +16,11 @@ from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
 from radixgen.mask.index import build_index
 from radixgen.mask.matcher import Matcher
-from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.jit import Kernels
+from radixgen.mask.memo import Ledger
+from radixgen.mask.pool import MaskPool
 from radixgen.mask.states import Grammar
-from radixgen.mask.walk import Kernels, Walker
+from radixgen.mask.walk import Walker
 from radixgen.params import Choices, Constraint, JsonSchema, Regex
 from radixgen.schema import SchemaCompiler
 
@@ -41,10 +43,7 @@ class MaskEngine:
         kernels: for tests; by default numba's where it is installed."""
         self.index = build_index(vocabulary)
         self._ledger = Ledger(max_bytes)
-        self._masks = MaskPool()
-        walker = Walker(self.index, kernels)
-        walker.warm_up()
-        self._pieces = Pieces(walker, self._ledger)
+        self._pieces = Pieces(Walker(self.index, kernels), self._ledger, MaskPool(self.index.num_words, max_bytes))
         self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas = SchemaCompiler()
@@ -90,7 +89,7 @@ class MaskEngine:
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json)
+        return Grammar(machine, self._pieces, self._ledger, is_json=is_json)
 
     def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
         """The schema compiler keeps and shares its machines itself; those of the others are kept with their grammar."""

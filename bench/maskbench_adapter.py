@@ -9,7 +9,7 @@ The harness hands over its tokenizer (`size`, `bytes` of each id, `special` ids,
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class RadixGen:
     """Schema text in, matchers out. Raises on refusal."""
 
     package = "radixgen"
-    options: dict[str, Any] = {"extra_keys": "schema", "white_space": "spaced"}
+    options: ClassVar[dict[str, Any]] = {"extra_keys": "schema", "white_space": "spaced"}
 
     def __init__(self, tok: Any) -> None:
         vocabulary = Vocabulary(list(tok.bytes), frozenset(tok.special), (tok.eos,))
@@ -38,7 +38,7 @@ class RadixGen:
 
 
 class RadixGenSuite(RadixGen):
-    options = {
+    options: ClassVar[dict[str, Any]] = {
         "extra_keys": "schema",
         "white_space": "compact",
         "key_order": "any",

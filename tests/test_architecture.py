@@ -23,7 +23,7 @@ NARROW = {
     "automata": {"errors"},
     "grammar": {"errors", "automata"},
     "schema": {"errors", "params", "grammar", "automata"},
-    "kvcache": {"errors"},
+    "kvcache": {"errors", "params"},
     "wire": {"errors", "params"},
     "kernels": {"errors"},
     "models": {"errors", "config", "kernels"},

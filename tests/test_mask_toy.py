@@ -13,8 +13,8 @@ import toy_machine
 from radixgen.errors import BudgetTooSmall, ConstraintError, RequestFailed
 from radixgen.mask import Matcher
 from radixgen.mask.index import unpack_ids
-from radixgen.mask.states import Grammar
 from radixgen.mask.jit import load_kernels, plain_kernels
+from radixgen.mask.states import Grammar
 from radixgen.tokens.vocabulary import Vocabulary
 
 KERNELS = {"numba": load_kernels, "plain": plain_kernels}

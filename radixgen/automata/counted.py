@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from radixgen.automata.chars import MAX_SHORTEST
 from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.machine import DEAD, SEVERAL
 from radixgen.automata.table import Automaton
+from radixgen.errors import ConstraintError
 
 _QUOTE = ord('"')
 NO_BOUND = 1 << 30
@@ -34,7 +36,13 @@ class CountedAutomaton(Automaton):
     kind = "counted"
 
     def __init__(self, plain: JsonStringAutomaton, low: int, high: int | None, filler: bytes = b"a") -> None:
-        """filler: a character that `plain` takes, for completions."""
+        """filler: a character that `plain` takes, for completions.
+
+        Raises:
+            ConstraintError: where no text is short enough to be written.
+        """
+        if low > MAX_SHORTEST:
+            raise ConstraintError(f"pattern: no text is shorter than {low} characters; at most {MAX_SHORTEST}")
         self.plain = plain
         self._low, self._high, self._filler = low, high, filler
         self.growth = plain.growth + low * len(filler)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from enum import Enum
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 DEAD = -1
 UNKNOWN = -2
@@ -59,7 +59,7 @@ class ByteAutomaton(Protocol):
     by what it does to another automaton ("minus", "counted"). See `table.Automaton`, which all of ours are.
     """
 
-    kind: str
+    kind: ClassVar[str]
     growth: int
     """An upper bound, in bytes, of any row's completion."""
     accepting: Any

@@ -145,6 +145,8 @@ class Pieces:
         if memo is None:
             memo = self._memos[id(automaton)] = self._ledger.open()
             weakref.finalize(automaton, self._gone.append, id(automaton)).atexit = False
+        else:
+            self._ledger.touch(memo)
         return memo
 
     def _piece(self, automaton: Any, walk: Walk) -> Piece:

@@ -1,7 +1,7 @@
 """Tokens of a plain string by the number of characters they take, and masks cut from that.
 
-    inside the string, of <= k characters      M_0 < M_1 < M_2 ...      one mask each, made once for a vocabulary
-    ends the string after c characters         a few tokens and exits   taken where need <= c <= room
+inside the string, of <= k characters      M_0 < M_1 < M_2 ...      one mask each, made once for a vocabulary
+ends the string after c characters         a few tokens and exits   taken where need <= c <= room
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class TokenIndex:
     """[N+1] offsets into `child`."""
     child: Int32
     """[N-1] child nodes, by parent and then byte."""
-    root_child: Int32
-    """[256] the root's child by byte, or 0."""
+    tree: Int32
+    """[N+1, 4] byte, token, skip and first_child once more, side by side for who jumps about."""
     alias: Int32
     """[A, 2] (id in the trie, another id of the same bytes)."""
     token_bytes: tuple[bytes, ...]
@@ -63,6 +63,11 @@ class TokenIndex:
     @property
     def num_words(self) -> int:
         return (len(self.token_bytes) + 31) // 32
+
+    @cached_property
+    def eos_bits(self) -> UInt32:
+        """[W] the bits of `eos_ids`."""
+        return pack_ids(self.eos_ids, self.num_words)
 
     @cached_property
     def escaped(self) -> Int32:
@@ -109,9 +114,8 @@ def build_index(vocabulary: Any) -> TokenIndex:
     parent, depth = np.asarray(trie.parent), np.ascontiguousarray(trie.depth, np.int32)
     child = (np.lexsort((byte[1:], parent[1:])) + 1).astype(np.int32)
     first_child = np.searchsorted(parent[child], np.arange(len(skip) + 1)).astype(np.int32)
-    root_child = np.zeros(256, np.int32)
-    tops = child[: first_child[1]]
-    root_child[byte[tops]] = tops
+    tree = np.zeros((len(skip) + 1, 4), np.int32)
+    tree[:-1, 0], tree[:-1, 1], tree[:-1, 2], tree[:, 3] = byte, trie.token, skip, first_child
     token_bytes = tuple(bytes(one) for one in vocabulary.token_bytes)
     return TokenIndex(
         byte=byte,
@@ -120,12 +124,12 @@ def build_index(vocabulary: Any) -> TokenIndex:
         depth=depth,
         first_child=first_child,
         child=child,
-        root_child=root_child,
+        tree=tree,
         alias=np.ascontiguousarray(trie.alias, np.int32).reshape(-1, 2),
         token_bytes=token_bytes,
         eos_ids=tuple(vocabulary.eos_ids),
         eos_array=np.array(vocabulary.eos_ids, np.int32).reshape(-1),
-        num_bytes=int((trie.token[root_child[root_child > 0]] >= 0).sum()),
+        num_bytes=int((trie.token[child[: first_child[1]]] >= 0).sum()),
         longest=int(depth.max(initial=0)),
     )
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from radixgen.mask import fallback, kernels
 
-HELPERS = ("add_token", "add_exit", "find_child", "step_tree", "find_letter", "find_symbol", "push_escapes", "fill_row")
+HELPERS = ("add_token", "add_exit", "find_child", "find_letter", "find_symbol", "push_escapes", "fill_row")
 """Called by other kernels, each by those behind it at most."""
 
 

@@ -1,7 +1,8 @@
 """The hot loops, as plain functions that numba compiles (walk.py) and Python can run as they stand.
 
-All walk the trie of `TokenIndex`. Sets are written as bits (`bits`, a mask that starts empty) and as a list (`ids`),
-so that a small result can be kept small and the mask be cleared by its own list.
+All walk the trie of `TokenIndex`: whole subtrees by its flat arrays, along texts by `trie`, its (tree, child). Sets are
+written as bits (`bits`, a mask that starts empty) and as a list (`ids`), so that a small result can be kept small and
+the mask be cleared by its own list.
 """
 
 from __future__ import annotations
@@ -122,18 +123,17 @@ def walk_counted(table: Any, accepting: Any, between: Any, trie: Any, roots: Any
     return num_ids, num_exits
 
 
-def find_child(node: Any, want: Any, byte: Any, first_child: Any, child: Any, root_child: Any) -> Any:
-    """The child of `node` by byte `want`, or 0. Binary search; the root by its table."""
-    if node == 0:
-        return root_child[want]
-    low, high = first_child[node], first_child[node + 1]
+def find_child(node: Any, want: Any, tree: Any, child: Any) -> Any:
+    """The child of `node` by byte `want`, or 0, by binary search. tree and child: see `TokenIndex`."""
+    low, high = tree[node, 3], tree[node + 1, 3]
+    stop = high
     while low < high:
         middle = (low + high) >> 1
-        if byte[child[middle]] < want:
+        if tree[child[middle], 0] < want:
             low = middle + 1
         else:
             high = middle
-    if low < first_child[node + 1] and byte[child[low]] == want:
+    if low < stop and tree[child[low], 0] == want:
         return child[low]
     return 0
 
@@ -144,7 +144,7 @@ def walk_words(
     """Follow words first .. end-1 of a list from each of `nodes`, where `depth` bytes of them are written.
 
     Word i is flat[starts[i]:starts[i+1]]; they are sorted, and one shares what the trie knows of the one before it.
-    tree is [N+1, 4]: byte, token, skip, first child. out is [4, n]: ids; nodes and words where a word ends; scratch.
+    out is [4, n]: ids; nodes and words where a word ends; scratch.
     Few arrays, for it is called for every key and comma. Returns (number of ids, of exits); some ids may come twice.
     """
     path = out[3]
@@ -167,7 +167,7 @@ def walk_words(
             alive = shared
             node = path[alive]
             while alive < size:
-                node = step_tree(node, flat[at + alive], tree, child)
+                node = find_child(node, flat[at + alive], tree, child)
                 if node == 0:
                     break
                 alive += 1
@@ -181,28 +181,13 @@ def walk_words(
     return num_ids, num_exits
 
 
-def step_tree(node: Any, want: Any, tree: Any, child: Any) -> Any:
-    """The child of `node` by byte `want`, or 0, by binary search; see `walk_words`."""
-    low, high = tree[node, 3], tree[node + 1, 3]
-    stop = high
-    while low < high:
-        middle = (low + high) >> 1
-        if tree[child[middle], 0] < want:
-            low = middle + 1
-        else:
-            high = middle
-    if low < stop and tree[child[low], 0] == want:
-        return child[low]
-    return 0
-
-
 def walk_spellings(nodes: Any, words: Any, run: Any, trie: Any, stack: Any, found: Any) -> Any:
     r"""The nodes behind words run[0] .. run[1]-1 and a quote, from each of `nodes`, in any spelling of a JSON string.
 
     words is in UTF-8, run[2] bytes are written; stack [2, n] is scratch, found gets the nodes. Returns their number.
     """
     flat, starts = words
-    byte, skip, token, first_child, child, root_child = trie
+    tree, child = trie
     first, end, depth = run
     num_found = 0
     for k in range(len(nodes)):
@@ -213,19 +198,19 @@ def walk_spellings(nodes: Any, words: Any, run: Any, trie: Any, stack: Any, foun
                 size -= 1
                 node, at = stack[0, size], stack[1, size]
                 if at == starts[w + 1]:
-                    close = find_child(node, 34, byte, first_child, child, root_child)
+                    close = find_child(node, 34, tree, child)
                     if close > 0 and num_found < len(found):
                         found[num_found] = close
                         num_found += 1
                     continue
                 lead = flat[at]
                 if lead >= 0x20 and lead != 34 and lead != 92:
-                    after = find_child(node, lead, byte, first_child, child, root_child)
+                    after = find_child(node, lead, tree, child)
                     if after > 0:
                         stack[0, size], stack[1, size] = after, at + 1
                         size += 1
                 if lead & 0xC0 != 0x80:
-                    slash = find_child(node, 92, byte, first_child, child, root_child)
+                    slash = find_child(node, 92, tree, child)
                     if slash > 0:
                         size = push_escapes(slash, flat, at, trie, stack, size)
     return num_found
@@ -233,11 +218,11 @@ def walk_spellings(nodes: Any, words: Any, run: Any, trie: Any, stack: Any, foun
 
 def push_escapes(slash: Any, flat: Any, at: Any, trie: Any, stack: Any, size: Any) -> Any:
     r"""Push the nodes behind each escape of the character at flat[at], whose backslash is behind node `slash`."""
-    byte, skip, token, first_child, child, root_child = trie
+    tree, child = trie
     lead = int(flat[at])
     if lead < 0x80:
         letter = find_letter(lead)
-        short = find_child(slash, letter, byte, first_child, child, root_child) if letter else 0
+        short = find_child(slash, letter, tree, child) if letter else 0
         if short > 0:
             stack[0, size], stack[1, size] = short, at + 1
             size += 1
@@ -258,7 +243,7 @@ def push_escapes(slash: Any, flat: Any, at: Any, trie: Any, stack: Any, size: An
                 symbol = want if choice == 0 else other
                 if choice == 1 and want == other:
                     break
-                after = find_child(stack[0, size + k], symbol, byte, first_child, child, root_child)
+                after = find_child(stack[0, size + k], symbol, tree, child)
                 if after > 0:
                     stack[1, size + kept] = after
                     kept += 1
@@ -298,29 +283,32 @@ def find_symbol(place: Any, unit: Any, low: Any) -> Any:
 def walk_text(node: Any, text: Any, may_end: Any, gaps: Any, positions: Any, trie: Any, bits: Any, scratch: Any) -> Any:
     """Walk from `node` along a text from each of `positions`: tokens that quote it, and tokens that close the quote.
 
-    trie is (byte, skip, token, first_child, child, root_child), scratch (mark, ids, exits); gaps [n+1]: bytes until the
-    quote may end. Returns (number of ids, of exits, the largest gap after a token).
+    scratch is (mark, ids, exits); gaps [n+1]: bytes until the quote may end. Returns (number of ids, of exits, the
+    largest gap after a token).
     """
-    byte, skip, token, first_child, child, root_child = trie
+    tree, child = trie
     mark, ids, exits = scratch
     num_ids, num_exits, tail = 0, 0, 0
     for k in range(len(positions)):
         here, at = node, positions[k]
         while True:
             if may_end[at]:
-                close = find_child(here, 34, byte, first_child, child, root_child)
+                close = find_child(here, 34, tree, child)
                 if close > 0:
-                    if token[close] >= 0:
-                        num_ids = add_token(token[close], bits, ids, num_ids)
-                    num_exits = add_exit(close, 0, skip, mark, exits, num_exits)
+                    if tree[close, 1] >= 0:
+                        num_ids = add_token(tree[close, 1], bits, ids, num_ids)
+                    if tree[close, 2] > close + 1 and not mark[close]:
+                        mark[close] = 1
+                        exits[0, num_exits], exits[1, num_exits] = close, 0
+                        num_exits += 1
             if at >= len(text):
                 break
-            here = find_child(here, text[at], byte, first_child, child, root_child)
+            here = find_child(here, text[at], tree, child)
             if here <= 0:
                 break
             at += 1
-            if token[here] >= 0:
-                num_ids = add_token(token[here], bits, ids, num_ids)
+            if tree[here, 1] >= 0:
+                num_ids = add_token(tree[here, 1], bits, ids, num_ids)
                 tail = max(tail, gaps[at])
     for k in range(num_exits):
         mark[exits[0, k]] = 0
@@ -332,18 +320,18 @@ def fewest_tokens(data: Any, trie: Any, counts: Any, tokens: Any) -> Any:
 
     counts [n+1], tokens [n]. FAR where no tokens spell it. Returns counts[0].
     """
-    byte, _skip, token, first_child, child, root_child = trie
+    tree, child = trie
     counts[len(data)] = 0
     for start in range(len(data) - 1, -1, -1):
         counts[start], tokens[start] = FAR, -1
         node, at = 0, start
         while at < len(data):
-            node = find_child(node, data[at], byte, first_child, child, root_child)
+            node = find_child(node, data[at], tree, child)
             if node <= 0:
                 break
             at += 1
-            if token[node] >= 0 and counts[at] + 1 <= counts[start]:
-                counts[start], tokens[start] = counts[at] + 1, token[node]
+            if tree[node, 1] >= 0 and counts[at] + 1 <= counts[start]:
+                counts[start], tokens[start] = counts[at] + 1, tree[node, 1]
     return counts[0]
 
 
@@ -383,7 +371,9 @@ def fill_row(base: Any, removed: Any, ids: Any, row: Any) -> Any:
         row[ids[k] >> 5] |= 1 << int(ids[k] & 31)
 
 
-def fill_rows(pool: Any, slots: Any, removed: Any, removed_ends: Any, ids: Any, ids_ends: Any, rows: Any, out: Any) -> Any:
+def fill_rows(
+    pool: Any, slots: Any, removed: Any, removed_ends: Any, ids: Any, ids_ends: Any, rows: Any, out: Any
+) -> Any:
     """`fill_row` for out[rows[k]], from pool[slots[k]] and the parts of removed and ids that end at their ends[k]."""
     for k in range(len(slots)):
         first, begin = (removed_ends[k - 1], ids_ends[k - 1]) if k else (0, 0)

@@ -9,6 +9,7 @@ holds what the pieces are, not the mask: one mask of the pool that thousands of 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +17,16 @@ from typing import Any
 import numpy as np
 
 from radixgen.automata.machine import ASK, ByRow, ByteMachine, Scalar, State
+from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
+from radixgen.automata.work import Account
 from radixgen.errors import ConstraintError
+from radixgen.mask.ahead import AheadMachine
 from radixgen.mask.base import ROOT, Base, Pieces
 from radixgen.mask.index import Int32, UInt32, unpack_ids
 from radixgen.mask.kernels import FAR
 from radixgen.mask.memo import Ledger
 from radixgen.mask.pool import Slot
+from radixgen.mask.thinking import ThinkingBudget
 from radixgen.mask.walk import NONE
 
 
@@ -59,12 +64,37 @@ class _Below:
 class Grammar:
     """One constraint, bound to a document or not. Made by `MaskEngine.compile`; states are the machine's."""
 
-    def __init__(self, machine: ByteMachine, pieces: Pieces, ledger: Ledger, *, is_json: bool) -> None:
+    def __init__(
+        self,
+        machine: ByteMachine,
+        pieces: Pieces,
+        ledger: Ledger,
+        *,
+        is_json: bool,
+        account: Account | None = None,
+    ) -> None:
         self.machine = machine
+        self.account = account
+        """What its tables keep counts here, where whoever works says so (`Work.charged`)."""
         self.pieces = pieces
         self.index = pieces.walker.index
         self.is_json = is_json
         self.memo = ledger.open()
+        self.prefix = b""
+        """What an answer writes before the constraint's own text begins."""
+        self.thinking: ThinkingBudget | None = None
+
+    def with_prefix(self, prefix: bytes) -> Grammar:
+        """The same with a text to be written before; shares all that is known of states."""
+        twin = copy.copy(self)
+        twin.machine, twin.prefix = AheadMachine(self.machine, prefix), prefix
+        return twin
+
+    def with_thinking(self, thinking: ThinkingBudget) -> Grammar:
+        """The same with a budget for the thinking that it begins with."""
+        twin = copy.copy(self)
+        twin.machine, twin.thinking = AheadMachine(self.machine), thinking
+        return twin
 
     def closure(self, state: State) -> Sequence[Scalar]:
         """The scalars of a state, those behind scalars that may end at once included."""
@@ -282,6 +312,7 @@ def _follows(scalar: Scalar) -> list[Any]:
     automaton, q, follow = scalar
     if not isinstance(follow, ByRow):
         return [follow]
+    assert isinstance(automaton, LiteralAutomaton | WordsAutomaton), "a table has no last row"
     first, end, _ = automaton.run(q)
     return [follow.at(automaton.end_row(word)) for word in range(first, end)]
 
@@ -293,7 +324,8 @@ def _exit_groups(scalar: Scalar, exits: Int32) -> Iterator[tuple[Any, Int32]]:
         return
     if isinstance(follow, ByRow):
         for row in np.unique(exits[1]).tolist():
-            after = follow.at(automaton.end_row(row) if automaton.kind == "words" else row)
+            ended = automaton.end_row(row) if isinstance(automaton, LiteralAutomaton | WordsAutomaton) else row
+            after = follow.at(ended)
             if after is not None:
                 yield after, exits[0, exits[1] == row]
     elif follow is not None:

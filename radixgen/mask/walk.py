@@ -84,11 +84,8 @@ class Walker:
         self._has_aliases = len(index.alias) > 0
         self._merge = (*np.zeros((2, index.num_words), np.uint32), np.zeros(index.vocab_size + 1, np.int32))
         self._words = np.zeros((4, max(4096, index.longest + 2)), np.int32)
-        tree = np.zeros((len(index.byte) + 1, 4), np.int32)
-        tree[:-1, 0], tree[:-1, 1], tree[:-1, 2], tree[:, 3] = index.byte, index.token, index.skip, index.first_child
-        self._tree = tree
         self._table_trie = (index.byte, index.skip, index.token, index.depth)
-        self._text_trie = (index.byte, index.skip, index.token, index.first_child, index.child, index.root_child)
+        self._text_trie = (index.tree, index.child)
 
     @contextmanager
     def _scratch(self) -> Iterator[_Scratch]:
@@ -139,7 +136,7 @@ class Walker:
         out = self._words
         first, end, depth = run
         num_ids, num_exits = self.kernels.walk_words(
-            nodes, words.flat, words.starts, first, end, depth, self._tree, self.index.child, out
+            nodes, words.flat, words.starts, first, end, depth, self.index.tree, self.index.child, out
         )
         ids = out[0, :num_ids].copy()
         return Words(self.with_aliases(ids) if self._has_aliases else ids, out[1:3, :num_exits].copy())
@@ -230,7 +227,7 @@ class Walker:
         return scratch.blocked[0, :num_blocked].copy(), scratch.blocked[1, :num_blocked].copy()
 
     def _expand(self, automaton: Any, row: int) -> None:
-        """Fill a row, and those behind it as long as there is one way: a fixed text is met in one round, not in many."""
+        """Fill a row, and those behind it as long as there is one way: a fixed text takes one round, not many."""
         for _ in range(self.index.longest):
             if automaton.table[row, 0] != kernels.UNKNOWN:
                 return

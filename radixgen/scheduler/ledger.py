@@ -159,6 +159,8 @@ class Ledger:
         progress.is_over = True
         del self.open[progress.request.request_id]
         self.doomed.pop(progress.request.request_id, None)
+        if progress.started_s is not None:
+            self._cache.record(progress.namespace, len(progress.request.ids), progress.cached_tokens)
         if progress.is_private:
             self._cache.flush(progress.namespace)
 
@@ -177,7 +179,8 @@ class Ledger:
         if is_distrusted or one.targets is not None:
             self._cache.abandon(one.node, one.slots[one.node.end : one.num_computed])
         else:
-            self._cache.finish(one.node, one.ids[: one.num_computed].tobytes(), one.slots[: one.num_computed])
+            key, slots = one.ids[: one.num_computed].tobytes(), one.slots[: one.num_computed]
+            self._cache.finish(one.node, key, slots, priority=one.progress.request.params.priority)
         one.node = None
 
     # proof

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from radixgen.errors import ConfigError, ParamError, RequestAborted, RequestFailed
-from radixgen.kvcache.prefix import CacheStats, PrefixCache
+from radixgen.kvcache.prefix import PrefixCache
+from radixgen.kvcache.stats import CacheStats
+from radixgen.params import Namespace
 from radixgen.runner.plan import Sampled, StepResult
 from radixgen.scheduler.admission import check_sizes
 from radixgen.scheduler.drafts import propose
@@ -119,9 +121,9 @@ class Scheduler:
             self._run()
         return self._ledger.take_events()
 
-    def flush(self, namespace: str | None = None) -> int:
+    def flush(self, namespace: Namespace | str | None = None) -> int:
         """Forget the prefixes of a namespace (None: of all) that nobody holds; how many tokens that were."""
-        return self._cache.flush_all() if namespace is None else self._cache.flush(namespace)
+        return self._cache.flush_all() if namespace is None else self._cache.flush(Namespace.of(namespace))
 
     def stats(self) -> SchedulerStats:
         ledger, counts = self._ledger, self._ledger.counts

@@ -11,12 +11,12 @@ by `node`; while prefilling (`num_computed < publish_len`) the two ends are the 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from collections.abc import Sequence as Seq
 
 import numpy as np
 
-from radixgen.kvcache.radix import Node
+from radixgen.kvcache.node import Node, Private
+from radixgen.params import Namespace
 from radixgen.runner.plan import Int32
 from radixgen.scheduler.drafts import Appetite
 from radixgen.scheduler.ports import Matcher, StopChecker
@@ -35,7 +35,7 @@ class Progress:
         self.request = request
         self.is_private = is_private
         """Without a prefix cache a request is alone in a namespace, where its sequences still share the prompt."""
-        self.namespace: Hashable = ("private", request.request_id) if is_private else request.params.namespace
+        self.namespace = Private(request.request_id) if is_private else Namespace.of(request.params.namespace)
         self.prompt_key = request.ids.tobytes()
         self.sequences: list[Sequence] = []
         """Those that have not ended."""

@@ -8,15 +8,15 @@ from typing import TypeVar
 
 from radixgen.automata import regex_anchors
 from radixgen.automata.chars import Derivatives
+from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.excluded import ExcludedWords, Unfinished
 from radixgen.automata.lift import JsonStringAutomaton
+from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numbers import Interval, NumberAutomaton
 from radixgen.automata.regex import Node, Regexes
 from radixgen.automata.regex_parse import SCHEMA, parse
 from radixgen.automata.table import Automaton, TableAutomaton
 from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
-from radixgen.automata.counted import CountedAutomaton
-from radixgen.automata.minus import MinusAutomaton
 from radixgen.errors import RegexError, SchemaError
 from radixgen.schema.shapes import TextRule
 from radixgen.schema.spelling import GapAutomaton
@@ -50,7 +50,9 @@ class Scalars:
         return made
 
     def words(self, words: tuple[bytes, ...]) -> Automaton:
-        return self._once(("words", words), lambda: LiteralAutomaton(*words) if len(words) == 1 else WordsAutomaton(words))
+        return self._once(
+            ("words", words), lambda: LiteralAutomaton(*words) if len(words) == 1 else WordsAutomaton(words)
+        )
 
     def number(self, interval: Interval) -> TableAutomaton | None:
         """None where no number lies in the interval."""

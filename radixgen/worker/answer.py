@@ -29,9 +29,11 @@ class Places(Protocol):
 class AnswerText:
     """One output's text: whole characters, less stop strings. The scheduler's `StopChecker`."""
 
-    def __init__(self, vocabulary: Vocabulary, stops: Sequence[str]) -> None:
+    def __init__(self, vocabulary: Vocabulary, stops: Sequence[str], skip_bytes: int = 0) -> None:
+        """skip_bytes: the end of the prompt, which the first ids write anew."""
+        self.skip_bytes = skip_bytes
         self._vocab_size = vocabulary.vocab_size
-        self._detokenizer = Detokenizer(vocabulary)
+        self._detokenizer = Detokenizer(vocabulary, skip_bytes)
         self._stops = StopStrings(stops)
         self._pieces: list[str] = []
         self._num_taken = 0
@@ -92,7 +94,8 @@ class Answer:
         if not spans:
             return {}
         token_bytes = self._vocabulary.token_bytes
-        ends = list(accumulate(len(token_bytes[one]) if one < len(token_bytes) else 0 for one in ids))
+        sizes = (len(token_bytes[one]) if one < len(token_bytes) else 0 for one in ids)
+        ends = list(accumulate(sizes, initial=-self.text.skip_bytes))[1:]
         pairs = ((lp, mass) for event in self._events for lp, mass in zip(event.logprobs, event.masses, strict=True))
         return confidence(ends, [_score(lp, mass) for lp, mass in pairs], spans)
 
@@ -100,8 +103,9 @@ class Answer:
 def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str, Span]) -> dict[str, float]:
     """Probability of each value among those that fitted there: the product over the tokens that touch its bytes.
 
-    ends: [T] where each token's bytes end in the answer, ascending. scores: [T] natural logarithms of each token's
-    probability among the allowed ones; 0 where it was forced. spans: pointer to [first, last + 1) bytes.
+    ends: [T] where each token's bytes end in the answer, ascending; at most 0 for what stands before it.
+    scores: [T] natural logarithms of each token's probability among the allowed ones; 0 where it was forced.
+    spans: pointer to [first, last + 1) bytes.
     """
     starts = [0, *ends][: len(ends)]
     totals = {

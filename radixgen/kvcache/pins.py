@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from radixgen.errors import ParamError
-from radixgen.kvcache.node import Node
+from radixgen.kvcache.node import ID_BYTES, Node
 from radixgen.kvcache.radix import RadixTree
 from radixgen.params import Namespace
 
@@ -40,7 +40,7 @@ class Pins:
         """
         tree = self._tree
         root = tree.hold_root(namespace)
-        node = tree.move_hold(root, tree.match(root, key, len(key)))
+        node = tree.move_hold(root, tree.match(root, key, len(key) // ID_BYTES))
         if node is root:
             tree.release(root)
             return 0

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radixgen.grammar.parts import NO_TEXT, special_bytes
+
 Int32 = npt.NDArray[np.int32]
 UInt8 = npt.NDArray[np.uint8]
 UInt32 = npt.NDArray[np.uint32]
@@ -43,11 +45,12 @@ class TokenIndex:
     alias: Int32
     """[A, 2] (id in the trie, another id of the same bytes)."""
     token_bytes: tuple[bytes, ...]
+    """See `grammar_bytes`."""
     eos_ids: tuple[int, ...]
     eos_array: Int32
     """`eos_ids`."""
     num_bytes: int
-    """Bytes that are a token by themselves."""
+    """Bytes that are a token by themselves, less 0xFF, which no text needs."""
     longest: int
     """Length in bytes of the longest token."""
 
@@ -58,7 +61,7 @@ class TokenIndex:
     @property
     def has_all_bytes(self) -> bool:
         """Every byte is a token, so no text needs more tokens than it has bytes."""
-        return self.num_bytes == 256
+        return self.num_bytes == 255
 
     @property
     def num_words(self) -> int:
@@ -108,15 +111,15 @@ class TokenIndex:
 
 
 def build_index(vocabulary: Any) -> TokenIndex:
-    """The index of a `tokens.Vocabulary` (or anything with its `token_bytes`, `eos_ids` and `trie`)."""
-    trie = vocabulary.trie
+    """The index of a `tokens.Vocabulary`."""
+    token_bytes = grammar_bytes(vocabulary)
+    trie = vocabulary.trie_of(list(token_bytes))
     byte, skip = np.ascontiguousarray(trie.byte, np.uint8), np.ascontiguousarray(trie.skip, np.int32)
     parent, depth = np.asarray(trie.parent), np.ascontiguousarray(trie.depth, np.int32)
     child = (np.lexsort((byte[1:], parent[1:])) + 1).astype(np.int32)
     first_child = np.searchsorted(parent[child], np.arange(len(skip) + 1)).astype(np.int32)
     tree = np.zeros((len(skip) + 1, 4), np.int32)
     tree[:-1, 0], tree[:-1, 1], tree[:-1, 2], tree[:, 3] = byte, trie.token, skip, first_child
-    token_bytes = tuple(bytes(one) for one in vocabulary.token_bytes)
     return TokenIndex(
         byte=byte,
         skip=skip,
@@ -132,6 +135,14 @@ def build_index(vocabulary: Any) -> TokenIndex:
         num_bytes=int((trie.token[child[: first_child[1]]] >= 0).sum()),
         longest=int(depth.max(initial=0)),
     )
+
+
+def grammar_bytes(vocabulary: Any) -> tuple[bytes, ...]:
+    """What every id is to a grammar: special tokens by their names, unless they end answers, and nothing else with a
+    byte that begins such a name and no text."""
+    names = {i: name for i, name in vocabulary.special_names.items() if i not in vocabulary.eos_ids}
+    plain = [b"" if NO_TEXT in one else bytes(one) for one in vocabulary.token_bytes]
+    return tuple(special_bytes(names[i]) if i in names else one for i, one in enumerate(plain))
 
 
 def pack_ids(ids: Any, num_words: int) -> UInt32:

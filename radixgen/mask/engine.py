@@ -18,12 +18,15 @@ from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
 from radixgen.mask.free import FreeMatcher
 from radixgen.mask.index import build_index
+from radixgen.mask.jit import Kernels
 from radixgen.mask.limits import check_text
 from radixgen.mask.matcher import Matcher
-from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.memo import Ledger
+from radixgen.mask.pool import MaskPool
 from radixgen.mask.states import Grammar
 from radixgen.mask.thinking import ThinkingBudget
-from radixgen.mask.walk import Kernels, Walker
+from radixgen.mask.walk import Walker
+from radixgen.mask.warm import SCHEMA, warm_up
 from radixgen.params import (
     Choices,
     Constraint,
@@ -60,15 +63,13 @@ class MaskEngine:
         names, ends = vocabulary.special_names, vocabulary.eos_ids
         self._special_names = frozenset(name for i, name in names.items() if i not in ends)
         self._ledger = Ledger(max_bytes)
-        self._masks = MaskPool()
-        walker = Walker(self.index, kernels)
-        walker.warm_up()
-        self._pieces = Pieces(walker, self._ledger)
+        self._pieces = Pieces(Walker(self.index, kernels), self._ledger, MaskPool(self.index.num_words, max_bytes))
         self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas = SchemaCompiler()
         self._rules = GrammarCompiler(self.work)
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
+        warm_up(self._grammar(SCHEMA, self._machine(SCHEMA, None), Account(Limits())))
 
     @property
     def num_words(self) -> int:
@@ -130,7 +131,7 @@ class MaskEngine:
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        grammar = Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        grammar = Grammar(machine, self._pieces, self._ledger, is_json=is_json, account=account)
         if isinstance(constraint, Thinking) and constraint.max_tokens is not None:
             return grammar.with_thinking(ThinkingBudget(constraint.end.encode(), constraint.max_tokens))
         return grammar

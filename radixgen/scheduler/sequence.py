@@ -20,7 +20,7 @@ from radixgen.errors import RadixgenError
 from radixgen.kvcache.node import Node, Private
 from radixgen.params import Namespace
 from radixgen.runner.plan import Int32
-from radixgen.scheduler.drafts import Appetite
+from radixgen.scheduler.drafts import Appetite, History
 from radixgen.scheduler.ports import Matcher, StopChecker
 from radixgen.scheduler.request import Request, Usage
 
@@ -74,7 +74,7 @@ class Sequence:
     """One output of a request, or one continuation that is scored."""
 
     __slots__ = (
-        "appetite", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted", "is_unsettled", "key",
+        "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted", "is_unsettled", "key",
         "logprobs", "matcher", "node", "num_computed", "num_ids", "num_output", "num_slots", "output", "progress",
         "publish_len", "row", "seed", "serial", "slots", "stops", "targets", "trusted_len",
     )  # fmt: skip
@@ -109,7 +109,8 @@ class Sequence:
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
         self.appetite = Appetite()
-        """For drafts."""
+        self.history = History()
+        """As far as drafts have asked for it."""
         self.is_opened = False
         """The matcher has been asked what follows the prompt."""
         self.is_drawing = False

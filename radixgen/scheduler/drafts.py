@@ -9,7 +9,7 @@ counts only while the sequence has come to exactly the ids that were computed th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from radixgen.scheduler.ports import Matcher
@@ -88,7 +88,12 @@ class History:
         self._last: dict[tuple[int, int], int] = {}
         self._before: list[int] = []
 
-    def extend(self, ids: list[int]) -> None:
+    @property
+    def is_seen(self) -> bool:
+        """Whether the last two ids stood before."""
+        return self._before[-1] >= 0
+
+    def extend(self, ids: Iterable[int]) -> None:
         """Ids that follow."""
         last, before = self._last, self._before
         one = self.ids[-1] if self.ids else -1
@@ -97,7 +102,7 @@ class History:
             before.append(last.get(pair, -1))
             last[pair] = place
             one = other
-        self.ids += ids
+            self.ids.append(other)
 
     def continuation(self, most: int) -> list[int]:
         """What followed the last LONGEST ids, or as many of them as stood before but at least two, where these stood
@@ -154,13 +159,16 @@ def make_path(source: list[int], matcher: Matcher | None, eos_ids: Collection[in
 
 def propose(seq: Sequence, eos_ids: Collection[int], room: int) -> Path | None:
     """A draft of at most `room` ids for a sequence, or None: nothing is worth trying."""
-    most = seq.appetite.ask() if room > 0 else 0
+    most = seq.appetite.ask()
     if not most:
         return None
-    history = seq.history
-    history.extend(seq.ids[len(history.ids) : seq.num_ids].tolist())
+    history, known = seq.history, len(seq.history.ids)
+    history.extend((seq.ids.item(known),) if known == seq.num_ids - 1 else seq.ids[known : seq.num_ids].tolist())
+    if not history.is_seen:
+        return None
+    room = min(room, seq.num_left - 1, MOST_DRAFTED)
     source = history.continuation(min(most, room))
     if not source:
         return None
-    path = make_path(source, seq.matcher, eos_ids, min(room, MOST_DRAFTED))
+    path = make_path(source, seq.matcher, eos_ids, room)
     return path if path.ids else None

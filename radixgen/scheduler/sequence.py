@@ -75,7 +75,7 @@ class Sequence:
 
     __slots__ = (
         "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted", "is_unsettled", "key",
-        "logprobs", "matcher", "node", "num_computed", "num_ids", "num_output", "num_slots", "output", "progress",
+        "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left", "num_output", "num_slots", "output", "progress",
         "publish_len", "row", "seed", "serial", "slots", "stops", "targets", "trusted_len",
     )  # fmt: skip
 
@@ -88,6 +88,8 @@ class Sequence:
         self.ids = progress.request.ids
         self.num_ids = len(self.ids)
         self.num_output = 0
+        self.num_left = progress.request.params.max_tokens
+        """Ids it may still write."""
         self.slots: Int32 = np.empty(0, dtype=np.int32)
         self.num_computed = 0
         self.num_slots = 0
@@ -150,14 +152,10 @@ class Sequence:
         """Nothing is sampled or scored: the prompt is to be computed, that is all."""
         return self.targets is None and self.progress.request.params.max_tokens == 0
 
-    @property
-    def num_left(self) -> int:
-        """Ids it may still write."""
-        return 0 if self.targets is not None else self.progress.request.params.max_tokens - self.num_output
-
     def score(self, continuation: Int32) -> None:
         """Make it score `continuation`; the last id's own logits tell nothing, so it is not computed."""
         self.targets = continuation
+        self.num_left = 0
         self.ids = np.concatenate([self.ids, continuation[:-1]]).astype(np.int32)
         self.num_ids = len(self.ids)
 
@@ -185,6 +183,15 @@ class Sequence:
         self.ids[self.num_ids] = -1 - entry
         self.is_drawing = True
 
+    def push(self, token_id: int) -> None:
+        """One more id of output, not computed yet."""
+        if self.num_ids >= len(self.ids):
+            self.make_room(self.num_ids + 1)
+        self.ids[self.num_ids] = token_id
+        self.num_ids += 1
+        self.num_output += 1
+        self.num_left -= 1
+
     def append(self, ids: Seq[int]) -> None:
         """More output, not computed yet."""
         end = self.num_ids + len(ids)
@@ -192,6 +199,7 @@ class Sequence:
         self.ids[self.num_ids : end] = ids
         self.num_ids = end
         self.num_output += len(ids)
+        self.num_left -= len(ids)
 
     def make_room(self, length: int) -> None:
         """Buffers for at least `length` ids; grown by half, because a decode step should not copy."""

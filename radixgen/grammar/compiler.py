@@ -8,7 +8,7 @@ from radixgen.automata.chars import Derivatives
 from radixgen.automata.lift import Utf8Automaton
 from radixgen.automata.machine import ByteMachine
 from radixgen.automata.regex import Node, Regexes
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.words import WordsAutomaton
 from radixgen.automata.work import Work, over
 from radixgen.errors import GrammarError
@@ -65,7 +65,7 @@ class GrammarCompiler:
     def __init__(self, work: Work | None = None) -> None:
         self._work = work or Work()
         self._regexes = Regexes()
-        self._automata: dict[Leaf, TableAutomaton | None] = {}
+        self._automata: dict[Leaf, Automaton | None] = {}
 
     def compile(self, constraint: Grammarlike, resolve: Resolve) -> GrammarMachine:
         """The machine of a grammar or of tags.
@@ -105,17 +105,16 @@ class GrammarCompiler:
             raise over(f"has a rule whose shortest text is longer than {MAX_TEXT} characters", "constraint_states")
         machine = GrammarMachine(forms, start, parts.find)
         machine.quotes_document = parts.quotes_document
-        leaves = (form.leaf for form in all_forms(forms, start))
-        machine.special_names = frozenset(leaf.name for leaf in leaves if isinstance(leaf, Special))
+        machine.special_names = frozenset(parts.special_names)
         return machine
 
-    def find_automaton(self, leaf: Leaf) -> TableAutomaton | None:
+    def find_automaton(self, leaf: Leaf) -> Automaton | None:
         """The automaton of a terminal; None where no text matches it."""
         if leaf not in self._automata:
             self._automata[leaf] = self._make(leaf)
         return self._automata[leaf]
 
-    def _make(self, leaf: Leaf) -> TableAutomaton | None:
+    def _make(self, leaf: Leaf) -> Automaton | None:
         if isinstance(leaf, Special):
             return WordsAutomaton([special_bytes(leaf.name)])
         if isinstance(leaf, Substring):
@@ -133,6 +132,7 @@ class _Parts:
         self._compiler, self._resolve = compiler, resolve
         self._known: dict[Leaf, Part | None] = {}
         self.quotes_document = False
+        self.special_names: set[str] = set()
 
     def find(self, leaf: Leaf) -> Part:
         part = self._find(leaf)
@@ -158,7 +158,10 @@ class _Parts:
         if isinstance(leaf, Embed):
             machine = self._resolve(leaf.constraint)
             self.quotes_document |= bool(getattr(machine, "quotes_document", False))
+            self.special_names |= getattr(machine, "special_names", frozenset())
             return MachinePart(machine)
+        if isinstance(leaf, Special):
+            self.special_names.add(leaf.name)
         automaton = self._compiler.find_automaton(leaf)
         return None if automaton is None else TablePart(automaton)
 

@@ -74,9 +74,10 @@ class Sequence:
     """One output of a request, or one continuation that is scored."""
 
     __slots__ = (
-        "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted", "is_unsettled", "key",
-        "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left", "num_output", "num_slots", "output", "progress",
-        "publish_len", "row", "seed", "serial", "slots", "stops", "targets", "trusted_len",
+        "among", "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted",
+        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left", "num_output",
+        "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots", "stops", "targets",
+        "trusted_len",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -108,6 +109,7 @@ class Sequence:
         self.matcher: Matcher | None = None
         self.stops: StopChecker | None = None
         self.targets: Int32 | None = None
+        self.among: tuple[Int32, ...] = ()
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
         self.appetite = Appetite()
@@ -152,9 +154,9 @@ class Sequence:
         """Nothing is sampled or scored: the prompt is to be computed, that is all."""
         return self.targets is None and self.progress.request.params.max_tokens == 0
 
-    def score(self, continuation: Int32) -> None:
+    def score(self, continuation: Int32, among: tuple[Int32, ...] = ()) -> None:
         """Make it score `continuation`; the last id's own logits tell nothing, so it is not computed."""
-        self.targets = continuation
+        self.targets, self.among = continuation, among
         self.num_left = 0
         self.ids = np.concatenate([self.ids, continuation[:-1]]).astype(np.int32)
         self.num_ids = len(self.ids)

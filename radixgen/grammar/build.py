@@ -7,6 +7,8 @@ a keyword); a rule of heavy parts keeps them apart.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 
 from radixgen.automata import codepoints, regex_anchors
 from radixgen.automata.regex import Kind, Node
@@ -34,6 +36,8 @@ from radixgen.grammar.rules import (
     parts_of,
 )
 
+MANY_LITERALS = 8
+
 
 def build(rules: Rules, forms: Forms) -> Form:
     """Fill `forms.rules`; returns the form of the start.
@@ -52,6 +56,7 @@ class _Builder:
         """Of terminals, and of rules that are leaves by themselves."""
         self._lazy: set[str] = set()
         """Terminals that are as short as they can be where a rule uses them."""
+        self._chars: dict[str, Node] = {}
         self._ignored = forms.epsilon
 
     def build(self) -> Form:
@@ -149,6 +154,8 @@ class _Builder:
         match tree:
             case Literal(text, ignores_case):
                 return regexes.sequence([self._char(char, ignores_case=ignores_case) for char in text])
+            case Either(items) if len(items) >= MANY_LITERALS and all(map(_is_plain, items)):
+                return self._words(sorted({item.text for item in items if isinstance(item, Literal)}), 0)
             case Pattern(pattern, place):
                 whole = self._pattern(pattern, place)
                 return self._shortest(whole) if tree.is_lazy and not is_terminal else whole
@@ -179,10 +186,25 @@ class _Builder:
             nodes.append(node)
         return nodes
 
+    def _words(self, words: list[str], depth: int) -> Node:
+        """Sorted words that share their first `depth` characters, as a tree of what they share."""
+        found = [self._regexes.epsilon] if len(words[0]) == depth else []
+        groups = groupby(words[len(found) :], key=itemgetter(depth))
+        for char, group in groups:
+            found.append(
+                self._regexes.concat(self._char(char, ignores_case=False), self._words(list(group), depth + 1))
+            )
+        return self._regexes.alt(found)
+
     def _char(self, char: str, *, ignores_case: bool) -> Node:
         """Case is ignored as one writes: `s` is s and S, not the long s as well."""
-        cases = "".join({char, *(one for one in (char.lower(), char.upper()) if len(one) == 1)})
-        return self._regexes.chars(codepoints.of_text(cases if ignores_case else char))
+        if ignores_case:
+            cases = {char, *(one for one in (char.lower(), char.upper()) if len(one) == 1)}
+            return self._regexes.chars(codepoints.of_text("".join(cases)))
+        node = self._chars.get(char)
+        if node is None:
+            node = self._chars[char] = self._regexes.chars(((ord(char), ord(char)),))
+        return node
 
     def _pattern(self, pattern: Regular, place: Place) -> Node:
         try:
@@ -194,3 +216,7 @@ class _Builder:
         if left.kind == right.kind == Kind.CLASS:
             return self._regexes.chars(codepoints.intersect(left.ranges, codepoints.complement(right.ranges)))
         return self._regexes.both([left, self._regexes.invert(right)])
+
+
+def _is_plain(tree: Tree) -> bool:
+    return isinstance(tree, Literal) and not tree.ignores_case

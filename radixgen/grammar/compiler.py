@@ -19,7 +19,7 @@ from radixgen.grammar.gbnf import read_gbnf
 from radixgen.grammar.lark import read_lark, read_ready_made
 from radixgen.grammar.left import remove_left_recursion
 from radixgen.grammar.machine import GrammarMachine
-from radixgen.grammar.measure import all_forms, measure, prune
+from radixgen.grammar.measure import all_forms, settle
 from radixgen.grammar.parts import MachinePart, Part, TablePart, special_bytes
 from radixgen.grammar.rules import Embed, Rules, Special, Substring
 from radixgen.grammar.substrings import SubstringAutomaton
@@ -91,16 +91,13 @@ class GrammarCompiler:
         forms = Forms(self._regexes, self._work)
         parts = _Parts(self, resolve)
         start = build(rules, forms)
-        measure(forms, start, parts.cost)
+        start = settle(forms, start, parts.cost)
         if start.cost is None:
             rule = rules.rules[rules.start]
             raise GrammarError(f"no text matches {rule.name!r}: {_why(forms, rules)}", *rule.place)
-        start = prune(forms, start)
-        measure(forms, start, parts.cost)
-        start = remove_left_recursion(forms, start)
-        measure(forms, start, parts.cost)
-        start = prune(forms, start)
-        measure(forms, start, parts.cost)
+        rewritten = remove_left_recursion(forms, start)
+        if rewritten is not None:
+            start = settle(forms, rewritten, parts.cost)
         if any((form.cost or 0) > MAX_TEXT for form in all_forms(forms, start)):
             raise over(f"has a rule whose shortest text is longer than {MAX_TEXT} characters", "constraint_states")
         machine = GrammarMachine(forms, start, parts.find)

@@ -27,13 +27,14 @@ from radixgen.params import (
     Ids,
     JsonSchema,
     Message,
+    Namespace,
     PromptPart,
     Regex,
     SamplingParams,
     Text,
 )
 from radixgen.tokens.tokenizer import Tokenizer
-from radixgen.wire import messages
+from radixgen.wire import cache, messages
 from radixgen.worker.answer import AnswerText, confidence
 from radixgen.worker.core import Core
 from radixgen.worker.start import start_core
@@ -250,7 +251,7 @@ def test_what_cannot_be_scored_fails_with_its_reason(
 
 
 def test_scores_that_are_not_numbers_fail(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = talk.core._scheduler._runner
+    runner = talk.core._scheduler._flights._runner
     collect = runner.collect
 
     def poisoned(ticket: Any) -> Any:
@@ -280,9 +281,29 @@ def test_verbs_answer(talk: Talk) -> None:
     values = talk.call(messages.Stats()).values
     assert values["scheduler.num_steps"] > 0
     assert values["time.forward_s"] > 0
-    assert talk.call(messages.Flush()).num_tokens > 0
-    assert talk.call(messages.Flush()).num_tokens == 0
     assert json.loads(talk.call(messages.Dump()).text)["open"] == 0
+
+
+def test_the_cache_s_verbs_answer_and_keep_namespaces_apart(talk: Talk) -> None:
+    talk.call(cache.Flush(None))
+    ours, text = Namespace("us", "", "salt"), (Text("the vendor of this invoice " * 3),)
+    page = talk.call(cache.CacheEvents())
+    talk.ask(*text, max_tokens=0, namespace=ours)
+    talk.run()
+    num_tokens = talk.call(cache.Pin(text, ours, "me", 60.0)).num_tokens
+    assert num_tokens > 0
+    assert talk.call(cache.Pin(text, "other")).num_tokens == 0
+    report = talk.call(cache.CacheStats())
+    assert [one.namespace for one in report.namespaces] == [ours]
+    assert (report.num_pinned, report.namespaces[0].num_requests) == (num_tokens, 1)
+    [node] = talk.call(cache.CacheDump(ours)).nodes
+    assert (node.text[:10], node.end, node.is_pinned) == ("the vendor", num_tokens, True)
+    assert talk.call(cache.CacheDump("other")).nodes == ()
+    assert talk.call(cache.CacheEvents(page.next)).next >= page.next
+    assert talk.call(cache.Flush(ours)).num_tokens == 0
+    assert talk.call(cache.Unpin("other", "me")).num_pins == 0
+    assert talk.call(cache.Unpin(ours, "me")).num_pins == 1
+    assert talk.call(cache.Flush(ours)).num_tokens == num_tokens
 
 
 def test_a_number_that_is_open_already_is_refused_and_the_first_goes_on(talk: Talk) -> None:
@@ -307,7 +328,7 @@ def test_a_fault_in_one_request_s_own_part_ends_that_request_alone(talk: Talk, m
     assert isinstance(talk.end(second), messages.End)
 
 
-@pytest.mark.parametrize(("part", "verb"), [("_scheduler", "step"), ("_scheduler._runner", "forward")])
+@pytest.mark.parametrize(("part", "verb"), [("_scheduler", "step"), ("_scheduler._flights._runner", "forward")])
 def test_a_fault_in_a_step_ends_what_was_open_in_it_and_the_worker_goes_on(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, part: str, verb: str
 ) -> None:
@@ -443,3 +464,13 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_logits_is_refused(tmp_p
 
 def test_an_answer_without_a_token_has_the_confidence_of_what_is_certain() -> None:
     assert confidence([], [], {"": (0, 0)}) == {"": 1.0}
+
+
+def test_the_mass_of_an_answer_is_the_mean_share_that_its_constraint_left(talk: Talk) -> None:
+    free = talk.end(talk.ask("the invoice", max_tokens=8)).outputs[0]
+    assert free.mass == 1.0
+    number = talk.ask("the invoice", constraint=Regex("[0-9]{5} total"), max_tokens=30, logprobs=0)
+    output = talk.end(number).outputs[0]
+    asked = [math.log(one.mass) for one in output.logprobs if one.mass < 1.0]
+    assert output.mass == pytest.approx(math.exp(sum(asked) / len(asked)))
+    assert output.mass < 0.2

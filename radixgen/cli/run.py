@@ -1,4 +1,4 @@
-"""`radixgen run`: one prompt from the shell, its answer to standard output as it is written."""
+"""`radixgen run`: one prompt from the shell, its answer to standard output as it is written; or a program."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from radixgen.cli import program
 from radixgen.cli.flags import add_worker_flags, worker_options
 from radixgen.cli.schemas import load_schema
 from radixgen.errors import InputError
@@ -14,8 +15,10 @@ from radixgen.params import Document, JsonSchema, Message, Regex, Text
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("run", help="one prompt", description=__doc__)
-    parser.add_argument("prompt", metavar="PROMPT", help="the prompt, or - to read it from standard input")
+    parser = commands.add_parser("run", help="one prompt, or a program", description=__doc__)
+    parser.add_argument(
+        "prompt", metavar="PROMPT", help="the prompt, - to read it from standard input, or a program.py"
+    )
     constraint = parser.add_mutually_exclusive_group()
     constraint.add_argument("--schema", metavar="FILE|MODULE:MODEL", help="the answer is JSON that fits this schema")
     constraint.add_argument("--regex", help="the answer matches this regular expression as a whole")
@@ -33,11 +36,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--stop", action="append", default=[], help="end before this string; may be given several times"
     )
+    program.add_flags(parser)
     add_worker_flags(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if program.is_program(arguments.prompt):
+        return program.run_program(arguments)
     from radixgen.engine import Engine
 
     prompt = _prompt(arguments)

@@ -12,18 +12,31 @@ from typing import Any, Literal
 from radixgen.automata.machine import ByteMachine
 from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.automata.work import Account, Limits, Work
-from radixgen.errors import ConstraintError
+from radixgen.errors import ConstraintError, GrammarError
+from radixgen.grammar import GrammarCompiler
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
 from radixgen.mask.free import FreeMatcher
 from radixgen.mask.index import build_index
+from radixgen.mask.jit import Kernels
 from radixgen.mask.limits import check_text
 from radixgen.mask.matcher import Matcher
-from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.memo import Ledger
+from radixgen.mask.pool import MaskPool
 from radixgen.mask.states import Grammar
 from radixgen.mask.thinking import ThinkingBudget
-from radixgen.mask.walk import Kernels, Walker
-from radixgen.params import Choices, Constraint, JsonSchema, Regex, Thinking
+from radixgen.mask.walk import Walker
+from radixgen.mask.warm import SCHEMA, warm_up
+from radixgen.params import (
+    Choices,
+    Constraint,
+    GrammarText,
+    JsonSchema,
+    ReadyMade,
+    Regex,
+    StructuralTags,
+    Thinking,
+)
 from radixgen.schema import SchemaCompiler
 
 MOST_GRAMMARS = 512
@@ -47,15 +60,16 @@ class MaskEngine:
         self.work = Work()
         self._limits = limits or Limits()
         self.index = build_index(vocabulary)
+        names, ends = vocabulary.special_names, vocabulary.eos_ids
+        self._special_names = frozenset(name for i, name in names.items() if i not in ends)
         self._ledger = Ledger(max_bytes)
-        self._masks = MaskPool()
-        walker = Walker(self.index, kernels)
-        walker.warm_up()
-        self._pieces = Pieces(walker, self._ledger)
+        self._pieces = Pieces(Walker(self.index, kernels), self._ledger, MaskPool(self.index.num_words, max_bytes))
         self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas = SchemaCompiler()
+        self._rules = GrammarCompiler(self.work)
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
+        warm_up(self._grammar(SCHEMA, self._machine(SCHEMA, None), Account(Limits())))
 
     @property
     def num_words(self) -> int:
@@ -89,6 +103,7 @@ class MaskEngine:
         account = Account(self._limits)
         with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(account):
             machine = self._machine(constraint, document)
+            self._check_names(getattr(machine, "special_names", frozenset()))
             if getattr(machine, "quotes_document", False):
                 return self._grammar(constraint, machine, account)
             return self._kept(constraint, machine, account)
@@ -116,7 +131,7 @@ class MaskEngine:
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        grammar = Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        grammar = Grammar(machine, self._pieces, self._ledger, is_json=is_json, account=account)
         if isinstance(constraint, Thinking) and constraint.max_tokens is not None:
             return grammar.with_thinking(ThinkingBudget(constraint.end.encode(), constraint.max_tokens))
         return grammar
@@ -132,4 +147,15 @@ class MaskEngine:
             return regex_machine(constraint.pattern)
         if isinstance(constraint, Choices):
             return choices_machine(constraint.choices)
-        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or Choices")
+        if isinstance(constraint, GrammarText | ReadyMade | StructuralTags | Thinking):
+            return self._rules.compile(constraint, lambda inner: self._machine(inner, document))
+        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or GrammarText")
+
+    def _check_names(self, names: frozenset[str]) -> None:
+        """Raises `GrammarError` for a special token that the vocabulary lacks."""
+        missing = sorted(names - self._special_names)
+        if missing:
+            known = ", ".join(sorted(self._special_names)[:10]) or "none"
+            raise GrammarError(
+                f"the vocabulary has no special token {missing[0]!r} that a grammar can name; there are {known}"
+            )

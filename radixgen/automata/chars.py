@@ -15,9 +15,8 @@ from radixgen.automata import codepoints
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
 from radixgen.automata.regex_nodes import MANY, Node
-from radixgen.errors import LimitError
+from radixgen.errors import ConstraintError
 
-MAX_SEARCH = 5_000
 MAX_SHORTEST = 20_000
 SMALL_NEED = 64
 MAX_EXPLORED = 300
@@ -69,9 +68,7 @@ class Derivatives:
         self._steps: dict[Node, _Step] = {}
         self._dead: set[Node] = {regexes.empty}
         if node.min_len > MAX_SHORTEST:
-            raise LimitError(
-                f"pattern: no text is shorter than {node.min_len} characters; at most {MAX_SHORTEST}", "characters"
-            )
+            raise ConstraintError(f"pattern: no text is shorter than {node.min_len} characters; at most {MAX_SHORTEST}")
         self.max_need = node.need if node.is_plain or node.need <= SMALL_NEED else self._explored_need(node.need)
 
     def start(self) -> Node:
@@ -105,8 +102,8 @@ class Derivatives:
         partition = self._partition(node.front)
         targets = [derive(node, true) for true in partition.truths]
         arcs: list[Arc] = []
-        for low, high, index in partition.pieces:
-            target = targets[index]
+        for low, high, truth in partition.pieces:
+            target = targets[truth]
             if target is empty:
                 continue
             if arcs and arcs[-1].target is target and arcs[-1].high + 1 == low:
@@ -162,7 +159,7 @@ class Derivatives:
         """A* for a text, by min_len. Remembers a step for each state on the way, or that all it saw is dead.
 
         Raises:
-            ConstraintError: when MAX_SEARCH states did not decide it.
+            LimitError: when the effort allowed did not decide it.
         """
         cost = {start: 0}
         came: dict[Node, tuple[Node, str]] = {}
@@ -177,8 +174,6 @@ class Derivatives:
                 return True
             done.add(node)
             self._regexes.work.spend()
-            if len(done) > MAX_SEARCH:
-                raise LimitError(f"pattern: {MAX_SEARCH} states do not show if any text matches; make it simpler", "states")
             for arc in sorted(self._moves(node), key=_plainness):
                 target, length = arc.target, cost[node] + 1
                 if target not in self._dead and length < cost.get(target, MANY):
@@ -195,11 +190,11 @@ class Derivatives:
 
 
 class Piece(NamedTuple):
-    """Code points low..high are in the classes of truths[index]."""
+    """Code points low..high are in the classes of truths[truth]."""
 
     low: int
     high: int
-    index: int
+    truth: int
 
 
 class Partition(NamedTuple):

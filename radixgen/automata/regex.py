@@ -11,16 +11,16 @@ re-examined, 2009.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from os.path import commonprefix
 
 from radixgen.automata import codepoints
 from radixgen.automata.codepoints import Ranges
 from radixgen.automata.regex_nodes import MANY, Kind, Node, measure
-from radixgen.automata.work import Work
-from radixgen.errors import LimitError
+from radixgen.automata.work import Work, over
 
 MAX_NODES = 200_000
-"""A node takes about 700 bytes."""
+NODE_BYTES = 700
+MAX_JOINED = 100
+"""Characters at the start of alternatives that are joined."""
 
 
 class Regexes:
@@ -52,7 +52,7 @@ class Regexes:
         node = self._nodes.get(key)
         if node is None:
             if len(self._nodes) >= self._max_nodes:
-                raise LimitError(f"the patterns need more than {self._max_nodes} nodes; make them simpler", "states")
+                raise over(f"has patterns of more than {self._max_nodes} nodes", "constraint_states")
             node = Node()
             node.kind, node.items, node.low, node.high, node.ranges = kind, items, low, high, ranges
             node.serial = len(self._nodes)
@@ -61,6 +61,7 @@ class Regexes:
                 self.classes.append(node)
             measure(node)
             self._nodes[key] = node
+            self.work.grow(NODE_BYTES)
         return node
 
     # ---- texts and characters
@@ -84,7 +85,7 @@ class Regexes:
         path = ""
         levels: list[list[Node]] = [[]]
         for word in sorted(set(words)):
-            self._close(path, levels, len(commonprefix([path, word])))
+            self._close(path, levels, _num_common(path, word))
             levels += [[] for _ in range(len(word) + 1 - len(levels))]
             levels[-1].append(self.epsilon)
             path = word
@@ -193,17 +194,19 @@ class Regexes:
             if tail in flat:
                 flat.discard(node)
 
-    def choice(self, nodes: Iterable[Node]) -> Node:
+    def choice(self, nodes: Iterable[Node], depth: int = 0) -> Node:
         """`alt` of many alternatives that a user wrote: what starts alike is joined, into a prefix tree."""
         tails: dict[Node, list[Node]] = {}
+        others = []
         for node in nodes:
             head, tail = node.items if node.kind == Kind.CONCAT else (node, self.epsilon)
-            if head.kind != Kind.CLASS:
-                head, tail = self.epsilon, node
-            tails.setdefault(head, []).append(tail)
-        others = tails.pop(self.epsilon, [])
-        joined = [self.concat(head, self.choice(rest) if len(rest) > 1 else rest[0]) for head, rest in tails.items()]
-        return self.alt([*others, *joined])
+            if head.kind == Kind.CLASS and depth < MAX_JOINED:
+                tails.setdefault(head, []).append(tail)
+            else:
+                others.append(node)
+        for head, rest in tails.items():
+            others.append(self.concat(head, self.choice(rest, depth + 1) if len(rest) > 1 else rest[0]))
+        return self.alt(others)
 
     def both(self, nodes: Iterable[Node]) -> Node:
         """The texts that all nodes accept."""
@@ -252,9 +255,14 @@ class Regexes:
             return self.epsilon if (before is self.empty) == is_negative else self.empty
         return self._make(Kind.BEHIND, (before,), 0, int(is_negative))
 
-    def placed(self, node: Node, rests: Iterable[Node]) -> Node:
-        """A whole language of a node with assertions; see `regex_derive.Deriver.placed`, which says if it is nullable."""
-        return self._make(Kind.PLACED, (node, *rests))
+    def placed(self, node: Node, rests: tuple[Node, ...], *, is_nullable: bool) -> Node:
+        """A whole language of a node with assertions; see `regex_derive.Deriver.placed`."""
+        return self._make(Kind.PLACED, (node, *rests), int(is_nullable))
+
+
+def _num_common(left: str, right: str) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))
 
 
 def _serial(node: Node) -> int:

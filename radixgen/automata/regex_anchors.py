@@ -12,6 +12,8 @@ followed with the text, as word borders and lookarounds are (`regex_derive`).
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from radixgen.automata import codepoints
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
@@ -24,14 +26,20 @@ _ANYTHING = Times(Chars(codepoints.ANY), 0, None)
 
 
 def whole(regexes: Regexes, tree: Tree) -> Node:
-    """The texts that match the pattern as a whole."""
-    return Deriver(regexes).placed(_Anchors(regexes).convert(tree, True, True))
+    """The texts that match the pattern as a whole.
+
+    Raises:
+        RegexError: for lookarounds that no automaton follows; for anchors nested too deep.
+    """
+    try:
+        return Deriver(regexes).placed(_Anchors(regexes).convert(tree, True, True))
+    except RecursionError:
+        raise RegexError("regular expression: too many anchors or lookarounds in a row, or too deep") from None
 
 
 def search(regexes: Regexes, tree: Tree) -> Node:
-    """The texts in which the pattern matches somewhere."""
-    node = _Anchors(regexes).convert(Cat((_ANYTHING, tree, _ANYTHING)), True, True)
-    return Deriver(regexes).placed(node)
+    """The texts in which the pattern matches somewhere. Raises as `whole` does."""
+    return whole(regexes, Cat((_ANYTHING, tree, _ANYTHING)))
 
 
 class _Pair:
@@ -108,9 +116,12 @@ class _Anchors:
     def _cat(self, items: tuple[Tree, ...], at_start: bool, at_end: bool) -> Node:
         if self._asserts or not any(map(_has_anchor, items)):
             return self._regexes.sequence([self.convert(item, False, False) for item in items])
-        tree: _Tree = items[-1]
-        for item in reversed(items[:-1]):
-            tree = _Pair(item, tree)
+        parts: list[Tree] = []
+        for has_anchor, run in groupby(items, _has_anchor):
+            parts += run if has_anchor else [Cat(tuple(run))]
+        tree: _Tree = parts[-1]
+        for part in reversed(parts[:-1]):
+            tree = _Pair(part, tree)
         return self.convert(tree, at_start, at_end)
 
     def _pair(self, left: _Tree, right: _Tree, at_start: bool, at_end: bool) -> Node:

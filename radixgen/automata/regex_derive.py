@@ -59,7 +59,9 @@ class Deriver:
             case Kind.CONCAT:
                 return self._derive_concat(node, true)
             case Kind.ALT:
-                return regexes.alt([self.derive(one, true) for one in node.items if one.front & true or not one.is_plain])
+                return regexes.alt(
+                    [self.derive(one, true) for one in node.items if one.front & true or not one.is_plain]
+                )
             case Kind.AND:
                 return regexes.both([self.derive(item, true) for item in node.items])
             case Kind.NOT:
@@ -67,7 +69,10 @@ class Deriver:
             case Kind.REPEAT:
                 return regexes.concat(self.derive(node.items[0], true), self._rest(node))
             case Kind.PLACED:
-                return self._derive_placed(node, true)
+                try:
+                    return self._derive_placed(node, true)
+                except RecursionError:
+                    raise RegexError("regular expression: too many lookarounds in a row, or too deep") from None
         return regexes.empty
 
     def _rest(self, node: Node, used: int = 1) -> Node:
@@ -79,7 +84,7 @@ class Deriver:
         found = []
         while node.kind == Kind.CONCAT:
             head, tail = node.items
-            if head.front & true or not head.is_plain:
+            if _may_move(head, true):
                 found.append(self._regexes.concat(self.derive(head, true), tail))
             if not head.nullable:
                 return self._regexes.alt(found)
@@ -90,22 +95,11 @@ class Deriver:
 
     # ---- around assertions
 
-    def is_end(self, node: Node) -> bool:
-        """Whether a PLACED node accepts, the text ending here."""
-        return self._condition(node.items[0], self._place(node, None)) is self._regexes.anything
-
-    def _place(self, node: Node, true: int | None) -> _Place:
-        inner, *rests = node.items
-        behinds = sorted(inner.behinds, key=_serial)
-        accepted = frozenset(one for one, rest in zip(behinds, rests, strict=True) if rest.nullable)
-        return _Place(accepted, true)
-
     def _derive_placed(self, node: Node, true: int) -> Node:
-        inner, *rests = node.items
-        after = self._whole(inner, self._place(node, true))
-        behinds = sorted(inner.behinds, key=_serial)
-        moved = [self.derive(rest, true) for one, rest in zip(behinds, rests, strict=True) if one in after.behinds]
-        return self.placed(after, moved)
+        inner, *before = node.items
+        rests = dict(zip(sorted(inner.behinds, key=_serial), before, strict=True))
+        after = self._whole(inner, _Place(_accepted(rests), true))
+        return self.placed(after, {one: self.derive(rests[one], true) for one in after.behinds})
 
     def matches(self, node: Node, text: str) -> bool:
         """Whether a whole text is in the language."""
@@ -113,18 +107,18 @@ class Deriver:
             node = self.derive(node, self._regexes.truth(ord(char)))
         return node.nullable
 
-    def placed(self, node: Node, before: list[Node] | None = None) -> Node:
-        """A whole language of a node with assertions; `before`: the rests of its `behinds`, where not at the start."""
+    def placed(self, node: Node, rests: dict[Node, Node] | None = None) -> Node:
+        """A whole language of a node with assertions. `rests`: what is left of its `behinds`; None: at the start."""
         if node.is_free:
             return node
-        behinds = sorted(node.behinds, key=_serial)
-        rests = dict(zip(behinds, behinds if before is None else before, strict=True))
+        if rests is None:
+            rests = {one: one for one in node.behinds}
         node = self._unfold(node, rests)
         if node.is_free:
             return node
-        placed = self._regexes.placed(node, [rests[one] for one in sorted(node.behinds, key=_serial)])
-        placed.nullable = placed.nullable or self.is_end(placed)
-        return placed
+        is_end = self._condition(node, _Place(_accepted(rests), None)) is self._regexes.anything
+        left = tuple(rests[one] for one in sorted(node.behinds, key=_serial))
+        return self._regexes.placed(node, left, is_nullable=is_end)
 
     def _unfold(self, node: Node, rests: dict[Node, Node]) -> Node:
         """Without the assertions at the front: what they say of this place is known, of the rest it is an AND."""
@@ -161,7 +155,8 @@ class Deriver:
         if node.is_free:
             assert place.true is not None
             return self.derive(node, place.true)
-        key = (place.accepted & node.behinds, place.true & node.front) if place.true is not None else None
+        assert place.true is not None, "nothing follows the end"
+        key = (place.accepted & node.behinds, place.true & node.front)
         found = node.derived.get(key)
         if found is None:
             self._regexes.work.spend(1 + len(node.items))
@@ -225,6 +220,15 @@ class Deriver:
         regexes = self._regexes
         if node.is_free:
             return regexes.anything if node.nullable else regexes.empty
+        key = ("if", place.accepted & node.behinds, None if place.true is None else place.true & node.front)
+        found = node.derived.get(key)
+        if found is None:
+            self._regexes.work.spend()
+            found = node.derived[key] = self._condition_again(node, place)
+        return found
+
+    def _condition_again(self, node: Node, place: _Place) -> Node:
+        regexes = self._regexes
         match node.kind:
             case Kind.AHEAD:
                 rest = node.items[0]
@@ -241,6 +245,14 @@ class Deriver:
             case Kind.REPEAT:
                 return regexes.anything if node.low == 0 else self._condition(node.items[0], place)
         return regexes.empty
+
+
+def _may_move(node: Node, true: int) -> bool:
+    return bool(node.front & true) or not node.is_plain
+
+
+def _accepted(rests: dict[Node, Node]) -> frozenset[Node]:
+    return frozenset(one for one, rest in rests.items() if rest.nullable)
 
 
 def _serial(node: Node) -> int:

@@ -29,7 +29,10 @@ class Kind(IntEnum):
     BEHIND = 9
     """Matches nothing, where the text so far is one of items[0]'s (high 1: is none of them)."""
     PLACED = 10
-    """items[0], with assertions inside, at a place in the text: the rests of its `behinds` are the other items."""
+    """items[0], with assertions inside, at a place in the text: the rests of its `behinds` are the other items.
+
+    low 1: it accepts where the text ends here.
+    """
 
 
 class Node:
@@ -134,7 +137,7 @@ def _size(node: Node) -> _Size:
             return _Size(nullable=False, min_len=0, max_len=0, need=MANY, positions=MANY)
         case Kind.PLACED:
             node.behinds, node.has_ahead = frozenset(), False
-            return _Size(nullable=False, min_len=items[0].min_len, max_len=items[0].max_len, need=MANY, positions=MANY)
+            return _Size(bool(node.low), items[0].min_len, items[0].max_len, need=MANY, positions=MANY)
     return _Size(nullable=node.kind == Kind.EPSILON, min_len=0, max_len=0, need=0, positions=1)
 
 

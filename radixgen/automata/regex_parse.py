@@ -195,7 +195,9 @@ class _Parser:
         char = cursor.text[cursor.at : cursor.at + 1]
         if char and char in "AZzbB":
             cursor.at += 1
-            return {"A": Begin(start), "Z": End(start), "z": End(start)}.get(char) or self._border(char == "b", start)
+            if char in "bB":
+                return self._border(char == "b", start)
+            return Begin(start) if char == "A" else End(start)
         if char.isdigit() and char != "0":
             cursor.fail("a back reference is something no automaton can follow; list the allowed texts instead", start)
         return self._chars(self._classes.escaped(start, self._flags))

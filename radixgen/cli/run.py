@@ -11,7 +11,7 @@ from radixgen.cli import program
 from radixgen.cli.flags import add_worker_flags, worker_options
 from radixgen.cli.schemas import load_schema
 from radixgen.errors import InputError
-from radixgen.params import Document, JsonSchema, Message, Regex, Text
+from radixgen.params import Document, Message, Text
 
 
 def add_parser(commands: Any) -> None:
@@ -61,15 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(asked: dict[str, Any]) -> None:
     """Raises what is wrong with the options or the constraint, before a model is loaded."""
-    from radixgen.automata.single import regex_machine
+    from radixgen.automata.work import Limits, Work
     from radixgen.engine.options import read_options
-    from radixgen.schema import SchemaCompiler
+    from radixgen.mask.machines import Machines
 
     constraint = read_options(asked).constraint
-    if isinstance(constraint, JsonSchema):
-        SchemaCompiler().compile(constraint)
-    elif isinstance(constraint, Regex):
-        regex_machine(constraint.pattern)
+    if constraint is not None:
+        Machines(Work(), Limits()).compile(constraint)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:

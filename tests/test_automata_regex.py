@@ -222,10 +222,11 @@ def test_a_long_pattern_is_followed(pattern: str) -> None:
     assert accepts(regex_machine(pattern), pattern.split("|")[-1].strip("^$").encode())
 
 
-@pytest.mark.parametrize(
-    "pattern", [r"(?:a\B|b\b)?" * 3_000, r"\B" * 5_000, "(?:^|a)" * 3_000], ids=lambda pattern: pattern[:9]
-)
+DEEP = [r"(?:a\B|b\b)?" * 1_000, r"\B" * 2_000, "(?:^|a)" * 1_000]
+
+
+@pytest.mark.parametrize("pattern", DEEP, ids=lambda pattern: pattern[:9])
 def test_what_nests_too_deep_to_follow_is_a_named_error(pattern: str) -> None:
     work = Work()
-    with work.limited(2.0, "compile_s"), pytest.raises(ConstraintError, match="too deep|takes longer"):
+    with work.limited(0.5, "compile_s"), pytest.raises(ConstraintError, match=r"too deep|takes longer"):
         regex_machine(pattern, work)

@@ -19,7 +19,7 @@ from radixgen.errors import ConstraintError
 
 MAX_SHORTEST = 20_000
 SMALL_NEED = 64
-MAX_EXPLORED = 300
+MAX_EXPLORED = 64
 MAX_PARTITIONS = 2_000
 
 

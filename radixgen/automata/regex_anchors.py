@@ -118,7 +118,8 @@ class _Anchors:
             return self._regexes.sequence([self.convert(item, False, False) for item in items])
         parts: list[Tree] = []
         for has_anchor, run in groupby(items, _has_anchor):
-            parts += run if has_anchor else [Cat(tuple(run))]
+            some = tuple(run)
+            parts += some if has_anchor else (Cat(some),)
         tree: _Tree = parts[-1]
         for part in reversed(parts[:-1]):
             tree = _Pair(part, tree)

@@ -29,7 +29,6 @@ from radixgen.params import Constraint, GrammarText, ReadyMade, StructuralTags, 
 MAX_AUTOMATA = 2_000
 MAX_TEXT = 1_000_000
 """Characters of any rule's shortest text: a longer one is in no answer."""
-WORK_PER_LEAF = 20_000
 
 Resolve = Callable[[Constraint], ByteMachine]
 
@@ -64,7 +63,7 @@ class GrammarCompiler:
 
     def __init__(self, work: Work | None = None) -> None:
         self._work = work or Work()
-        self._regexes = Regexes()
+        self._regexes = Regexes(self._work)
         self._automata: dict[Leaf, Automaton | None] = {}
 
     def compile(self, constraint: Grammarlike, resolve: Resolve) -> GrammarMachine:
@@ -81,7 +80,7 @@ class GrammarCompiler:
     def compile_rules(self, rules: Rules, resolve: Resolve = _refuse) -> GrammarMachine:
         """The machine of rules as a front end read them. See `compile`."""
         if len(self._automata) > MAX_AUTOMATA:
-            self._regexes, self._automata = Regexes(), {}
+            self._regexes, self._automata = Regexes(self._work), {}
         try:
             return self._compile(rules, resolve)
         except RecursionError:
@@ -117,7 +116,6 @@ class GrammarCompiler:
         if isinstance(leaf, Substring):
             return SubstringAutomaton(leaf.pieces)
         assert isinstance(leaf, Node)
-        self._regexes.allow(WORK_PER_LEAF)
         chars = Derivatives(self._regexes, leaf)
         return None if chars.is_empty() else Utf8Automaton(chars)
 

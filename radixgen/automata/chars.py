@@ -37,8 +37,10 @@ class CharMachine(Protocol):
 
     max_need: int
     """Upper bound of the characters in any state's completion."""
-    work: Work | None
-    """Told of every row of the automaton made of it."""
+
+    @property
+    def work(self) -> Work | None:
+        """Told of every row of the automaton that is made of it."""
 
     def start(self) -> Hashable: ...
 

@@ -39,7 +39,7 @@ class Brake:
     def __init__(self, masks: MaskEngine) -> None:
         self.is_released = False
         self._masks = masks
-        self._make = masks._machine
+        self._make = masks._machines._compile
 
     def machine(self, constraint: Any, document: Any) -> Any:
         while isinstance(constraint, Choices) and not self.is_released:
@@ -51,7 +51,7 @@ class Brake:
 def brake(core: Core, monkeypatch: pytest.MonkeyPatch) -> Brake:
     masks = core._preparer.masks
     brake = Brake(masks)
-    monkeypatch.setattr(masks, "_machine", brake.machine)
+    monkeypatch.setattr(masks._machines, "_compile", brake.machine)
     return brake
 
 
@@ -82,7 +82,7 @@ def test_a_constraint_that_compiles_too_long_ends_its_request_by_name(
     talk: Talk, brake: Brake, monkeypatch: Any, verb: str
 ) -> None:
     masks = talk.core._preparer.masks
-    monkeypatch.setattr(masks, "_limits", masks._limits._replace(compile_s=0.05))
+    monkeypatch.setattr(masks._machines, "_limits", masks._limits._replace(compile_s=0.05))
     choices = Choices(("a", verb))
     if verb == "generate":
         failed = talk.end(talk.ask("x", constraint=choices, max_tokens=20))

@@ -30,8 +30,7 @@ def live_by_scalars(machine: ByteMachine, state: State) -> dict[int, bool]:
     found: dict[int, bool] = {}
     for automaton, q, follow in machine.scalars(state):
         for byte in range(256):
-            automaton.expand(q)
-            after = int(automaton.table[q, byte])
+            after = automaton.step(q, byte)
             if after != DEAD:
                 ends = bool(automaton.accepting[after]) and (follow is None or machine.is_accepting(follow))
                 found[byte] = found.get(byte, False) or ends

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from radixgen.automata.chars import Arc, CharMachine
 from radixgen.automata.table import Row, TableAutomaton
@@ -78,7 +79,7 @@ class Utf8Automaton(TableAutomaton):
 
     def __init__(self, chars: CharMachine) -> None:
         self._chars = chars
-        super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL)
+        super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL, chars.work)
 
     def _start(self) -> Hashable:
         return _Body(self._chars.start())
@@ -141,6 +142,18 @@ def escape_json(text: str) -> str:
 
 class JsonStringAutomaton(Utf8Automaton):
     """The texts of a `CharMachine` as JSON strings, both quotes included, in any spelling that JSON has."""
+
+    def is_between(self, q: int) -> bool:
+        """Whether row q stands between two characters, inside the quotes."""
+        return isinstance(self._keys[q], _Body)
+
+    def filled(self) -> Row:
+        """The table with every row filled, for strings that have few of them."""
+        for q in count():
+            if q == self.num_states:
+                return self.table
+            self.expand(q)
+        raise AssertionError
 
     def _start(self) -> Hashable:
         return _OPEN

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.schema.graph import (
     EMPTY_QUOTE,
     FAR,
@@ -80,7 +80,7 @@ class _Binding:
                 return ArrayForm(prefix, form.items and self._copies[form.items], form.low, form.high)
         return copy.copy(form)
 
-    def _without_quote(self, plain: TableAutomaton) -> ScalarForm:
+    def _without_quote(self, plain: Automaton) -> ScalarForm:
         if plain.accepts(_EMPTY):
             return ScalarForm(self._graph.scalars.words((_EMPTY,)), EMPTY_QUOTE)
         return ScalarForm(plain, INVENTED)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.schema.graph import (
     ArrayForm,
     Form,
@@ -67,7 +67,7 @@ class AfterKey:
     is_sealed: bool
 
 
-Item = TableAutomaton | Node | QuoteForm | ObjectRest | ArrayRest | OtherKey | AfterKey
+Item = Automaton | Node | QuoteForm | ObjectRest | ArrayRest | OtherKey | AfterKey
 Items = tuple[Item, ...]
 
 
@@ -79,7 +79,7 @@ class Frames:
         self._style, self._scalars = graph.options.style, graph.scalars
         self._opened: dict[Item, tuple[Items, ...]] = {}
         self._heights: dict[Form, int] = {}
-        self._literals: dict[bytes, TableAutomaton] = {}
+        self._literals: dict[bytes, Automaton] = {}
         self._gap: Items = (graph.scalars.gap,) if self._style.is_free else ()
 
     def open(self, item: Item) -> tuple[Items, ...]:
@@ -109,10 +109,10 @@ class Frames:
             found = self._heights[form] = form_height(form)
         return found
 
-    def key_automaton(self, item: OtherKey) -> TableAutomaton:
+    def key_automaton(self, item: OtherKey) -> Automaton:
         return self._scalars.unfinished if item.is_sealed else self._scalars.other_key(item.form.names | item.used)
 
-    def _literal(self, data: bytes) -> TableAutomaton:
+    def _literal(self, data: bytes) -> Automaton:
         found = self._literals.get(data)
         if found is None:
             found = self._literals[data] = self._scalars.words((data,))

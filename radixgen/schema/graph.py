@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from radixgen.automata.numbers import Interval
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.errors import ConstraintError, SchemaError
 from radixgen.schema.check import shape_admits
 from radixgen.schema.disjoint import check_one_of
@@ -42,7 +42,7 @@ FAR = 1 << 61
 
 @dataclass(eq=False, slots=True)
 class ScalarForm:
-    automaton: TableAutomaton
+    automaton: Automaton
     weight: int = 0
     """Added to its cost: EMPTY_QUOTE or INVENTED where a document holds nothing to quote (see `schema.quotes`)."""
 
@@ -51,7 +51,7 @@ class ScalarForm:
 class QuoteForm:
     """A scalar that quotes the document, if there is one; else `plain`."""
 
-    plain: TableAutomaton
+    plain: Automaton
     rule: TextRule | Interval
 
 
@@ -306,7 +306,7 @@ def _string_forms(graph: Graph, shape: Shape) -> list[Form]:
     return [] if automaton is None else [_scalar(graph, shape, automaton, shape.text)]
 
 
-def _scalar(graph: Graph, shape: Shape, automaton: TableAutomaton, rule: TextRule | Interval) -> Form:
+def _scalar(graph: Graph, shape: Shape, automaton: Automaton, rule: TextRule | Interval) -> Form:
     if not (shape.is_verbatim or graph.options.is_verbatim):
         return ScalarForm(automaton)
     graph.is_quoting = True

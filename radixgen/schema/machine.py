@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from radixgen.automata.machine import DEAD, Scalar
 from radixgen.automata.machine import State as AnyState
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.errors import ConstraintError
 from radixgen.schema.frames import AfterKey, ArrayRest, Frames, Item, Items, ObjectRest, OtherKey, cheapest
 from radixgen.schema.graph import Form, Node, ObjectForm, QuoteForm, ScalarForm
@@ -51,7 +51,7 @@ class Continuation:
 
 
 class Configuration(NamedTuple):
-    automaton: TableAutomaton
+    automaton: Automaton
     q: int
     rest: Continuation | None
     key: bytes | None = None
@@ -203,7 +203,7 @@ class JsonMachine:
 
     def _terminal(self, one: Continuation) -> Configuration | None:
         item = one.item
-        if isinstance(item, TableAutomaton):
+        if isinstance(item, Automaton):
             return Configuration(item, 0, one.rest)
         if isinstance(item, QuoteForm):
             return Configuration(self._quote(item), 0, one.rest)
@@ -211,7 +211,7 @@ class JsonMachine:
             return Configuration(self._frames.key_automaton(item), 0, one.rest, b"")
         return None
 
-    def _quote(self, form: QuoteForm) -> TableAutomaton:
+    def _quote(self, form: QuoteForm) -> Automaton:
         automaton = None if self._quotes is None else self._quotes.find_automaton(form)
         return form.plain if automaton is None else automaton
 
@@ -235,7 +235,7 @@ class JsonMachine:
     def _make_text(self, item: Item) -> bytes:
         style = self._frames.graph.options.style
         match item:
-            case TableAutomaton():
+            case Automaton():
                 return item.completion(0)
             case QuoteForm():
                 return self._quote(item).completion(0)

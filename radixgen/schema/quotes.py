@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from radixgen.automata.numbers import Interval
 from radixgen.automata.quotable import QuotableText, read_document
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
 from radixgen.schema.graph import QuoteForm
 from radixgen.schema.shapes import TextRule
@@ -32,15 +32,15 @@ class Quotes:
     def __init__(self, document: str) -> None:
         self._document = document
         self._quotable: QuotableText | None = None
-        self._automata: dict[TextRule | Interval, TableAutomaton | None] = {}
+        self._automata: dict[TextRule | Interval, Automaton | None] = {}
 
-    def find_automaton(self, form: QuoteForm) -> TableAutomaton | None:
+    def find_automaton(self, form: QuoteForm) -> Automaton | None:
         """None where the document holds nothing that the form accepts."""
         if form.rule not in self._automata:
             self._automata[form.rule] = self._make(form)
         return self._automata[form.rule]
 
-    def _make(self, form: QuoteForm) -> TableAutomaton | None:
+    def _make(self, form: QuoteForm) -> Automaton | None:
         rule = form.rule
         if isinstance(rule, Interval):
             return _spotted(find_numbers(self._document, rule))
@@ -55,5 +55,5 @@ class Quotes:
         return None if automaton.is_empty() else automaton
 
 
-def _spotted(places: Mapping[bytes, Span]) -> TableAutomaton | None:
+def _spotted(places: Mapping[bytes, Span]) -> Automaton | None:
     return SpottedAutomaton(places) if places else None

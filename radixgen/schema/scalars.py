@@ -8,13 +8,15 @@ from typing import TypeVar
 
 from radixgen.automata import regex_anchors
 from radixgen.automata.chars import Derivatives
+from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.excluded import ExcludedWords, Unfinished
 from radixgen.automata.lift import JsonStringAutomaton
+from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numbers import Interval, NumberAutomaton
 from radixgen.automata.regex import Node, Regexes
 from radixgen.automata.regex_parse import SCHEMA, parse
-from radixgen.automata.table import TableAutomaton
-from radixgen.automata.words import WordsAutomaton
+from radixgen.automata.table import Automaton, TableAutomaton
+from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
 from radixgen.errors import RegexError, SchemaError
 from radixgen.schema.shapes import TextRule
 from radixgen.schema.spelling import GapAutomaton
@@ -47,8 +49,10 @@ class Scalars:
             self._kept.popitem(last=False)
         return made
 
-    def words(self, words: tuple[bytes, ...]) -> WordsAutomaton:
-        return self._once(("words", words), lambda: WordsAutomaton(words))
+    def words(self, words: tuple[bytes, ...]) -> Automaton:
+        return self._once(
+            ("words", words), lambda: LiteralAutomaton(*words) if len(words) == 1 else WordsAutomaton(words)
+        )
 
     def number(self, interval: Interval) -> TableAutomaton | None:
         """None where no number lies in the interval."""
@@ -59,17 +63,30 @@ class Scalars:
 
         return self._once(("number", interval), make)
 
-    def string(self, rule: TextRule, pointer: str) -> TableAutomaton | None:
+    def string(self, rule: TextRule, pointer: str) -> Automaton | None:
         """A JSON string, quotes included; None where no text keeps the rule. `pointer` says whose pattern it is.
 
         Raises:
             SchemaError: for a pattern that cannot be read or followed.
         """
-        return self._once(("string", rule), lambda: _string(rule, pointer))
+        return self._once(("string", rule), lambda: self._string(rule, pointer))
 
-    def other_key(self, names: frozenset[str]) -> TableAutomaton:
+    def _string(self, rule: TextRule, pointer: str) -> Automaton | None:
+        if rule.patterns:
+            return _string(rule, pointer)
+        if rule.max_len is not None and rule.max_len < rule.min_len:
+            return None
+        if rule.max_len is None and not rule.min_len:
+            return self.free_string
+        return CountedAutomaton(self.free_string, rule.min_len, rule.max_len)
+
+    def other_key(self, names: frozenset[str]) -> Automaton:
         """A JSON string that is none of `names`."""
-        return self._once(("key", names), lambda: JsonStringAutomaton(ExcludedWords(names)))
+        return self._once(("key", names), lambda: MinusAutomaton(self.free_string, names))
+
+    @property
+    def free_string(self) -> JsonStringAutomaton:
+        return self._once("free", lambda: JsonStringAutomaton(ExcludedWords(())))
 
 
 def _string(rule: TextRule, pointer: str) -> TableAutomaton | None:

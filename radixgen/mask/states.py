@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from radixgen.automata.machine import ASK, ByRow, ByteMachine, Scalar, State
-from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
+from radixgen.automata.words import ListAutomaton
 from radixgen.automata.work import Account
 from radixgen.errors import ConstraintError
 from radixgen.mask.ahead import AheadMachine
@@ -28,6 +28,8 @@ from radixgen.mask.memo import Ledger
 from radixgen.mask.pool import Slot
 from radixgen.mask.thinking import ThinkingBudget
 from radixgen.mask.walk import NONE
+
+SLACK = 64
 
 
 @dataclass(slots=True)
@@ -156,7 +158,7 @@ class Grammar:
 
     def plan(self, state: State) -> Int32:
         """The fewest ids that write one of the state's known completions: the machine's, and each of its scalars'
-        with the machine's completion of what follows.
+        with the machine's completion of what follows. Empty where none is known.
 
         Raises:
             ConstraintError: when the vocabulary cannot write a byte of them.
@@ -169,35 +171,32 @@ class Grammar:
 
     def is_within(self, state: State, num_tokens: int) -> bool:
         """Whether the cost of `state` is at most `num_tokens`."""
-        is_short = self.index.has_all_bytes and len(self.completion(state)) <= num_tokens
-        return is_short or self.cost(state) <= num_tokens
+        text = self.machine.completion(state) if self.index.has_all_bytes else None
+        return (text is not None and len(text) <= num_tokens) or self.cost(state) <= num_tokens
 
     def cost(self, state: State) -> int:
-        """Tokens of the state's plan; FAR where the vocabulary cannot write it."""
+        """Tokens of the state's plan; FAR where the vocabulary cannot write it, or no plan is known."""
         found = self.memo.entries.get(("cost", state))
         if found is None:
-            least = min(self.pieces.walker.count_tokens(text) for text in self._completions(state))
-            found = self.memo.put(("cost", state), least)
+            costs = map(self.pieces.walker.count_tokens, self._completions(state))
+            found = self.memo.put(("cost", state), min(costs, default=FAR))
         return int(found)
 
-    def completion(self, state: State) -> bytes:
-        """A text that ends what was begun."""
-        text = self.machine.completion(state)
-        assert text is not None
-        return text
-
     def _completions(self, state: State) -> set[bytes]:
-        texts = {self.completion(state)}
+        texts = {self.machine.completion(state)}
         for automaton, q, follow in self.closure(state):
             if follow is None:
                 texts.add(automaton.completion(q))
             elif follow is not ASK and not isinstance(follow, ByRow):
-                texts.add(automaton.completion(q) + self.completion(follow))
-        return texts
+                behind = self.machine.completion(follow)
+                texts.add(None if behind is None else automaton.completion(q) + behind)
+        return {text for text in texts if text is not None}
 
     def _make_plan(self, state: State) -> Int32:
         walker = self.pieces.walker
-        best = min(sorted(self._completions(state)), key=walker.count_tokens)
+        best = min(sorted(self._completions(state)), key=walker.count_tokens, default=None)
+        if best is None:
+            return NONE
         plan = walker.fewest_tokens(best)
         if plan is None:
             raise ConstraintError(_unwritable(best, self.index.token_bytes))
@@ -209,9 +208,11 @@ class Grammar:
             piece = self.pieces.find(scalar.automaton, scalar.q, nodes)
             tail = self.pieces.tail(scalar.automaton, piece)
             for follow in _follows(scalar):
-                ceiling = max(ceiling, tail + self._follow_cost(follow))
+                cost = self._length(ASK, state) if follow is ASK else self._follow_cost(follow)
+                ceiling = max(ceiling, tail + cost)
             for follow, exits in _exit_groups(scalar, piece.exits):
-                ceiling = max(ceiling, FAR if follow is ASK else self._tight_ceiling(follow, exits))
+                if follow is not ASK:
+                    ceiling = max(ceiling, self._tight_ceiling(follow, exits))
         return min(ceiling, FAR)
 
     def _step_bytes(self, state: State, data: bytes) -> State | None:
@@ -245,7 +246,7 @@ class Grammar:
             if len(piece.ids):
                 below.ids.append(piece.ids)
             if len(piece.ids) or piece.slot.index:
-                below.ceiling = max(below.ceiling, piece.growth + self._longest_follow(scalar))
+                below.ceiling = max(below.ceiling, piece.growth + self._longest_follow(scalar, state))
             for follow, exits in _exit_groups(scalar, piece.exits):
                 below.add(self._asked(origin, exits) if follow is ASK else self._find_below(follow, exits, origin))
         return below
@@ -261,35 +262,51 @@ class Grammar:
 
     def _asked(self, origin: State, nodes: Int32) -> _Below:
         """The tokens below `nodes`, stepped from `origin`: what they lead to depends on their own bytes."""
-        ids = [token for node in nodes.tolist() for token in self._stepped(origin, node)]
-        return _Below([], [self.pieces.walker.with_aliases(np.array(ids, np.int32))], FAR, True)
+        ids, ceiling = [], 0
+        for node in nodes.tolist():
+            for token, state in self._stepped(origin, node):
+                ids.append(token)
+                ceiling = max(ceiling, self._length(state, origin))
+        return _Below([], [self.pieces.walker.with_aliases(np.array(ids, np.int32))], ceiling, True)
 
-    def _stepped(self, origin: State, node: int) -> Iterator[int]:
+    def _stepped(self, origin: State, node: int) -> Iterator[tuple[int, State]]:
+        """The tokens below a node that the machine takes from `origin`, and the state behind each."""
         index, step = self.index, self.machine.step
-        at = self._step_bytes(origin, index.text(node))
-        path, top, stop = [at], int(index.depth[node]), int(index.skip[node])
-        here = node + 1 if at is not None else stop
-        while here < stop:
+        start = self._step_bytes(origin, index.text(node))
+        here, top, stop = node + 1, int(index.depth[node]), int(index.skip[node])
+        path = [start]
+        while start is not None and here < stop:
             depth = int(index.depth[here]) - top
-            after = step(path[depth - 1], int(index.byte[here]))
+            before = path[depth - 1]
+            after = None if before is None else step(before, int(index.byte[here]))
             if after is None:
                 here = int(index.skip[here])
                 continue
             path[depth:] = [after]
             if index.token[here] >= 0:
-                yield int(index.token[here])
+                yield int(index.token[here]), after
             here += 1
 
-    def _longest_follow(self, scalar: Scalar) -> int:
-        """Bytes of the longest completion of what may follow a scalar."""
+    def _longest_follow(self, scalar: Scalar, state: State) -> int:
+        """Bytes of the longest completion of what may follow a scalar of `state`."""
         follow = scalar.follow
-        if isinstance(follow, ByRow):
-            found = self.memo.entries.get(("longest", follow))
-            if found is None:
-                longest = max((self._length(one) for one in _follows(scalar)), default=0)
-                found = self.memo.put(("longest", follow), longest)
-            return int(found)
-        return self._length(follow)
+        if not isinstance(follow, ByRow):
+            return self._length(follow, state)
+        found = self.memo.entries.get(("longest", follow))
+        if found is None:
+            longest = max((self._length(one, state) for one in _follows(scalar)), default=0)
+            found = self.memo.put(("longest", follow), longest)
+        return int(found)
+
+    def _length(self, follow: Any, state: State) -> int:
+        """Bytes of a follow's completion. What a scalar's text decides is how the next ones must differ from it: the
+        completion of `state`, in which all of that is still to come, and a few bytes more are enough."""
+        if follow is None:
+            return 0
+        if follow is ASK:
+            return SLACK + self._length(state, None) if state is not None else 0
+        text = self.machine.completion(follow)
+        return 0 if text is None else len(text)
 
     def _follow_cost(self, follow: Any) -> int:
         """Tokens of the machine's own completion of what follows a scalar.
@@ -297,14 +314,8 @@ class Grammar:
         Not `cost`: a token that ends inside a scalar leads to a state whose plan is at most the tokens of the scalar's
         completion and of this one; that is why `plan` looks at every scalar, and why a ceiling is one.
         """
-        if follow is None or follow is ASK:
-            return 0 if follow is None else FAR
-        return self.pieces.walker.count_tokens(self.completion(follow))
-
-    def _length(self, follow: Any) -> int:
-        if follow is None or follow is ASK:
-            return 0 if follow is None else FAR
-        return len(self.completion(follow))
+        text = b"" if follow is None or follow is ASK else self.machine.completion(follow)
+        return 0 if text is None else self.pieces.walker.count_tokens(text)
 
 
 def _follows(scalar: Scalar) -> list[Any]:
@@ -312,7 +323,7 @@ def _follows(scalar: Scalar) -> list[Any]:
     automaton, q, follow = scalar
     if not isinstance(follow, ByRow):
         return [follow]
-    assert isinstance(automaton, LiteralAutomaton | WordsAutomaton), "a table has no last row"
+    assert isinstance(automaton, ListAutomaton), "a table has no last row"
     first, end, _ = automaton.run(q)
     return [follow.at(automaton.end_row(word)) for word in range(first, end)]
 
@@ -324,7 +335,7 @@ def _exit_groups(scalar: Scalar, exits: Int32) -> Iterator[tuple[Any, Int32]]:
         return
     if isinstance(follow, ByRow):
         for row in np.unique(exits[1]).tolist():
-            ended = automaton.end_row(row) if isinstance(automaton, LiteralAutomaton | WordsAutomaton) else row
+            ended = automaton.end_row(row) if isinstance(automaton, ListAutomaton) else row
             after = follow.at(ended)
             if after is not None:
                 yield after, exits[0, exits[1] == row]

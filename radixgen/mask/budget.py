@@ -70,12 +70,13 @@ def _token_costs(grammar: Grammar, state: State) -> TokenCosts:
 def _groups(grammar: Grammar, scalars: Sequence[Scalar], ids: Int32) -> Int32:
     """A number per token: equal numbers lead to equal states; AMBIGUOUS where the end rows do not tell."""
     groups = np.zeros(len(ids), np.int64)
-    is_ambiguous = np.zeros(len(ids), bool)
+    is_ambiguous, is_inside = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
     for scalar in scalars:
         ends = _end_rows(grammar, scalar)[ids]
+        is_inside |= ends >= 0
         is_ambiguous |= ends == AMBIGUOUS
         _, groups = np.unique(groups * (int(ends.max(initial=0)) + 3) + ends + 2, return_inverse=True)
-    groups[is_ambiguous] = AMBIGUOUS
+    groups[is_ambiguous | ~is_inside] = AMBIGUOUS
     return groups.astype(np.int32)
 
 

@@ -44,8 +44,9 @@ class MaskEngine:
         limits: Limits | None = None,
         kernels: Kernels | None = None,
     ) -> None:
-        """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos, and half
-        as much of tables that grammars in use do not hold. limits: of one constraint. kernels: for tests; by default numba's where it is installed."""
+        """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos, and
+        half as much of tables that no grammar in use holds. limits: of one constraint. kernels: for tests; by default
+        numba's where it is installed."""
         self.work = Work()
         self._limits = limits or Limits()
         self._max_table_bytes = max_bytes // 2

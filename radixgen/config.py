@@ -14,6 +14,10 @@ def _flag(default: Any, text: str) -> Any:
 
 _MAX_THREADS = 1024
 _MAX_SLOTS = 2**31 - 1
+_AT_LEAST_ONE = (
+    "max_rows", "step_tokens", "max_waiting", "grammar_bytes", "constraint_bytes", "constraint_depth",
+    "constraint_states", "constraint_memory",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,12 @@ class WorkerConfig:
         True, "compute what followed the same words before along with the next id, and keep it if it comes true"
     )
     grammar_bytes: int = _flag(256 << 20, "bytes that all grammar and mask caches may take together")
+    constraint_bytes: int = _flag(1 << 20, "bytes that the text of one schema or grammar may have")
+    constraint_depth: int = _flag(150, "how deep one schema or grammar may be nested")
+    constraint_states: int = _flag(200_000, "states that one schema or grammar may keep in tables")
+    constraint_memory: int = _flag(64 << 20, "bytes that the tables of one schema or grammar may take")
+    compile_s: float = _flag(5.0, "seconds of computing that compiling one schema or grammar may take")
+    mask_s: float = _flag(1.0, "seconds of computing that one mask may take")
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value of the wrong type or out of range, naming it."""
@@ -57,13 +67,16 @@ class WorkerConfig:
         for name in ("context_len", "num_slots", "num_threads"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be 0 (choose for me) or more")
-        for name in ("max_rows", "step_tokens", "max_waiting", "grammar_bytes"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.step_tokens < self.max_rows:
             raise ConfigError(
                 f"step_tokens ({self.step_tokens}) is below max_rows ({self.max_rows}): not every row could take a step"
             )
+        for name in ("compile_s", "mask_s"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be more than 0")
         if not 0.0 < self.memory_share <= 0.95:
             raise ConfigError(f"memory_share is {self.memory_share}; it must lie in (0, 0.95]")
         if self.dtype not in ("auto", "float32", "bfloat16"):

@@ -42,8 +42,8 @@ unlike those before): tokens that run past such a scalar are stepped byte by byt
 
 
 class ByRow:
-    """A follow that depends on the accepting row in which the scalar ends: many keys in one automaton, each with its own
-    value behind. One for each state of a machine: compare by identity."""
+    """A follow that depends on the accepting row in which the scalar ends: many keys in one automaton, each with its
+    own value behind. One for each state of a machine: compare by identity."""
 
     __slots__ = ("at",)
 

@@ -16,8 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 from radixgen.errors import LimitError
+
+_T = TypeVar("_T")
 
 LOOK_EVERY = 64
 """Units between two looks at the clock: a unit is some 2 to 20 us of Python."""
@@ -30,22 +33,41 @@ class Late(Exception):
     """
 
 
-@dataclass(slots=True)
-class Account:
-    """What one grammar keeps in tables, and may keep."""
+class Limits(NamedTuple):
+    """What one constraint may take. The names are those of the worker's options."""
 
-    max_bytes: int
-    max_states: int
-    num_bytes: int = 0
-    num_states: int = 0
+    constraint_bytes: int = 1 << 20
+    """Of its text, in UTF-8."""
+    constraint_depth: int = 150
+    """Of nesting in its text."""
+    constraint_states: int = 200_000
+    """Rows, nodes and states that it keeps in tables."""
+    constraint_memory: int = 64 << 20
+    """Bytes that these take."""
+    compile_s: float = 5.0
+    """Of computing, until its first mask can be asked for."""
+    mask_s: float = 1.0
+    """Of computing, for one mask or one step."""
+
+
+class Account:
+    """What one grammar keeps in tables, as far as it was the first to need it."""
+
+    __slots__ = ("limits", "num_bytes", "num_states")
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.num_bytes = 0
+        self.num_states = 0
 
     def add(self, num_bytes: int) -> None:
+        """One state more. Raises `LimitError`."""
         self.num_bytes += num_bytes
         self.num_states += 1
-        if self.num_bytes > self.max_bytes:
-            raise _over(f"keeps more than {self.max_bytes} bytes", "constraint_memory")
-        if self.num_states > self.max_states:
-            raise _over(f"has more than {self.max_states} states", "constraint_states")
+        if self.num_bytes > self.limits.constraint_memory:
+            raise over(f"keeps more than {self.limits.constraint_memory} bytes", "constraint_memory")
+        if self.num_states > self.limits.constraint_states:
+            raise over(f"has more than {self.limits.constraint_states} states", "constraint_states")
 
 
 @dataclass(slots=True)
@@ -61,7 +83,7 @@ class Span:
         if self.deadline_s is None:
             self.deadline_s = now + self.seconds
         elif now > self.deadline_s:
-            raise _over(f"takes longer than {self.seconds:g} s", self.option) if self.option else Late
+            raise over(f"takes longer than {self.seconds:g} s", self.option) if self.option else Late
         if self.outer is not None:
             self.outer.look(now)
 
@@ -115,15 +137,22 @@ class Work:
         finally:
             self.span = before
 
-    @contextmanager
-    def at_once(self, seconds: float) -> Iterator[None]:
-        """Within the block, `spend` raises `Late` once `seconds` are over."""
-        with self.limited(seconds, ""):
-            yield
+    def at_once(self, do: Callable[[], _T], seconds: float, account: Account | None = None) -> _T:
+        """What `do` returns, on `account`. Called for every mask, so no context manager.
+
+        Raises:
+            Late: once `seconds` are over. And what `do` raises.
+        """
+        before = self.span, self.account
+        self.span, self.account = Span(seconds, "", before[0]), account
+        try:
+            return do()
+        finally:
+            self.span, self.account = before
 
     @contextmanager
-    def charged(self, account: Account) -> Iterator[None]:
-        """What tables keep within the block is `account`'s."""
+    def charged(self, account: Account | None) -> Iterator[None]:
+        """What tables keep within the block counts for `account`; None: for nobody."""
         before, self.account = self.account, account
         try:
             yield
@@ -137,5 +166,6 @@ class Work:
             self.span.look(time.thread_time())
 
 
-def _over(what: str, option: str) -> LimitError:
-    return LimitError(f"the constraint {what} ({option}); make it simpler or raise that limit", option)
+def over(what: str, option: str) -> LimitError:
+    """The error for a constraint that `what`, which `option` does not allow."""
+    return LimitError(f"the constraint {what} ({option}); make it simpler, or raise that limit", option)

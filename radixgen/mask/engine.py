@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from radixgen.automata.machine import ByteMachine
 from radixgen.automata.single import choices_machine, regex_machine
+from radixgen.automata.work import Account, Limits, Work
 from radixgen.errors import ConstraintError
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
 from radixgen.mask.index import build_index
+from radixgen.mask.limits import check_text
 from radixgen.mask.matcher import Matcher
 from radixgen.mask.memo import Ledger, MaskPool
 from radixgen.mask.states import Grammar
@@ -35,10 +37,13 @@ class MaskEngine:
         encode_forced: EncodeForced,
         max_bytes: int,
         default_white_space: Literal["compact", "spaced", "free"] = "compact",
+        limits: Limits | None = None,
         kernels: Kernels | None = None,
     ) -> None:
         """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos.
-        kernels: for tests; by default numba's where it is installed."""
+        limits: of one constraint. kernels: for tests; by default numba's where it is installed."""
+        self.work = Work()
+        self._limits = limits or Limits()
         self.index = build_index(vocabulary)
         self._ledger = Ledger(max_bytes)
         self._masks = MaskPool()
@@ -65,19 +70,16 @@ class MaskEngine:
         """The grammar of a constraint; `document` is what verbatim values quote.
 
         Raises:
-            ConstraintError: (SchemaError, RegexError) for a constraint that is wrong, unsupported, empty or too large.
+            ConstraintError: (SchemaError, RegexError, GrammarError) when it is wrong, unsupported or empty.
+            LimitError: for one that is too large or takes too long; names the limit.
         """
-        machine = self._machine(constraint, document)
-        if getattr(machine, "quotes_document", False):
-            return self._grammar(constraint, machine)
-        grammar = self._grammars.get(constraint)
-        if grammar is None or grammar.machine is not machine:
-            grammar = self._grammars[constraint] = self._grammar(constraint, machine)
-            while len(self._grammars) > MOST_GRAMMARS:
-                self._grammars.popitem(last=False)
-        self._grammars.move_to_end(constraint)
-        self._ledger.touch(grammar.memo)
-        return grammar
+        check_text(constraint, self._limits)
+        account = Account(self._limits)
+        with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(account):
+            machine = self._machine(constraint, document)
+            if getattr(machine, "quotes_document", False):
+                return self._grammar(constraint, machine, account)
+            return self._kept(constraint, machine, account)
 
     def matcher(self, grammar: Grammar, *, max_tokens: int, forced_tokens: bool = True) -> Matcher:
         """A matcher at the start of an answer.
@@ -86,11 +88,23 @@ class MaskEngine:
             BudgetTooSmall: when max_tokens is below every answer; `sure` is a limit that certainly works.
             ConstraintError: when the vocabulary cannot write the answer.
         """
-        return Matcher(grammar, max_tokens=max_tokens, encode_forced=self._encode if forced_tokens else None)
+        with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(grammar.account):
+            return Matcher(grammar, max_tokens=max_tokens, encode_forced=self._encode if forced_tokens else None)
 
-    def _grammar(self, constraint: Constraint, machine: ByteMachine) -> Grammar:
+    def _kept(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
+        """The one grammar of a machine that serves every request."""
+        grammar = self._grammars.get(constraint)
+        if grammar is None or grammar.machine is not machine:
+            grammar = self._grammars[constraint] = self._grammar(constraint, machine, account)
+            while len(self._grammars) > MOST_GRAMMARS:
+                self._grammars.popitem(last=False)
+        self._grammars.move_to_end(constraint)
+        self._ledger.touch(grammar.memo)
+        return grammar
+
+    def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json)
+        return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
 
     def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
         """The schema compiler keeps and shares its machines itself; those of the others are kept with their grammar."""

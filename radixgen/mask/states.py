@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from radixgen.automata.machine import ByteMachine, Scalar, State
+from radixgen.automata.work import Account
 from radixgen.errors import ConstraintError
 from radixgen.mask.base import ROOT, Piece, Pieces
 from radixgen.mask.index import Int32, UInt32, count_bits, unpack_ids
@@ -42,8 +43,19 @@ class _Below(NamedTuple):
 class Grammar:
     """One constraint, bound to a document or not. Made by `MaskEngine.compile`; states are the machine's."""
 
-    def __init__(self, machine: ByteMachine, pieces: Pieces, ledger: Ledger, masks: MaskPool, *, is_json: bool) -> None:
+    def __init__(
+        self,
+        machine: ByteMachine,
+        pieces: Pieces,
+        ledger: Ledger,
+        masks: MaskPool,
+        *,
+        is_json: bool,
+        account: Account | None = None,
+    ) -> None:
         self.machine = machine
+        self.account = account
+        """What its tables keep counts here, where whoever works says so (`Work.charged`)."""
         self.pieces = pieces
         self.index = pieces.walker.index
         self.is_json = is_json

@@ -118,7 +118,7 @@ class Graph:
         self._nodes: dict[Locations, Node] = {}
         self._shapes: dict[Locations, list[Shape]] = {}
         self._waiting: list[Node] = []
-        self._mark = Location("", {"x-verbatim": True})
+        self._mark = reader.extra({"x-verbatim": True})
         self.root = self.node((reader.root,))
 
     def node(self, locations: Locations) -> Node:

@@ -1,158 +1,240 @@
-"""The text of a schema as locations: one object per place, found by child or by `$ref`. Local references only."""
+"""A schema's text as locations: one object per place, in the words of draft 2020-12, whatever the user wrote.
+
+    reader.root ──child("properties", "a")──► Location ──references──► Location (maybe in another resource or document)
+
+A location is a place in a document together with the dynamic scope it is reached with (which schema each
+`$dynamicAnchor` stands for), so that what it means depends on nothing else. The reader makes each once: compare by
+identity. Everything is read when it is first looked at; `check` looks at all that the root can reach.
+"""
 
 from __future__ import annotations
 
-import json
-import re
-from decimal import Decimal
-from typing import Any, NoReturn
-from urllib.parse import unquote
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
+from radixgen.automata.work import Work
 from radixgen.errors import SchemaError
-from radixgen.schema.keywords import Schema, check_keywords
+from radixgen.schema.dialects import read
+from radixgen.schema.documents import Limits
+from radixgen.schema.keywords import IN_PLACE, SUBSCHEMA, SUBSCHEMA_LISTS, SUBSCHEMA_MAPS, Misfit, Schema
+from radixgen.schema.resources import RECURSIVE, Library, Resource, Target, escape, resolve, walk
 
-MAX_SCHEMA_BYTES = 4 << 20
-MAX_DEPTH = 150
-MAX_EXPONENT = 400
+Path = tuple[str | int, ...]
+Scope = tuple[tuple[str, Resource], ...]
+"""Dynamic anchor -> the outermost resource on the way here that has it, sorted by name."""
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 class Location:
-    """A schema at its place. Compare by identity: a `SchemaReader` makes each once."""
+    """A schema at its place. `schema` is true, false, or its keywords in the words of draft 2020-12."""
 
-    __slots__ = ("pointer", "schema")
+    __slots__ = ("_origin", "_pointer", "_reading", "resource", "schema", "scope")
 
-    def __init__(self, pointer: str, schema: Schema) -> None:
-        self.pointer, self.schema = pointer, schema
+    def __init__(self, target: Target, scope: Scope, origin: tuple[Location, Path] | None = None) -> None:
+        self._origin, self._pointer = origin, target.pointer
+        self.resource, self.scope = target.resource, scope
+        try:
+            self._reading = read(target.schema, target.resource.dialect)
+        except Misfit as error:
+            where = f"/{error.keyword}" if error.keyword else ""
+            raise SchemaError(str(error), self.pointer + where, error.keyword) from None
+        self.schema: Schema = self._reading.schema
+
+    @property
+    def pointer(self) -> str:
+        """Where it stands as the user wrote it, as a JSON pointer; its document's URI in front if that has one."""
+        if self._origin is not None:
+            parent, path = self._origin
+            first = parent.keyword_pointer(str(path[0]))
+            self._pointer = "/".join((first, *(escape(str(part)) for part in path[1:])))
+            self._origin = None
+        return self._pointer
+
+    @property
+    def is_integer_lexical(self) -> bool:
+        """Draft 4: 1.0 is no integer."""
+        return self.resource.dialect.is_integer_lexical
+
+    @property
+    def contains_evaluates(self) -> bool:
+        """Not in 2019-09: items that `contains` finds count as evaluated."""
+        return self.resource.dialect.contains_evaluates
 
     def get(self, keyword: str) -> Any:
         """The keyword's value, or None where it is absent (or the schema a boolean)."""
         return self.schema.get(keyword) if isinstance(self.schema, dict) else None
 
+    def __contains__(self, keyword: str) -> bool:
+        return isinstance(self.schema, dict) and keyword in self.schema
+
+    def keyword_pointer(self, keyword: str) -> str:
+        """Where the keyword stands, as the user spelled it."""
+        return f"{self.pointer}/{escape(self._reading.spelled.get(keyword, keyword))}"
+
 
 class SchemaReader:
-    """One schema's text.
+    """One schema and the documents it may refer to.
 
     Raises:
         SchemaError: when the text is not JSON, too large or nested too deeply; later, for what is wrong at a place.
     """
 
-    def __init__(self, text: str) -> None:
-        if len(text) > MAX_SCHEMA_BYTES:
-            raise SchemaError(f"the schema has {len(text)} characters; the most is {MAX_SCHEMA_BYTES}")
-        self._document = _parse(text)
-        self._locations: dict[str, Location] = {}
-        self._anchors: dict[str, str] | None = None
-        dialect = self._document.get("$schema") if isinstance(self._document, dict) else None
-        self.is_old = isinstance(dialect, str) and any(f"draft-0{number}" in dialect for number in (3, 4, 6, 7))
-        self.id = self._document.get("$id", "") if isinstance(self._document, dict) else ""
-        self.root = self._location("", self._document)
+    def __init__(self, text: str, documents: Sequence[tuple[str, str]] = (), limits: Limits | None = None) -> None:
+        """documents: (URI, JSON text) of other schemas."""
+        self._library = Library(text, documents, limits or Limits())
+        self._locations: dict[tuple[int, Scope], Location] = {}
+        self._children: dict[tuple[Location, Path], Location] = {}
+        root = self._library.root
+        self.root = self._location(Target(root.schema, root, root.pointer), _outermost((), root), None)
 
     def child(self, location: Location, *path: str | int) -> Location:
-        """The schema at `path` below a location."""
-        schema: Any = location.schema
-        for part in path:
-            schema = schema[part]
-        return self._location(location.pointer + "".join(f"/{_escaped(str(part))}" for part in path), schema)
+        """The schema at `path` below a location, a keyword first."""
+        key = (location, path)
+        found = self._children.get(key)
+        if found is None:
+            schema: Any = location.schema
+            for part in path:
+                schema = schema[part]
+            found = self._children[key] = self._below(location, path, schema)
+        return found
 
-    def target(self, location: Location) -> Location:
-        """What the location's `$ref` points to.
+    def references(self, location: Location) -> tuple[Location, ...]:
+        """What the location's `$ref`, `$dynamicRef` and `$recursiveRef` stand for; all must hold.
 
         Raises:
-            SchemaError: for a reference that leaves this schema, or points to nothing.
+            SchemaError: for a reference that points to nothing, or to a document that is not at hand.
         """
-        ref = str(location.get("$ref"))
-        base, _, fragment = ref.partition("#")
-        if base and base != self.id.partition("#")[0]:
-            self._fail(
-                location, f"the reference {ref!r} leaves this schema; copy what it names under $defs and refer to that"
-            )
-        fragment = unquote(fragment)
-        if fragment and not fragment.startswith("/"):
-            pointer = self._find_anchors().get(fragment)
-            if pointer is None:
-                self._fail(location, f"no $anchor is named {fragment!r}")
-            fragment = pointer
-        return self._location(fragment, self._at(fragment, location))
+        return tuple(self._target(location, keyword) for keyword in _REFERENCES if keyword in location)
 
-    def _at(self, pointer: str, location: Location) -> Any:
-        found: Any = self._document
-        for part in pointer.split("/")[1:]:
-            key = part.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, dict) and key in found:
-                found = found[key]
-            elif isinstance(found, list) and key.isdigit() and int(key) < len(found):
-                found = found[int(key)]
-            else:
-                self._fail(location, f"nothing is at {pointer!r}")
-        return found
+    def extra(self, schema: dict[str, Any]) -> Location:
+        """A location that stands nowhere, for what an engine adds by itself."""
+        return Location(Target(schema, self._library.root, ""), ())
 
-    def _fail(self, location: Location, message: str) -> NoReturn:
-        raise SchemaError(f"'$ref': {message}", f"{location.pointer}/$ref", "$ref")
+    def check(self, work: Work | None = None) -> list[Location]:
+        """All locations in reach of the root, each looked at. A unit of work is one location.
 
-    def _location(self, pointer: str, schema: Any) -> Location:
-        found = self._locations.get(pointer)
+        Raises:
+            SchemaError: for the first keyword whose value cannot be, reference that points to nothing, and schema
+                that refers to itself without a value in between.
+        """
+        found: dict[Location, _Around] = {}
+        waiting = [self.root]
+        while waiting:
+            location = waiting.pop()
+            if location in found:
+                continue
+            if work is not None:
+                work.spend()
+            around = found[location] = self._look_around(location)
+            waiting += reversed((*around.in_place, *around.inside))
+        _check_cycles({location: around.in_place for location, around in found.items()})
+        return list(found)
+
+    is_old = False
+
+    def target(self, location: Location) -> Location:
+        return self._target(location, "$ref")
+
+    def _look_around(self, location: Location) -> _Around:
+        schema = location.schema
+        if isinstance(schema, bool):
+            return _NOTHING_AROUND
+        around = _Around(list(self.references(location)), [])
+        for keyword, value in schema.items():
+            found = around.in_place if keyword in IN_PLACE else around.inside
+            if keyword in SUBSCHEMA_MAPS:
+                found += [self.child(location, keyword, name) for name in value]
+            elif keyword in SUBSCHEMA:
+                found.append(self.child(location, keyword))
+            elif keyword in SUBSCHEMA_LISTS:
+                found += [self.child(location, keyword, at) for at in range(len(value))]
+        return around
+
+    def _below(self, location: Location, path: Path, schema: Any) -> Location:
+        resource = self._library.resource_of(schema)
+        scope = location.scope if resource is None else _outermost(location.scope, resource)
+        return self._location(Target(schema, resource or location.resource, ""), scope, (location, path))
+
+    def _target(self, location: Location, keyword: str) -> Location:
+        key = (location, (keyword,))
+        found = self._children.get(key)
         if found is None:
-            check_keywords(schema, pointer, is_old=self.is_old)
-            if pointer and isinstance(schema, dict) and isinstance(schema.get("$id"), str) and "$ref" not in schema:
-                raise SchemaError(
-                    "an embedded schema with its own $id is not supported; remove $id", f"{pointer}/$id", "$id"
-                )
-            found = self._locations[pointer] = Location(pointer, schema)
+            target = self._resolve(location, keyword)
+            scope = _outermost(location.scope, target.resource)
+            found = self._children[key] = self._location(target, scope, None)
         return found
 
-    def _find_anchors(self) -> dict[str, str]:
-        if self._anchors is None:
-            self._anchors = dict(_anchors(self._document, ""))
-        return self._anchors
+    def _resolve(self, location: Location, keyword: str) -> Target:
+        reference = resolve(location.resource.uri, location.get(keyword))
+        resource, name = self._resource(location, keyword, reference.uri), reference.fragment
+        if keyword == "$recursiveRef":
+            name = RECURSIVE
+        if keyword != "$ref" and name in resource.dynamic_anchors:
+            return dict(location.scope).get(name, resource).dynamic_anchors[name]
+        if name and not name.startswith("/"):
+            found = resource.anchors.get(name)
+            return found or _fail(location, keyword, f"no $anchor is named {name!r}")
+        return walk(resource, name, self._library) or _fail(location, keyword, f"nothing is at {name!r}")
+
+    def _resource(self, location: Location, keyword: str, uri: str) -> Resource:
+        if uri == location.resource.uri:
+            return location.resource
+        found = self._library.find(uri)
+        return found or _fail(
+            location,
+            keyword,
+            f"the reference {location.get(keyword)!r} leaves this schema, and no document with the URI {uri!r} is at "
+            "hand; hand it over in resources, or copy what it names under $defs and refer to that",
+        )
+
+    def _location(self, target: Target, scope: Scope, origin: tuple[Location, Path] | None) -> Location:
+        if not isinstance(target.schema, dict):
+            return Location(target, scope, origin)
+        key = (id(target.schema), scope)
+        found = self._locations.get(key)
+        if found is None:
+            found = self._locations[key] = Location(target, scope, origin)
+        return found
 
 
-def _anchors(value: Any, pointer: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    if isinstance(value, dict):
-        if isinstance(value.get("$anchor"), str):
-            found.append((value["$anchor"], pointer))
-        for key, one in value.items():
-            if key not in ("enum", "const"):
-                found += _anchors(one, f"{pointer}/{_escaped(key)}")
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            found += _anchors(one, f"{pointer}/{index}")
-    return found
+class _Around(NamedTuple):
+    """The locations that one leads to."""
+
+    in_place: list[Location]
+    """About the same value."""
+    inside: list[Location]
 
 
-def _escaped(part: str) -> str:
-    return part.replace("~", "~0").replace("/", "~1")
+_NOTHING_AROUND = _Around([], [])
 
 
-def _decimal(text: str) -> Decimal:
-    value = Decimal(text)
-    if abs(value.adjusted()) > MAX_EXPONENT:
-        raise ValueError(f"the number {text} is out of reach")
-    return value
+def _outermost(scope: Scope, resource: Resource) -> Scope:
+    """The dynamic scope after entering a resource: what an outer one names stays."""
+    if not resource.dynamic_anchors:
+        return scope
+    names = dict.fromkeys(resource.dynamic_anchors, resource) | dict(scope)
+    return tuple(sorted(names.items(), key=lambda item: item[0]))
 
 
-def _parse(text: str) -> Any:
-    def constant(name: str) -> NoReturn:
-        raise ValueError(f"{name} is no JSON")
-
-    try:
-        found = json.loads(text, parse_float=_decimal, parse_constant=constant)
-    except (ValueError, RecursionError, ArithmeticError) as error:
-        raise SchemaError(f"the schema is not JSON: {error}") from None
-    depth, level = 0, [found]
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise SchemaError(f"the schema is nested more than {MAX_DEPTH} deep")
-        if any(isinstance(one, str) and _SURROGATE.search(one) for one in level):
-            raise SchemaError("half of a surrogate pair stands alone in a string; no UTF-8 text can hold it")
-        level = [child for one in level for child in _children(one)]
-    return found
+def _fail(location: Location, keyword: str, message: str) -> NoReturn:
+    raise SchemaError(f"{keyword!r}: {message}", location.keyword_pointer(keyword), keyword)
 
 
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [*value, *value.values()]
-    return value if isinstance(value, list) else []
+def _check_cycles(in_place: dict[Location, list[Location]]) -> None:
+    """Refuse a location that leads to itself without a value in between: what it says would have no end."""
+    done: set[Location] = set()
+    for root in in_place:
+        if root not in done:
+            path: dict[Location, Iterator[Location]] = {root: iter(in_place[root])}
+            while path:
+                location, rest = next(reversed(path.items()))
+                after = next(rest, None)
+                if after is None:
+                    done.add(location)
+                    del path[location]
+                elif after in path:
+                    message = "the schema refers to itself without a value in between"
+                    raise SchemaError(message, after.pointer, "$ref")
+                elif after not in done:
+                    path[after] = iter(in_place[after])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import radixgen
+from radixgen.automata.work import Limits as GrammarLimits
 from radixgen.config import WorkerConfig
 from radixgen.errors import ModelError
 from radixgen.mask.engine import MaskEngine
@@ -24,6 +25,7 @@ from radixgen.worker.calls import Calls
 from radixgen.worker.core import METERS, Core
 from radixgen.worker.meter import Meter, TimedRunner
 from radixgen.worker.prepare import Preparer
+from radixgen.worker.turns import Turns
 
 
 def build_core(config: WorkerConfig, start: Meter) -> Core:
@@ -38,15 +40,17 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
         masks = _mask_engine(config, tokenizer)
     meter = Meter(METERS)
     scheduler = _scheduler(config, runner, tokenizer, meter)
-    preparer = Preparer(tokenizer, masks, runner.max_context, config.forced_tokens, meter)
+    turns = Turns(masks.work)
+    preparer = Preparer(tokenizer, masks, turns, meter, runner.max_context, config)
     meters: dict[str, Callable[[], Mapping[str, float]]] = {
         "start": start.values,
         "time": meter.values,
         "scheduler": lambda: _numbers(scheduler.stats()),
         "cache": lambda: _numbers(scheduler.stats().cache),
-        "mask": lambda: {"num_bytes": masks.num_bytes},
+        "mask": lambda: {"num_bytes": masks.num_bytes, "num_jobs": turns.num_jobs},
     }
-    return Core(_welcome(config, folder, runner), preparer, scheduler, Calls(preparer, scheduler, meters), meter)
+    calls = Calls(preparer, scheduler, meters)
+    return Core(_welcome(config, folder, runner), preparer, scheduler, calls, meter)
 
 
 def _check_vocabulary(folder: Path, tokenizer: Tokenizer, runner: Runner) -> None:
@@ -64,6 +68,7 @@ def _mask_engine(config: WorkerConfig, tokenizer: Tokenizer) -> MaskEngine:
         encode_forced=tokenizer.encode_forced,
         max_bytes=config.grammar_bytes,
         default_white_space="compact" if config.model == "builtin" else "free",
+        limits=GrammarLimits(**{name: getattr(config, name) for name in GrammarLimits._fields}),
     )
 
 

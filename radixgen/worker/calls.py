@@ -33,9 +33,6 @@ class Calls:
                 return messages.Tokenized(tuple(self.preparer.tokenize(verb.prompt).tolist()))
             case messages.Detokenize():
                 return messages.Detokenized(self.preparer.detokenize(verb.ids))
-            case messages.Check():
-                least = self.preparer.min_tokens(verb.constraint, verb.document, verb.max_tokens)
-                return messages.Checked(least)
             case messages.Dump():
                 return messages.Dumped(json.dumps({**snapshot(), **self._values()}, indent=1))
         raise AssertionError(f"{type(verb).__name__} is answered elsewhere")

@@ -1,8 +1,9 @@
 """The worker without sockets: messages in, messages out.
 
     handle(client, message)  ──►  intake ── prepare ──►  scheduler  ── events ──►  answers
-                                     │ abort                 │ abort
-                                     ▼                       ▼
+                                     │ │ slow: in turns      │
+                                     │ │ abort               │ abort
+                                     ▼ ▼                     ▼
     step()  ──►  [Delta ...]  and exactly one of End, Failed, Reply for each request that was accepted
 
 Not thread-safe: one loop owns it. An error in one request's preparation or events ends that request alone; one that a
@@ -17,7 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from radixgen.errors import ParamError, RadixgenError, RequestAborted, RequestFailed
 from radixgen.scheduler.request import Event, Failed, Finished, OutputFinished, Scored, TokenEvent
@@ -26,12 +27,22 @@ from radixgen.wire import messages
 from radixgen.wire.codec import failed
 from radixgen.worker.answer import Answer, token_infos
 from radixgen.worker.calls import Calls
-from radixgen.worker.intake import Intake, Ready, Work
+from radixgen.worker.intake import Intake, Ready
 from radixgen.worker.meter import Meter
-from radixgen.worker.prepare import Preparer
+from radixgen.worker.patient import PatientMatcher
+from radixgen.worker.prepare import Prepared, Preparer
+from radixgen.worker.turns import Job
 
-METERS = ("prepare", "step", "forward", "sample", "masks", "answer", "wire")
+AT_ONCE_S = 0.002
+"""How long a request may take to prepare before it is done in turns."""
+IDLE_TURNS_S = 0.005
+"""Turns between two looks at the sockets when nothing runs."""
+LEAST_TURNS_S = 0.001
+MOST_TURNS_S = 0.004
+"""Turns beside a step: half as long as the step was, within these."""
+METERS = ("prepare", "turns", "step", "forward", "sample", "masks", "answer", "wire")
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 class Outgoing(NamedTuple):
@@ -50,11 +61,19 @@ class _Open:
     arrival_s: float = field(default_factory=time.perf_counter)
     scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
     continuations: tuple[tuple[int, ...], ...] = ()
+    matchers: tuple[PatientMatcher, ...] = ()
     is_submitted: bool = False
 
     @property
     def number(self) -> int:
         return self.message.request_id
+
+
+class _Task(NamedTuple):
+    """A request's work that takes turns, and what is done with what it comes to."""
+
+    job: Job[Any]
+    then: Callable[[Any], None]
 
 
 class Core:
@@ -71,6 +90,10 @@ class Core:
         self._open: dict[str, _Open] = {}
         self._keys: dict[tuple[bytes, int], str] = {}
         self._intake = Intake(preparer.render, welcome.max_rows)
+        self._turns = preparer.turns
+        self._tasks: dict[str, _Task] = {}
+        self._step_s = 0.0
+        """What the last step took."""
         self._num_submitted = 0
         self._count = 0
         self._out: list[Outgoing] = []
@@ -92,15 +115,22 @@ class Core:
         """Prepare what waits, run one step of the scheduler; returns what there is to say."""
         with self.meter.timed("prepare"):
             self._take_in()
-        if not self._scheduler.has_work:
+        with self.meter.timed("turns"):
+            self._take_turns()
+        if self._scheduler.has_work:
+            self._run_step()
+        elif not self._tasks:
             self._intake.wait()
-        else:
-            with self.meter.timed("step"):
-                events = self._events()
-            with self.meter.timed("answer"):
-                for event in events:
-                    self._guarded(event.request_id, partial(self._on_event, event))
         return self._flush()
+
+    def _run_step(self) -> None:
+        start = time.perf_counter()
+        with self.meter.timed("step"):
+            events = self._events()
+        self._step_s = time.perf_counter() - start
+        with self.meter.timed("answer"):
+            for event in events:
+                self._guarded(event.request_id, partial(self._on_event, event))
 
     def drop(self, client: bytes) -> list[Outgoing]:
         """A client seems gone: end what it had open, and say so, since it may only have been asleep."""
@@ -113,9 +143,11 @@ class Core:
             case messages.Hello():
                 self._say(client, self._greeting(message))
             case messages.Generate():
-                self._accept(client, message, message)
+                self._intake.add(self._admit(client, message), message)
             case messages.Call(verb=messages.Score() as score):
-                self._accept(client, message, score)
+                self._intake.add(self._admit(client, message), score)
+            case messages.Call(verb=messages.Check() as check):
+                self._check(self._admit(client, message), message, check)
             case messages.Call():
                 self._say(client, messages.Reply(message.request_id, self._calls.answer(message.verb, self._dump)))
             case messages.Abort():
@@ -127,7 +159,8 @@ class Core:
         text = f"the client speaks version {hello.version} of the protocol, this worker {self._welcome.version}"
         return messages.Failed(messages.NO_REQUEST, "ProtocolError", f"{text}; use the same radixgen on both sides")
 
-    def _accept(self, client: bytes, message: messages.Generate | messages.Call, work: Work) -> None:
+    def _admit(self, client: bytes, message: messages.Generate | messages.Call) -> str:
+        """Open a request; returns its key."""
         if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
             raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
         if len(self._open) >= self._welcome.max_rows + self._welcome.max_waiting:
@@ -138,7 +171,16 @@ class Core:
         key = str(self._count)
         self._open[key] = _Open(client, message)
         self._keys[client, message.request_id] = key
-        self._intake.add(key, work)
+        return key
+
+    def _check(self, key: str, call: messages.Call, check: messages.Check) -> None:
+        count = partial(self._preparer.min_tokens, check.constraint, check.document, check.max_tokens)
+        self._guarded(key, partial(self._do, key, count, partial(self._say_least, key, call)))
+
+    def _say_least(self, key: str, call: messages.Call, min_tokens: int) -> None:
+        one = self._forget(key)
+        assert one is not None
+        self._say(one.client, messages.Reply(call.request_id, messages.Checked(min_tokens)))
 
     def _abort(self, client: bytes, number: int) -> None:
         key = self._keys.get((client, number))
@@ -146,19 +188,37 @@ class Core:
             self._fail(key, RequestAborted("the caller ended this request"))
 
     def _take_in(self) -> None:
-        for ready in self._intake.take(lambda: self._num_submitted):
+        for ready in self._intake.take(lambda: self._num_submitted + len(self._tasks)):
             if ready.key in self._open:  # else it was aborted
-                self._guarded(ready.key, partial(self._submit, ready))
+                self._guarded(ready.key, partial(self._prepare, ready))
 
-    def _submit(self, ready: Ready) -> None:
-        one = self._open[ready.key]
-        prompt = ready.render()
+    def _prepare(self, ready: Ready) -> None:
+        prompt, key = ready.render(), ready.key
         if isinstance(ready.work, messages.Generate):
-            prepared = self._preparer.generate(ready.work, prompt, ready.key)
+            prepare = partial(self._preparer.generate, ready.work, prompt, key)
         else:
-            prepared = self._preparer.score(ready.work, prompt, ready.key)
-            one.continuations = tuple(tuple(ids.tolist()) for ids in prepared.request.continuations)
-        one.answers, one.truncated_chars = prepared.answers, prepared.truncated_chars
+            prepare = partial(self._preparer.score, ready.work, prompt, key)
+        self._do(key, prepare, partial(self._submit, key))
+
+    def _do(self, key: str, do: Callable[[], _T], then: Callable[[_T], None]) -> None:
+        """Work for a request, at once or else in turns; `then` gets what it comes to."""
+        job = self._turns.attempt(do, AT_ONCE_S)
+        if job.is_done:
+            then(job.result())
+        else:
+            self._tasks[key] = _Task(job, then)
+
+    def _take_turns(self) -> None:
+        is_running = self._scheduler.has_work
+        self._turns.run(min(max(self._step_s / 2, LEAST_TURNS_S), MOST_TURNS_S) if is_running else IDLE_TURNS_S)
+        for key in [key for key, task in self._tasks.items() if task.job.is_done]:
+            task = self._tasks.pop(key)
+            self._guarded(key, partial(_finish, task))
+
+    def _submit(self, key: str, prepared: Prepared) -> None:
+        one = self._open[key]
+        one.answers, one.truncated_chars, one.matchers = prepared.answers, prepared.truncated_chars, prepared.matchers
+        one.continuations = tuple(tuple(ids.tolist()) for ids in prepared.request.continuations)
         prepared.request.arrival_s = one.arrival_s
         self._scheduler.submit(prepared.request)
         one.is_submitted = True
@@ -248,6 +308,10 @@ class Core:
         if one is not None:
             del self._keys[one.client, one.number]
             self._num_submitted -= one.is_submitted
+            for matcher in one.matchers:
+                matcher.cancel()
+        if key in self._tasks:
+            self._turns.cancel(self._tasks.pop(key).job)
         return one
 
     def _report(self, error: Exception) -> None:
@@ -264,6 +328,10 @@ class Core:
     def _flush(self) -> list[Outgoing]:
         out, self._out = self._out, []
         return out
+
+
+def _finish(task: _Task) -> None:
+    task.then(task.job.result())
 
 
 def _check_are_numbers(logprobs: tuple[float, ...]) -> None:

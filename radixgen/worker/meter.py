@@ -6,14 +6,13 @@ step = forward + sample + masks + what is left: scheduling        beside it: pre
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from radixgen.mask.matcher import MaskFill, Matcher
     from radixgen.runner.plan import SampleRow, ScoreRow, StepPlan, StepResult
-    from radixgen.scheduler.ports import MaskRow, Runner
+    from radixgen.scheduler.ports import Runner
 
 
 class Meter:
@@ -57,37 +56,3 @@ class TimedRunner:
     def collect(self, ticket: Any) -> StepResult:
         with self._meter.timed("sample"):
             return self._runner.collect(ticket)
-
-
-class TimedMatcher:
-    """A matcher, as the scheduler sees it. Called several times an id, so without a context manager."""
-
-    def __init__(self, matcher: Matcher, add: Callable[[str, float], None]) -> None:
-        self._matcher = matcher
-        self._add = add
-        self.note_cut, self.rollback = matcher.note_cut, matcher.rollback
-
-    @property
-    def is_finished(self) -> bool:
-        return self._matcher.is_finished
-
-    @property
-    def closed(self) -> tuple[str, ...]:
-        return self._matcher.closed
-
-    def fill_mask(self, row: MaskRow, wide: MaskRow | None = None) -> MaskFill:
-        start = time.perf_counter()
-        fill = self._matcher.fill_mask(row, wide)
-        self._add("masks", time.perf_counter() - start)
-        return fill
-
-    def advance(self, token_id: int) -> None:
-        start = time.perf_counter()
-        self._matcher.advance(token_id)
-        self._add("masks", time.perf_counter() - start)
-
-    def forced(self) -> list[int]:
-        start = time.perf_counter()
-        ids = self._matcher.forced()
-        self._add("masks", time.perf_counter() - start)
-        return ids

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from radixgen.config import WorkerConfig
 from radixgen.errors import ParamError, PromptTooLong
 from radixgen.mask.engine import MaskEngine
 from radixgen.mask.matcher import Matcher
@@ -20,7 +21,9 @@ from radixgen.tokens.fit import RenderedPrompt
 from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire.messages import Generate, Score
 from radixgen.worker.answer import Answer, AnswerText
-from radixgen.worker.meter import Meter, TimedMatcher
+from radixgen.worker.meter import Meter
+from radixgen.worker.patient import PatientMatcher
+from radixgen.worker.turns import Turns
 
 MAX_SEED = 2**63 - 1
 _MAX_ID = 2**31 - 1
@@ -33,17 +36,20 @@ class Prepared(NamedTuple):
     request: Request
     answers: tuple[Answer, ...]
     truncated_chars: int
+    matchers: tuple[PatientMatcher, ...] = ()
+    """To be cancelled when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preparer:
-    """Uses the grammar engine's tables, so it runs on the thread that fills masks."""
+    """Uses the grammar engine's tables, so all but `render` is the loop's, or a job's that has the turn."""
 
     tokenizer: Tokenizer
     masks: MaskEngine
-    context_len: int
-    forced_tokens: bool
+    turns: Turns
     meter: Meter
+    context_len: int
+    config: WorkerConfig
 
     def render(self, work: Generate | Score) -> RenderedPrompt:
         """A request's prompt, leaving room for its answer; from any thread. Raises `PromptTooLong`, `ParamError`."""
@@ -58,11 +64,11 @@ class Preparer:
         matchers = self._matchers(message.constraint, prompt.document, params)
         vocabulary = self.tokenizer.vocabulary
         texts = [AnswerText(vocabulary, params.stop) for _ in range(params.n)]
-        timed = [TimedMatcher(one, self.meter.add) for one in matchers] if matchers else None
-        request = Request(request_id=request_id, ids=prompt.ids, params=params, matchers=timed, stops=texts)
+        patient = tuple(self._patient(one) for one in matchers or ())
+        request = Request(request_id=request_id, ids=prompt.ids, params=params, matchers=patient or None, stops=texts)
         places: Sequence[Matcher | None] = matchers or [None] * params.n
         answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
-        return Prepared(request, answers, prompt.truncated_chars)
+        return Prepared(request, answers, prompt.truncated_chars, patient)
 
     def score(self, message: Score, prompt: RenderedPrompt, request_id: str) -> Prepared:
         """Raises nothing that `render` did not raise already."""
@@ -107,10 +113,15 @@ class Preparer:
         first = self.masks.matcher(grammar, max_tokens=params.max_tokens, forced_tokens=params.forced_tokens)
         return [first, *(first.fork() for _ in range(params.n - 1))]
 
+    def _patient(self, matcher: Matcher) -> PatientMatcher:
+        return PatientMatcher(matcher, self.turns, mask_s=self.config.mask_s, add_time=self.meter.add)
+
     def _settled(self, params: SamplingParams) -> SamplingParams:
         """With a seed, and with forced tokens only where the worker allows them."""
         seed = secrets.randbelow(MAX_SEED) if params.seed is None else params.seed
-        return msgspec.structs.replace(params, seed=seed, forced_tokens=params.forced_tokens and self.forced_tokens)
+        return msgspec.structs.replace(
+            params, seed=seed, forced_tokens=params.forced_tokens and self.config.forced_tokens
+        )
 
     def _continuations(self, message: Score) -> tuple[npt.NDArray[np.int32], ...]:
         if not message.continuations:

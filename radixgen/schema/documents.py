@@ -1,0 +1,111 @@
+"""JSON text as Python values, exact and strict, and the texts of the standard's own schemas.
+
+Exact: numbers are int or Decimal. Strict: NaN, a key that stands twice in one object, half of a surrogate pair, and
+what is larger or deeper than the limits are errors.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from radixgen.errors import SchemaError
+
+MAX_EXPONENT = 400
+
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a schema's text may take: `max_bytes` for each document, `max_depth` containers inside each other."""
+
+    max_bytes: int = 4 << 20
+    max_depth: int = 150
+
+
+def parse(text: str, limits: Limits, where: str = "") -> Any:
+    """JSON text as Python values, numbers exact.
+
+    Raises:
+        SchemaError: for what is no JSON, and for a text beyond the limits.
+    """
+    try:
+        num_bytes = len(text.encode())
+        if num_bytes > limits.max_bytes:
+            raise SchemaError(f"the schema has {num_bytes} bytes; the most is {limits.max_bytes}", where)
+        _check_depth(text, limits.max_depth, where)
+        found = json.loads(text, object_pairs_hook=_object, parse_float=_decimal, parse_constant=_constant)
+        if _ESCAPED_SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise SchemaError("half of a surrogate pair stands alone; no UTF-8 text can hold it", where) from None
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        raise SchemaError(f"the schema is not JSON: {error}", where) from None
+    return found
+
+
+def _check_depth(text: str, max_depth: int, where: str) -> None:
+    if text.count("{") + text.count("[") <= max_depth:
+        return
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", text)):
+        depth += 1 if bracket in "{[" else -1
+        if depth > max_depth:
+            raise SchemaError(f"the schema is nested more than {max_depth} deep", where)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
+
+
+def _decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    if abs(value.adjusted()) > MAX_EXPONENT:
+        raise ValueError(f"the number {text[:40]} is out of reach")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def find_metaschema(uri: str) -> str | None:
+    """The text of one of the standard's own schemas; None without the package `jsonschema-specifications`."""
+    file = _METASCHEMAS.get(uri)
+    spec = find_spec("jsonschema_specifications") if file else None
+    if file is None or spec is None or not spec.submodule_search_locations:
+        return None
+    return (Path(spec.submodule_search_locations[0]) / "schemas" / file).read_text("utf-8")
+
+
+class _Metaschema(NamedTuple):
+    uri: str
+    file: str
+
+
+def _metaschemas() -> Iterator[_Metaschema]:
+    for number in (4, 6, 7):
+        yield _Metaschema(f"http://json-schema.org/draft-0{number}/schema", f"draft{number}/metaschema.json")
+    formats = {"2019-09": ("format",), "2020-12": ("unevaluated", "format-annotation", "format-assertion")}
+    for draft, more in formats.items():
+        base, folder = f"https://json-schema.org/draft/{draft}", f"draft{draft.replace('-', '')}"
+        yield _Metaschema(f"{base}/schema", f"{folder}/metaschema.json")
+        for name in ("core", "applicator", "validation", "meta-data", "content", *more):
+            yield _Metaschema(f"{base}/meta/{name}", f"{folder}/vocabularies/{name}")
+
+
+_METASCHEMAS: Mapping[str, str] = dict(_metaschemas())

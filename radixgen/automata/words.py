@@ -26,6 +26,19 @@ class WordsAutomaton(TableAutomaton):
         assert self._words, "an automaton without a text"
         super().__init__(_Run(0, len(self._words), 0), max(map(len, self._words)))
 
+    @property
+    def words(self) -> list[bytes]:
+        return self._words
+
+    def run(self, q: int) -> _Run:
+        key = self._keys[q]
+        assert isinstance(key, _Run)
+        return key
+
+    def word(self, q: int) -> bytes:
+        """The word that has ended in an accepting row."""
+        return self._words[self.run(q).first]
+
     def _accepts(self, key: Hashable) -> bool:
         assert isinstance(key, _Run)
         return len(self._words[key.first]) == key.depth

@@ -9,11 +9,11 @@ event's value is given; at the end of the container each is simply true or false
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from radixgen.schema.formula import Formula
+from radixgen.schema.formula import Formula, Formulas
 from radixgen.schema.texts import TextSet, Texts
 
 
@@ -48,10 +48,14 @@ class Key:
 class Members:
     """`properties`, `patternProperties` and `additionalProperties` of one place. Compare by identity."""
 
-    __slots__ = ("names", "patterns", "rest")
+    __slots__ = ("has_rest", "names", "patterns", "rest")
 
-    def __init__(self, names: dict[str, Formula], patterns: tuple[tuple[TextSet, Formula], ...], rest: Formula) -> None:
+    def __init__(
+        self, names: dict[str, Formula], patterns: tuple[tuple[TextSet, Formula], ...], rest: Formula, *, has_rest: bool
+    ) -> None:
         self.names, self.patterns, self.rest = names, patterns, rest
+        self.has_rest = has_rest
+        """Whether the schema speaks of other keys."""
 
     def asks(self, key: Key, algebra: Texts) -> list[Formula]:
         """What the value of a key must be."""
@@ -59,7 +63,7 @@ class Members:
         found += [formula for test, formula in self.patterns if key.is_in(test, algebra)]
         return found or [self.rest]
 
-    def covers(self, key: Key, algebra: Texts) -> bool:
+    def lists(self, key: Key, algebra: Texts) -> bool:
         """Whether a key is listed here or matches a pattern."""
         is_listed = key.name is not None and key.name in self.names
         return is_listed or any(key.is_in(test, algebra) for test, _ in self.patterns)
@@ -95,7 +99,6 @@ class Cover:
 
     condition: Formula
     members: Members | None
-    is_rest_too: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,22 @@ class UnevaluatedItems:
 
     covers: tuple[ItemCover, ...]
     job: Formula
+
+
+def unevaluated(formulas: Formulas, covers: Iterable[Cover], job: Formula) -> Formula:
+    """The obligation, without covers that never count; TRUE if one counts all keys for sure."""
+    kept = tuple(dict.fromkeys(one for one in covers if one.condition is not formulas.false))
+    if any(one.condition is formulas.true and one.members is None for one in kept):
+        return formulas.true
+    return formulas.debt(Unevaluated(kept, job), has_jobs=any(one.condition.has_jobs for one in kept))
+
+
+def unevaluated_items(formulas: Formulas, covers: Iterable[ItemCover], job: Formula) -> Formula:
+    """The obligation, without covers that never count; TRUE if one counts all items for sure."""
+    kept = tuple(dict.fromkeys(one for one in covers if one.condition is not formulas.false))
+    if any(one.condition is formulas.true and one.end is None for one in kept):
+        return formulas.true
+    return formulas.debt(UnevaluatedItems(kept, job), has_jobs=any(one.condition.has_jobs for one in kept))
 
 
 def same_value(value: Any) -> Hashable:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from radixgen.automata.numberset import NumberSet
+from radixgen.automata.work import Work
 from radixgen.schema.algebras import Algebra, Booleans, Markable, Marked, Numbers, exactly_one
 from radixgen.schema.atoms import (
     AtLeast,
@@ -27,16 +28,17 @@ from radixgen.schema.atoms import (
     Mark,
     Members,
     Names,
-    Unevaluated,
-    UnevaluatedItems,
     Unique,
     same_value,
+    unevaluated,
+    unevaluated_items,
 )
 from radixgen.schema.formula import Formula, Formulas
 from radixgen.schema.reader import Location, SchemaReader
-from radixgen.schema.texts import Texts
+from radixgen.schema.texts import Texts, TextSet
 
 KINDS = ("null", "true", "false", "number", "string", "array", "object")
+_UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 _TYPES = {"boolean": ("true", "false"), "integer": ("number",)}
 
 Job = Location | Constant | Mark
@@ -67,18 +69,25 @@ class Meanings:
         SchemaError: for a pattern that cannot be read, naming its place.
     """
 
-    def __init__(self, reader: SchemaReader, texts: Texts, formats: Callable[[str], Any]) -> None:
-        """formats: the set of strings of an asserted format, None for one that is not."""
+    def __init__(self, reader: SchemaReader, texts: Texts, formats: Callable[[str], TextSet | None], work: Work) -> None:
+        """formats: the set of strings of an asserted format, None for one that is not.
+
+        Raises:
+            SchemaError: for anything wrong in reach of the root.
+        """
         self.reader, self.texts, self.formulas = reader, texts, Formulas()
         self._formats = formats
-        self.is_marking = reader.uses("x-verbatim")
-        self._is_covering = reader.uses("unevaluated")
+        locations = reader.check(work)
+        self.is_marking = any(location.get("x-verbatim") is True for location in locations)
+        self._is_covering = any(one in location for location in locations for one in _UNEVALUATED)
+        for location in locations:
+            check_patterns(self.texts, location)
         self._markings = {"number": Marked(Numbers()), "string": Marked(texts)} if self.is_marking else {}
         self._algebras = self._make_algebras()
         self._found: dict[tuple[Job, str], Meaning] = {}
         self._constants: dict[Hashable, Formula] = {}
         self.mark = self.formulas.job(Mark())
-        everything = Members({}, (), self.mark)
+        everything = Members({}, (), self.mark, has_rest=False)
         self._marked = {
             "object": self.formulas.debt(everything),
             "array": self.formulas.debt(Items((), self.mark)),
@@ -200,7 +209,7 @@ class Meanings:
             if both is self.formulas.false:
                 continue
             if isinstance(cover, Cover):
-                gathering.covers.append(Cover(both, cover.members, cover.is_rest_too))
+                gathering.covers.append(Cover(both, cover.members))
             else:
                 gathering.covers.append(ItemCover(both, cover.end, cover.job))
 
@@ -268,7 +277,7 @@ class Meanings:
         formulas = self.formulas
         names = {name: self.constant(one) for name, one in value.items()}
         return formulas.both(
-            [formulas.debt(Members(names, (), formulas.false)), *(formulas.debt(Has(name)) for name in names)]
+            [formulas.debt(Members(names, (), formulas.false, has_rest=True)), *(formulas.debt(Has(name)) for name in names)]
         )
 
     def _equal_array(self, value: list[Any]) -> Formula:
@@ -282,8 +291,7 @@ class Meanings:
             members = self._members(location, schema)
             values.append(formulas.debt(members))
             if self._is_covering:
-                is_rest_too = "additionalProperties" in schema
-                gathering.covers.append(Cover(formulas.true, members, is_rest_too))
+                gathering.covers.append(Cover(formulas.true, None if members.has_rest else members))
         values += [formulas.debt(Has(name)) for name in schema.get("required") or ()]
         values += self._counted(schema.get("minProperties", 0), schema.get("maxProperties"))
         if "propertyNames" in schema:
@@ -308,7 +316,7 @@ class Meanings:
         ]
         has_rest = "additionalProperties" in schema
         rest = self.formula(child(location, "additionalProperties")) if has_rest else self.formulas.true
-        return Members(names, tuple(patterns), rest)
+        return Members(names, tuple(patterns), rest, has_rest=has_rest)
 
     def _counted(self, low: int, high: int | None) -> list[Formula]:
         found = [self.formulas.debt(AtLeast(low))] if low else []
@@ -344,12 +352,11 @@ class Meanings:
         if gathering.kind not in ("object", "array") or keyword not in schema:
             return
         job = self.formula(self.reader.child(gathering.location, keyword))
-        covers = tuple(gathering.covers)
         if gathering.kind == "object":
-            gathering.values.append(formulas.debt(Unevaluated(covers, job)))
+            gathering.values.append(unevaluated(formulas, gathering.covers, job))
             gathering.covers.append(Cover(formulas.true, None))
         else:
-            gathering.values.append(formulas.debt(UnevaluatedItems(covers, job)))
+            gathering.values.append(unevaluated_items(formulas, gathering.covers, job))
             gathering.covers.append(ItemCover(formulas.true, None))
 
 
@@ -384,11 +391,11 @@ def _number_parts(schema: dict[str, Any]) -> list[NumberSet]:
     return found
 
 
-def check_patterns(meanings: Meanings, location: Location) -> None:
+def check_patterns(texts: Texts, location: Location) -> None:
     """Read the patterns of a place, so that a wrong one is refused before anything is written."""
     if isinstance(location.schema, dict):
         if "pattern" in location.schema:
-            meanings.texts.pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
+            texts.pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
         for pattern in location.schema.get("patternProperties") or {}:
-            meanings.texts.pattern(pattern, f"{location.pointer}/patternProperties")
+            texts.pattern(pattern, f"{location.pointer}/patternProperties")
 

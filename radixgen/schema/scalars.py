@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-from radixgen.automata import regex_anchors
 from radixgen.automata.chars import Derivatives
-from radixgen.automata.excluded import ExcludedWords, Unfinished
-from radixgen.automata.lift import JsonStringAutomaton
-from radixgen.automata.numbers import Interval, NumberAutomaton
-from radixgen.automata.regex import Node, Regexes
-from radixgen.automata.regex_parse import SCHEMA, parse
+from radixgen.automata.excluded import ExcludedWords
+from radixgen.automata.lift import JsonStringAutomaton, escape_json
+from radixgen.automata.numberset import NumberSet
+from radixgen.automata.numerals import NumberAutomaton, number_automaton
+from radixgen.automata.regex import Regexes
 from radixgen.automata.table import TableAutomaton
 from radixgen.automata.words import WordsAutomaton
-from radixgen.errors import RegexError, SchemaError
-from radixgen.schema.shapes import TextRule
 from radixgen.schema.spelling import GapAutomaton
+from radixgen.schema.texts import Texts, TextSet
 
 MAX_KEPT = 4_096
 
@@ -30,8 +28,7 @@ class Scalars:
     def __init__(self) -> None:
         self._kept: OrderedDict[Hashable, object] = OrderedDict()
         self.gap = GapAutomaton()
-        self.unfinished = JsonStringAutomaton(Unfinished())
-        """A string that never ends: what a mask may see of a key that only a step can check."""
+        self.texts = Texts(Regexes())
 
     @property
     def num_rows(self) -> int:
@@ -47,44 +44,55 @@ class Scalars:
             self._kept.popitem(last=False)
         return made
 
+    def find_format(self, name: str) -> TextSet | None:
+        """The strings of a format that is asserted; None where it is an annotation."""
+        return None
+
     def words(self, words: tuple[bytes, ...]) -> WordsAutomaton:
         return self._once(("words", words), lambda: WordsAutomaton(words))
 
-    def number(self, interval: Interval) -> TableAutomaton | None:
-        """None where no number lies in the interval."""
+    def number(self, numbers: NumberSet, style: tuple[bool, bool]) -> NumberAutomaton | None:
+        """None where no number of the set can be written. style: exponents are allowed; integers without a point."""
 
         def make() -> NumberAutomaton | None:
-            automaton = NumberAutomaton(interval)
+            automaton = number_automaton(numbers, exponents=style[0], plain_integers=style[1])
             return None if automaton.is_empty() else automaton
 
-        return self._once(("number", interval), make)
+        return self._once(("number", numbers, style), make)
 
-    def string(self, rule: TextRule, pointer: str) -> TableAutomaton | None:
-        """A JSON string, quotes included; None where no text keeps the rule. `pointer` says whose pattern it is.
+    def string(self, texts: TextSet, algebra: Texts, non_ascii: str) -> TableAutomaton | None:
+        """The JSON strings of a set that is no list of words, quotes included; None where it is empty."""
 
-        Raises:
-            SchemaError: for a pattern that cannot be read or followed.
-        """
-        return self._once(("string", rule), lambda: _string(rule, pointer))
+        def make() -> TableAutomaton | None:
+            if texts.is_inverted:
+                return JsonStringAutomaton(ExcludedWords(texts.words or ()))
+            chars = Derivatives(algebra.regexes, algebra.node(texts))
+            return None if chars.is_empty() else JsonStringAutomaton(chars)
 
-    def other_key(self, names: frozenset[str]) -> TableAutomaton:
-        """A JSON string that is none of `names`."""
-        return self._once(("key", names), lambda: JsonStringAutomaton(ExcludedWords(names)))
+        return self._once(("string", texts.key, non_ascii), make)
 
+    def key(self, texts: TextSet, names: frozenset[str], algebra: Texts, non_ascii: str) -> TableAutomaton | None:
+        """A JSON string of a set that is none of `names`."""
+        return self.string(algebra.both([texts, algebra.invert(algebra.words(names))]), algebra, non_ascii)
 
-def _string(rule: TextRule, pointer: str) -> TableAutomaton | None:
-    try:
-        chars = _chars(rule)
-    except RegexError as error:
-        raise SchemaError(f"'pattern': {error}", f"{pointer}/pattern", "pattern") from None
-    return None if chars.is_empty() else JsonStringAutomaton(chars)
-
-
-def _chars(rule: TextRule) -> Derivatives:
-    regexes = Regexes()
-    return Derivatives(regexes, _node(regexes, rule))
+    def spellings(self, words: Iterable[str], non_ascii: str) -> list[bytes]:
+        """How words are written, with their quotes."""
+        return [one for word in sorted(words) for one in spell_word(word, non_ascii)]
 
 
-def _node(regexes: Regexes, rule: TextRule) -> Node:
-    patterns = [regex_anchors.search(regexes, parse(pattern, SCHEMA)) for pattern in rule.patterns]
-    return regexes.both([regexes.repeat(regexes.any_char, rule.min_len, rule.max_len), *patterns])
+def spell_word(word: str, non_ascii: str) -> list[bytes]:
+    raw = f'"{escape_json(word)}"'.encode()
+    if raw.isascii() or non_ascii == "raw":
+        return [raw]
+    escaped = json_escape(word)
+    return [escaped] if non_ascii == "escaped" else [raw, escaped]
+
+
+def json_escape(word: str) -> bytes:
+    """As `json.dumps` writes it with `ensure_ascii`."""
+    units = word.encode("utf-16-be")
+    found = []
+    for at in range(0, len(units), 2):
+        unit = int.from_bytes(units[at : at + 2], "big")
+        found.append(escape_json(chr(unit)) if unit < 0x80 else f"\\u{unit:04x}")
+    return ('"' + "".join(found) + '"').encode()

@@ -127,7 +127,7 @@ class Texts:
         return self.regexes.invert(node) if texts.is_inverted else node
 
     def _words_node(self, words: frozenset[str]) -> Node:
-        return self.regexes.words(sorted(words))
+        return self.regexes.alt([self.regexes.text(word) for word in sorted(words)])
 
     def _general(self, node: Node) -> TextSet:
         if node is self.regexes.anything:
@@ -137,4 +137,8 @@ class Texts:
 
 def matches(regexes: Regexes, node: Node, text: str) -> bool:
     """Whether a node accepts a text."""
-    return regexes.matches(node, text)
+    for char in text:
+        point = ord(char)
+        true = frozenset(one for one in node.front if any(low <= point <= high for low, high in one.ranges))
+        node = regexes.derive(node, true)
+    return node.nullable

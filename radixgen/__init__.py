@@ -11,6 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radixgen.config import WorkerConfig
+    from radixgen.dsl import (
+        OpenAIBackend,
+        Program,
+        ProgramState,
+        assistant,
+        document,
+        function,
+        gen,
+        image,
+        select,
+        set_default_backend,
+        system,
+        user,
+    )
     from radixgen.engine import AsyncStream, Completion, Engine, Output, Pending, ScoredRow, Stream, StreamDelta, Usage
     from radixgen.errors import (
         BudgetTooSmall,
@@ -21,6 +35,7 @@ if TYPE_CHECKING:
         LimitError,
         ModelError,
         ParamError,
+        ProgramError,
         PromptTooLong,
         ProtocolError,
         RadixgenError,
@@ -67,9 +82,13 @@ __all__ = [
     "LimitError",
     "Message",
     "ModelError",
+    "OpenAIBackend",
     "Output",
     "ParamError",
     "Pending",
+    "Program",
+    "ProgramError",
+    "ProgramState",
     "PromptTooLong",
     "ProtocolError",
     "RadixgenError",
@@ -93,8 +112,31 @@ __all__ = [
     "WorkerDied",
     "WorkerError",
     "__version__",
+    "assistant",
+    "document",
+    "function",
+    "gen",
+    "image",
+    "select",
+    "set_default_backend",
+    "system",
+    "user",
 ]
 
+_DSL = (
+    "OpenAIBackend",
+    "Program",
+    "ProgramState",
+    "assistant",
+    "document",
+    "function",
+    "gen",
+    "image",
+    "select",
+    "set_default_backend",
+    "system",
+    "user",
+)
 _ENGINE = ("AsyncStream", "Completion", "Engine", "Output", "Pending", "ScoredRow", "Stream", "StreamDelta", "Usage")
 _PARAMS = (
     "Choices",
@@ -114,6 +156,8 @@ _PARAMS = (
 
 
 def _home(name: str) -> str:
+    if name in _DSL:
+        return "radixgen.dsl"
     if name in _ENGINE:
         return "radixgen.engine"
     if name in _PARAMS:

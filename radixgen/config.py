@@ -43,6 +43,12 @@ class WorkerConfig:
     proposed_tokens: bool = _flag(
         True, "compute what followed the same words before along with the next id, and keep it if it comes true"
     )
+    order: str = _flag(
+        "longest-prefix",
+        "who goes first among equal priorities: 'longest-prefix' (in the cache), 'depth-first' (along the prefixes that"
+        " the waiting requests share) or 'first-come'",
+    )
+    step_ahead: bool = _flag(False, "plan a step before the one before is known; for a device that is not the CPU")
     grammar_bytes: int = _flag(256 << 20, "bytes that all grammar and mask caches may take together")
     constraint_bytes: int = _flag(1 << 20, "bytes that the text of one schema or grammar may have")
     constraint_depth: int = _flag(150, "how deep one schema or grammar may be nested")

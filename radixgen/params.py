@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -174,13 +174,31 @@ class Thinking(msgspec.Struct, tag="thinking", frozen=True):
 Constraint = JsonSchema | Regex | Choices | GrammarText | ReadyMade | StructuralTags | Thinking
 
 
+class Namespace(NamedTuple):
+    """What a cached prefix belongs to; requests of different namespaces share nothing and learn nothing of each other.
+
+    tenant: whose requests these are, as the server knows it. adapter: the weights' variant. salt: the caller's own.
+    """
+
+    tenant: str = ""
+    adapter: str = ""
+    salt: str = ""
+
+    @classmethod
+    def of(cls, given: Namespace | str) -> Namespace:
+        """A str is a salt."""
+        return cls(salt=given) if isinstance(given, str) else given
+
+
 class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     """How to write an answer.
 
     max_tokens: most token ids of an answer, forced ones counted; 0 computes and caches the prompt and writes nothing.
     temperature: 0 is greedy. top_k: 0 is off. seed: the same seed, prompt and parameters give the same answer whatever
     else runs (counter-based noise); None draws one. n: answers from one prompt. stop: strings that end the answer and
-    are not part of it. logprobs: how many alternatives to report per token (None: none, 0: the chosen one's alone).
+    are not part of it. heal: the prompt's last ids, up to a border that its tokenizer keeps, are taken back and written
+    anew with the answer, whose text begins after them; they do not count as its tokens. logprobs: how many alternatives
+    to report per token (None: none, 0: the chosen one's alone).
     """
 
     max_tokens: int = 256
@@ -191,10 +209,11 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     n: int = 1
     stop: tuple[str, ...] = ()
+    heal: bool = False
     logprobs: int | None = None
     ignore_eos: bool = False
     forced_tokens: bool = True
-    namespace: str = ""
+    namespace: Namespace | str = ""
     priority: int = 0
     truncate: bool = True
 

@@ -7,12 +7,16 @@ so a slot that was never written, or written for another prefix, changes the ans
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from radixgen.mask import Late
 from radixgen.runner.plan import Sampled, SampleRow, ScoreRow, StepPlan, StepResult
 
 VOCAB_SIZE = 96
@@ -36,9 +40,9 @@ def copying_logits(prefix: bytes) -> npt.NDArray[np.float64]:
 class FakeRunner:
     """Checks slot discipline and answers from the ids alone."""
 
-    def __init__(self, num_slots: int, max_rows: int = 64, vocab_size: int = VOCAB_SIZE) -> None:
+    def __init__(self, num_slots: int, mask_rows: int = 512, vocab_size: int = VOCAB_SIZE) -> None:
         self.vocab_size = vocab_size
-        self.mask_buffer = np.zeros((8 * max_rows, (vocab_size + 31) // 32), dtype=np.uint32)
+        self.mask_buffer = np.zeros((mask_rows, (vocab_size + 31) // 32), dtype=np.uint32)
         self.num_computed = 0
         self.plans: list[StepPlan] = []
         self.on_forward: Callable[[StepPlan], None] | None = None
@@ -109,6 +113,53 @@ class FakeRunner:
         return float(self.logits(self._kept[row.logit])[row.token_id])
 
 
+class DelayedRunner(FakeRunner):
+    """A device that is behind its host: it does nothing before somebody waits for it, then all in order.
+
+    What it is told it copies at once, as a device would; masks it reads late, so they must still be there.
+    """
+
+    def __init__(self, num_slots: int, mask_rows: int = 512) -> None:
+        super().__init__(num_slots, mask_rows)
+        self.most_waiting = 0
+        self._jobs: list[Callable[[], None]] = []
+        self._drawn: list[int] = []
+        self.on_collect: Callable[[], None] | None = None
+        """Called before anything is collected; may raise."""
+
+    def forward(self, plan: StepPlan) -> None:
+        if self.on_forward is not None:
+            self.on_forward(plan)
+        copy = replace(plan, token_ids=plan.token_ids.copy(), kv_slots=[one.copy() for one in plan.kv_slots])
+        self._jobs.append(partial(self._run, copy))
+        self.most_waiting = max(self.most_waiting, len(self._jobs))
+
+    def sample(self, rows: Sequence[SampleRow], scores: Sequence[ScoreRow] = ()) -> StepResult:
+        result = StepResult([], [])
+        self._jobs.append(partial(self._fill, result, tuple(rows), tuple(scores)))
+        return result
+
+    def collect(self, ticket: StepResult) -> StepResult:
+        if self.on_collect is not None:
+            self.on_collect()
+        while self._jobs and not (ticket.sampled or ticket.scores):
+            self._jobs.pop(0)()
+        return ticket
+
+    def _run(self, plan: StepPlan) -> None:
+        on_forward, self.on_forward = self.on_forward, None
+        named = plan.token_ids < 0
+        plan.token_ids[named] = [max(0, self._drawn[-1 - name]) for name in plan.token_ids[named]]
+        super().forward(plan)
+        self.on_forward = on_forward
+
+    def _fill(self, result: StepResult, rows: Sequence[SampleRow], scores: Sequence[ScoreRow]) -> None:
+        done = super().sample(rows, scores)
+        self._drawn = [one.token_id for one in done.sampled]
+        result.sampled.extend(done.sampled)
+        result.scores.extend(done.scores)
+
+
 class FakeFill(NamedTuple):
     num_allowed: int
     is_narrowed: bool
@@ -167,6 +218,48 @@ class FakeMatcher:
 
     def note_cut(self) -> None:
         self.closed = (*self.closed, f"/{len(self.ids)}")
+
+
+class LateMatcher(FakeMatcher):
+    """A fake grammar that is late `times` times before it answers, whenever its state is new, and remembers then."""
+
+    def __init__(self, times: int, **options: Any) -> None:
+        self.times = times
+        self._asked: Counter[tuple[str, int]] = Counter()
+        super().__init__(**options)
+
+    @property
+    def is_finished(self) -> bool:
+        self._be_late("is_finished")
+        return self._is_finished
+
+    @is_finished.setter
+    def is_finished(self, value: bool) -> None:
+        self._is_finished = value
+
+    def fill_mask(self, row: npt.NDArray[np.uint32], wide: npt.NDArray[np.uint32] | None = None) -> FakeFill:
+        self._be_late("fill_mask")
+        return super().fill_mask(row, wide)
+
+    def forced(self) -> list[int]:
+        self._be_late("forced")
+        return super().forced()
+
+    def advance(self, token_id: int) -> None:
+        times, self.times = self.times, 0
+        super().advance(token_id)
+        self.times = times
+
+    def rollback(self, num_tokens: int) -> None:
+        for _ in range(num_tokens):
+            self._queue, self._is_finished = self._before.pop()
+            self.ids.pop()
+
+    def _be_late(self, query: str) -> None:
+        state = query, len(self.ids)
+        self._asked[state] += 1
+        if self._asked[state] <= self.times:
+            raise Late
 
 
 def _set_bits(row: npt.NDArray[np.uint32], ids: Sequence[int]) -> None:

@@ -9,14 +9,21 @@ import pytest
 
 from radixgen.kvcache.pool import SlotPool
 from radixgen.kvcache.prefix import PrefixCache
-from radixgen.kvcache.radix import Node, RadixTree, _common_pages
+from radixgen.kvcache.radix import _num_common
+from radixgen.params import Namespace
+
+HERE = Namespace()
+
+
+def named(salt: str) -> Namespace:
+    return Namespace(salt=salt)
 
 
 def key(*ids: int) -> bytes:
     return np.array(ids, dtype=np.int32).tobytes()
 
 
-def store(cache: PrefixCache, ids: list[int], namespace: str = "") -> None:
+def store(cache: PrefixCache, ids: list[int], namespace: Namespace = HERE) -> None:
     """What a request that computes all its ids and ends leaves behind."""
     run = Run(cache, ids, namespace)
     run.schedule(epoch=1)
@@ -27,7 +34,7 @@ def store(cache: PrefixCache, ids: list[int], namespace: str = "") -> None:
 class Run:
     """A request as the cache sees it: one chunk with all its ids."""
 
-    def __init__(self, cache: PrefixCache, ids: list[int], namespace: str = "") -> None:
+    def __init__(self, cache: PrefixCache, ids: list[int], namespace: Namespace = HERE) -> None:
         self.cache, self.ids, self.key = cache, ids, key(*ids)
         self.namespace = namespace
         self.node = cache.open(namespace)
@@ -88,24 +95,24 @@ def test_releasing_a_free_slot_is_noticed() -> None:
 def test_a_prefix_is_found_to_the_token() -> None:
     cache = PrefixCache(100)
     store(cache, [1, 2, 3, 4, 5])
-    assert cache.match_len("", key(1, 2, 3, 9, 9), 5) == 3
-    assert cache.match_len("", key(1, 2, 3, 4, 5, 6), 6) == 5
-    assert cache.match_len("", key(1, 2, 3, 4, 5, 6), 2) == 2
-    assert cache.match_len("", key(7, 1, 2), 3) == 0
+    assert cache.match_len(HERE, key(1, 2, 3, 9, 9), 5) == 3
+    assert cache.match_len(HERE, key(1, 2, 3, 4, 5, 6), 6) == 5
+    assert cache.match_len(HERE, key(1, 2, 3, 4, 5, 6), 2) == 2
+    assert cache.match_len(HERE, key(7, 1, 2), 3) == 0
 
 
 def test_namespaces_share_nothing() -> None:
     cache = PrefixCache(100)
-    store(cache, [1, 2, 3], "a")
-    assert cache.match_len("b", key(1, 2, 3), 3) == 0
-    assert cache.match_len("a", key(1, 2, 3), 3) == 3
+    store(cache, [1, 2, 3], named("a"))
+    assert cache.match_len(named("b"), key(1, 2, 3), 3) == 0
+    assert cache.match_len(named("a"), key(1, 2, 3), 3) == 3
 
 
 def test_matching_changes_nothing() -> None:
     cache = PrefixCache(100)
     store(cache, [1, 2, 3, 4])
     before = cache.stats()
-    cache.match_len("", key(1, 2, 9), 3)
+    cache.match_len(HERE, key(1, 2, 9), 3)
     assert cache.stats() == before
     assert len(list(cache.tree.nodes())) == 1
 
@@ -113,8 +120,8 @@ def test_matching_changes_nothing() -> None:
 def test_a_lock_taken_inside_an_edge_splits_it_and_outlives_further_splits() -> None:
     cache = PrefixCache(100)
     store(cache, [1, 2, 3, 4, 5, 6])
-    held = cache.extend(cache.open(""), key(1, 2, 3, 4), 4, 0)
-    other = cache.extend(cache.open(""), key(1, 2), 2, 0)
+    held = cache.extend(cache.open(HERE), key(1, 2, 3, 4), 4, 0)
+    other = cache.extend(cache.open(HERE), key(1, 2), 2, 0)
     cache.check(held=[held, other])
     assert (other.end, held.end) == (2, 4)
     assert held.parent is other
@@ -128,8 +135,8 @@ def test_eviction_cuts_the_tail_of_the_least_recently_used() -> None:
     store(cache, [1, 2, 3, 4, 5])
     store(cache, [6, 7, 8, 9, 10])
     cache.release(cache.reserve(3))
-    assert cache.match_len("", key(1, 2, 3, 4, 5), 5) == 2
-    assert cache.match_len("", key(6, 7, 8, 9, 10), 5) == 5
+    assert cache.match_len(HERE, key(1, 2, 3, 4, 5), 5) == 2
+    assert cache.match_len(HERE, key(6, 7, 8, 9, 10), 5) == 5
     cache.check()
 
 
@@ -138,19 +145,19 @@ def test_a_long_prefix_outlives_the_leaves_that_hang_on_it() -> None:
     store(cache, [1, 2, 3, 4, 10, 11])
     store(cache, [1, 2, 3, 4, 20, 21])
     cache.release(cache.reserve(7))
-    assert cache.match_len("", key(1, 2, 3, 4), 4) == 4
-    assert cache.match_len("", key(1, 2, 3, 4, 10, 11), 6) == 4
+    assert cache.match_len(HERE, key(1, 2, 3, 4), 4) == 4
+    assert cache.match_len(HERE, key(1, 2, 3, 4, 10, 11), 6) == 4
     cache.check()
 
 
 def test_what_is_held_is_not_evicted() -> None:
     cache = PrefixCache(6)
     store(cache, [1, 2, 3])
-    held = cache.extend(cache.open(""), key(1, 2), 2, 0)
+    held = cache.extend(cache.open(HERE), key(1, 2), 2, 0)
     assert cache.num_available == 4
     own = cache.reserve(4)
     cache.check(owned=[own], held=[held])
-    assert cache.match_len("", key(1, 2, 3), 3) == 2
+    assert cache.match_len(HERE, key(1, 2, 3), 3) == 2
 
 
 def test_a_chat_stays_one_node() -> None:
@@ -171,19 +178,19 @@ def test_equal_requests_at_once_leave_one_copy() -> None:
     cache.check()
 
 
-def test_pending_ids_are_seen_by_their_own_forward_only() -> None:
+def test_pending_ids_are_seen_by_planning_only() -> None:
     cache = PrefixCache(20)
     publisher = Run(cache, [1, 2, 3, 4])
     assert publisher.schedule(epoch=7) == 4
-    assert cache.match_len("", key(1, 2, 3, 4), 4) == 0
-    stranger = cache.extend(cache.open(""), key(1, 2, 3, 4), 4, 8)
-    assert stranger.end == 0
-    follower = Run(cache, [1, 2, 9])
+    assert cache.match_len(HERE, key(1, 2, 3, 4), 4) == 0
+    assert cache.pin(HERE, key(1, 2, 3, 4), "me", 9.0) == 0
+    follower, later = Run(cache, [1, 2, 9]), Run(cache, [1, 2, 3])
     assert follower.schedule(epoch=7) == 1
+    assert later.schedule(epoch=8) == 0
     publisher.commit()
     follower.commit()
-    assert cache.match_len("", key(1, 2, 3, 4), 4) == 4
-    cache.check(held=[publisher.node, follower.node, stranger])
+    assert cache.match_len(HERE, key(1, 2, 3, 4), 4) == 4
+    cache.check(held=[publisher.node, follower.node, later.node])
 
 
 def test_a_failed_forward_takes_followers_back_with_their_publisher() -> None:
@@ -195,7 +202,7 @@ def test_a_failed_forward_takes_followers_back_with_their_publisher() -> None:
         run.take_back()
     cache.check(held=[run.node for run in runs])
     assert cache.stats().num_cached == 2
-    assert cache.match_len("", key(1, 2, 3), 3) == 2
+    assert cache.match_len(HERE, key(1, 2, 3), 3) == 2
 
 
 def test_a_distrusted_prefix_goes_as_far_as_nobody_else_holds_it() -> None:
@@ -208,45 +215,42 @@ def test_a_distrusted_prefix_goes_as_far_as_nobody_else_holds_it() -> None:
     cache.abandon(run.node, run.slots[:0])
     cache.discard(run.node, 2)
     cache.check(held=[other.node])
-    assert cache.match_len("", key(1, 2, 3, 4, 5), 5) == 3
+    assert cache.match_len(HERE, key(1, 2, 3, 4, 5), 5) == 3
 
 
 def test_flush_forgets_one_namespace_and_leaves_what_is_held() -> None:
     cache = PrefixCache(30)
-    store(cache, [1, 2, 3, 4], "a")
-    store(cache, [1, 2, 3, 5], "a")
-    store(cache, [1, 2], "b")
-    held = cache.extend(cache.open("a"), key(1, 2), 2, 0)
-    assert cache.flush("a") == 3
-    assert cache.match_len("a", key(1, 2, 3), 3) == 2
-    assert cache.match_len("b", key(1, 2), 2) == 2
+    store(cache, [1, 2, 3, 4], named("a"))
+    store(cache, [1, 2, 3, 5], named("a"))
+    store(cache, [1, 2], named("b"))
+    held = cache.extend(cache.open(named("a")), key(1, 2), 2, 0)
+    assert cache.flush(named("a")) == 3
+    assert cache.match_len(named("a"), key(1, 2, 3), 3) == 2
+    assert cache.match_len(named("b"), key(1, 2), 2) == 2
     cache.check(held=[held])
 
 
-@pytest.mark.parametrize("page", [1, 2, 4])
-def test_common_pages_agree_with_counting(page: int) -> None:
-    rng = random.Random(page)
-    unit = 4 * page
-    for _ in range(300):
-        left = [rng.randrange(2) for _ in range(rng.randrange(40))]
-        right = left[: rng.randrange(len(left) + 1)] + [rng.randrange(2) for _ in range(rng.randrange(6))]
+def test_common_ids_agree_with_counting() -> None:
+    rng = random.Random(1)
+    for _ in range(500):
+        left = [rng.randrange(2) for _ in range(rng.randrange(1, 40))]
+        right = left[: rng.randrange(1, len(left) + 1)] + [rng.randrange(2) for _ in range(rng.randrange(6))]
         same = 0
         while same < min(len(left), len(right)) and left[same] == right[same]:
             same += 1
-        pages = min(same // page, len(left) // page, len(right) // page)
-        assert _common_pages(key(*left), key(*right), unit) == pages
+        assert _num_common(key(*left), key(9, *right), 4, 4 + 4 * len(right)) == same
 
 
 class Model:
     """The obvious cache: every prefix that was computed and not given up, as tuples."""
 
     def __init__(self) -> None:
-        self.prefixes: set[tuple[str, tuple[int, ...]]] = set()
+        self.prefixes: set[tuple[Namespace, tuple[int, ...]]] = set()
 
-    def add(self, namespace: str, ids: list[int]) -> None:
+    def add(self, namespace: Namespace, ids: list[int]) -> None:
         self.prefixes |= {(namespace, tuple(ids[: n + 1])) for n in range(len(ids))}
 
-    def match_len(self, namespace: str, ids: list[int]) -> int:
+    def match_len(self, namespace: Namespace, ids: list[int]) -> int:
         length = 0
         while length < len(ids) and (namespace, tuple(ids[: length + 1])) in self.prefixes:
             length += 1
@@ -258,7 +262,7 @@ def test_random_operations_agree_with_a_model_while_nothing_is_evicted(seed: int
     rng = random.Random(seed)
     cache, model = PrefixCache(40_000), Model()
     for _ in range(500):
-        namespace, ids = rng.choice("ab"), _ids(rng)
+        namespace, ids = named(rng.choice("ab")), _ids(rng)
         assert cache.match_len(namespace, key(*ids), len(ids)) == model.match_len(namespace, ids)
         store(cache, ids, namespace)
         model.add(namespace, ids)
@@ -271,10 +275,10 @@ def test_random_operations_keep_every_slot_and_every_lock(seed: int) -> None:
     """Steps of rows that share, commit or fail; ends, distrust, flushes; a pool too small throughout."""
     rng = random.Random(seed)
     cache = PrefixCache(rng.choice([40, 90, 200]))
-    contents: dict[int, tuple[str, tuple[int, ...]]] = {}
+    contents: dict[int, tuple[Namespace, tuple[int, ...]]] = {}
     running: list[Run] = []
     for step in range(1, 400):
-        batch = [Run(cache, _ids(rng), rng.choice("ab")) for _ in range(rng.randrange(4))]
+        batch = [Run(cache, _ids(rng), named(rng.choice("ab"))) for _ in range(rng.randrange(4))]
         scheduled = [run for run in batch if _try_schedule(cache, run, step)]
         _finish_step(scheduled, contents, failed=rng.random() < 0.25)
         running += scheduled
@@ -282,7 +286,7 @@ def test_random_operations_keep_every_slot_and_every_lock(seed: int) -> None:
         while len(running) > 3:
             _end(cache, running.pop(), rng)
         if rng.random() < 0.05:
-            cache.flush(rng.choice("ab"))
+            cache.flush(named(rng.choice("ab")))
         cache.check(held=[run.node for run in running])
         for run in running:
             _check_contents(run, contents)
@@ -305,7 +309,7 @@ def _try_schedule(cache: PrefixCache, run: Run, epoch: int) -> bool:
     return True
 
 
-def _finish_step(scheduled: list[Run], contents: dict[int, tuple[str, tuple[int, ...]]], *, failed: bool) -> None:
+def _finish_step(scheduled: list[Run], contents: dict[int, tuple[Namespace, tuple[int, ...]]], *, failed: bool) -> None:
     if failed:
         for run in reversed(scheduled):
             run.take_back()
@@ -326,30 +330,9 @@ def _end(cache: PrefixCache, run: Run, rng: random.Random) -> None:
         cache.tree.release(run.node)
 
 
-def _check_contents(run: Run, contents: dict[int, tuple[str, tuple[int, ...]]]) -> None:
+def _check_contents(run: Run, contents: dict[int, tuple[Namespace, tuple[int, ...]]]) -> None:
     """Every slot that a request reads was written for exactly its prefix."""
     slots = np.zeros(len(run.ids), dtype=np.int32)
     run.cache.read_slots(run.node, 0, slots)
     for place in range(run.node.end):
         assert contents[int(slots[place])] == (run.namespace, tuple(run.ids[: place + 1]))
-
-
-@pytest.mark.parametrize("page", [2, 4])
-def test_larger_pages_match_and_evict_whole_pages(page: int) -> None:
-    rng = random.Random(page)
-    tree = RadixTree(page)
-    next_slot = 0
-    for _ in range(300):
-        ids = [rng.randrange(2) for _ in range(page * rng.randrange(1, 8))]
-        root: Node = tree.hold_root("")
-        match = tree.match(root, key(*ids), len(ids) - rng.randrange(2))
-        assert match.length % page == 0
-        node = tree.move_hold(root, match)
-        rest = ids[node.end :]
-        if rest and tree.match(node, key(*ids), len(ids)).length == node.end:
-            node = tree.insert(node, key(*rest), np.arange(next_slot, next_slot + len(rest), dtype=np.int32))
-            next_slot += len(rest)
-            tree.commit(node)
-        tree.release(node)
-        assert len(tree.evict(rng.randrange(3))) % page == 0
-    assert all(len(node.slots) % page == 0 for node in tree.nodes())

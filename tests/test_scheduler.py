@@ -12,6 +12,7 @@ import pytest
 from fakes import EOS_ID, VOCAB_SIZE, FakeClock, FakeMatcher, FakeRunner, FakeStops, fake_logits
 
 from radixgen.errors import ConfigError, ParamError, PromptTooLong, RequestAborted, RequestFailed
+from radixgen.kvcache.prefix import PrefixCache
 from radixgen.params import SamplingParams
 from radixgen.runner.plan import StepPlan
 from radixgen.scheduler import sequence
@@ -34,14 +35,16 @@ class House:
 
     def __init__(self, num_slots: int = 2000, **options: Any) -> None:
         self.clock = options.pop("clock", FakeClock())
-        switches = {name: options.pop(name, True) for name in ("prefix_cache", "proposed_tokens")}
-        logits = options.pop("logits", fake_logits)
-        limits = Limits(**{"context_len": 10_000, "max_rows": 16, "step_tokens": 256, **options})
-        self.runner = FakeRunner(num_slots, limits.max_rows)
+        names = ("prefix_cache", "proposed_tokens", "order", "step_ahead")
+        switches = {name: options.pop(name) for name in names if name in options}
+        cache = PrefixCache(num_slots, **{name: options.pop(name) for name in ("page", "policy") if name in options})
+        logits, runner = options.pop("logits", fake_logits), options.pop("runner", FakeRunner)
+        self.runner = runner(num_slots, options.pop("mask_rows", 512))
         self.runner.logits = logits
+        limits = Limits(**{"context_len": 10_000, "max_rows": 16, "step_tokens": 256, **options})
         self.scheduler = Scheduler(
             self.runner,
-            num_slots=num_slots,
+            cache,
             limits=limits,
             eos_ids=(EOS_ID,),
             **switches,
@@ -380,7 +383,7 @@ def test_a_follower_of_a_publisher_whose_forward_failed_computes_for_itself() ->
 def _raising_once(house: House, monkeypatch: pytest.MonkeyPatch, name: str, at: int) -> Callable[[], bool]:
     """Make a step of planning raise at its `at`-th call; returns whether it has."""
     scheduler = house.scheduler
-    owner = scheduler._ledger.estimate if name == "slots_left" else scheduler._cache
+    owner = scheduler._ledger.estimate if name == "slots_left" else scheduler.cache
     real, calls = getattr(owner, name), iter(range(1_000_000))
     seen: list[int] = []
 
@@ -410,8 +413,7 @@ def test_planning_that_raises_loses_no_slot_and_no_innocent(
     assert has_raised()
     failed = [request_id for request_id in prompts if house.of(Failed, request_id)]
     assert all(isinstance(house.of(Failed, one)[0].error, RequestFailed) for one in failed)
-    if name in ("extend", "read_slots", "publish", "slots_left"):
-        assert len(failed) == 1, "who was being planned is known"
+    assert len(failed) == 1, "who was being planned is known"
     for request_id in set(prompts) - set(failed):
         assert house.ids(request_id) == reference(prompts[request_id], 6)
 
@@ -626,6 +628,8 @@ def undisturbed() -> House:
         ("retraction", {"num_slots": 110}),
         ("no cache", {"prefix_cache": False}),
         ("no cache and a small pool", {"prefix_cache": False, "num_slots": 110, "step_tokens": 40}),
+        ("pages", {"page": 16, "num_slots": 320, "step_tokens": 70}),
+        ("small pages in a small pool", {"page": 4, "num_slots": 160, "step_tokens": 40}),
         ("everything", {"num_slots": 95, "step_tokens": 19, "max_rows": 9, "step_scores": 2}),
     ],
 )

@@ -83,6 +83,7 @@ def without() -> House:
         {"max_rows": 2},
         {"num_slots": 150},
         {"num_slots": 150, "prefix_cache": False, "step_tokens": 40},
+        {"page": 16, "num_slots": 480},
         {"num_slots": 6000, "step_tokens": 4000, "max_rows": 64},
     ],
 )
@@ -157,8 +158,7 @@ def test_a_matcher_that_raises_within_a_draft_fails_the_request_when_it_comes_to
 
 
 def test_without_room_for_masks_nothing_is_proposed_for_constrained_rows() -> None:
-    house = House(logits=copying_logits, max_rows=1)
-    house.runner.mask_buffer = house.runner.mask_buffer[:2]
+    house = House(logits=copying_logits, max_rows=1, mask_rows=2)
     house.submit("a", repeating(2, 40), max_tokens=60, matchers=[FakeMatcher()])
     house.run()
     assert house.of(OutputFinished, "a")

@@ -250,7 +250,7 @@ def test_what_cannot_be_scored_fails_with_its_reason(
 
 
 def test_scores_that_are_not_numbers_fail(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    runner = talk.core._scheduler._runner
+    runner = talk.core._scheduler._flights._runner
     collect = runner.collect
 
     def poisoned(ticket: Any) -> Any:
@@ -307,7 +307,7 @@ def test_a_fault_in_one_request_s_own_part_ends_that_request_alone(talk: Talk, m
     assert isinstance(talk.end(second), messages.End)
 
 
-@pytest.mark.parametrize(("part", "verb"), [("_scheduler", "step"), ("_scheduler._runner", "forward")])
+@pytest.mark.parametrize(("part", "verb"), [("_scheduler", "step"), ("_scheduler._flights._runner", "forward")])
 def test_a_fault_in_a_step_ends_what_was_open_in_it_and_the_worker_goes_on(
     talk: Talk, monkeypatch: pytest.MonkeyPatch, part: str, verb: str
 ) -> None:
@@ -443,3 +443,13 @@ def test_a_tokenizer_with_more_tokens_than_the_model_has_logits_is_refused(tmp_p
 
 def test_an_answer_without_a_token_has_the_confidence_of_what_is_certain() -> None:
     assert confidence([], [], {"": (0, 0)}) == {"": 1.0}
+
+
+def test_the_mass_of_an_answer_is_the_mean_share_that_its_constraint_left(talk: Talk) -> None:
+    free = talk.end(talk.ask("the invoice", max_tokens=8)).outputs[0]
+    assert free.mass == 1.0
+    number = talk.ask("the invoice", constraint=Regex("[0-9]{5} total"), max_tokens=30, logprobs=0)
+    output = talk.end(number).outputs[0]
+    asked = [math.log(one.mass) for one in output.logprobs if one.mass < 1.0]
+    assert output.mass == pytest.approx(math.exp(sum(asked) / len(asked)))
+    assert output.mass < 0.2

@@ -22,16 +22,24 @@ class Output:
 
     finish_reason: "stop" or "length". closed: JSON pointers that the token limit cut short. offsets: JSON pointer to
     [start, end) characters of the request's document, for verbatim values. confidence: JSON pointer to the probability
-    of its value, given what stands before it and that it fits. logprobs: per token id, if asked for.
+    of its value, given what stands before it and that it fits. logprobs: per token id, if asked for. mass: the share of
+    its probability that the model gave to what the constraint allowed, as the geometric mean over the ids it was asked
+    for: near 1 it would have written so anyway; far below, constraint and prompt ask for different things. Forced ids
+    are not asked for: try a new schema out with `forced_tokens=False`.
+    num_text_ids, num_text_chars, healed_chars: which ids spell what of the text, see `wire.messages.OutputResult`.
     """
 
     text: str
     token_ids: tuple[int, ...]
     finish_reason: str
+    num_text_ids: int
+    num_text_chars: int
+    healed_chars: int
     closed: tuple[str, ...]
     offsets: Mapping[str, tuple[int, int]]
     confidence: Mapping[str, float]
     logprobs: tuple[TokenInfo, ...] | None
+    mass: float
     _parse: Parse = field(repr=False, compare=False)
 
     @cached_property
@@ -87,6 +95,10 @@ class Completion:
     def logprobs(self) -> tuple[TokenInfo, ...] | None:
         return self.outputs[0].logprobs
 
+    @property
+    def mass(self) -> float:
+        return self.outputs[0].mass
+
 
 @dataclass(frozen=True)
 class StreamDelta:
@@ -130,9 +142,13 @@ def _output(result: OutputResult, parse: Parse) -> Output:
         result.text,
         result.token_ids,
         result.finish_reason,
+        result.num_text_ids,
+        result.num_text_chars,
+        result.healed_chars,
         result.closed,
         result.offsets,
         result.confidence,
         result.logprobs,
+        result.mass,
         parse,
     )

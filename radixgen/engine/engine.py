@@ -168,6 +168,21 @@ class Engine:
     ) -> list[ScoredRow]:
         return list((await asyncio.wrap_future(self._call(_score(prompt, continuations, namespace), Scored))).rows)
 
+    def select(self, prompt: Prompt, choices: Sequence[str], *, namespace: str = "") -> Scored:
+        """Score texts that may follow the prompt so that they can be compared: one row (ids, logprobs, total) each.
+
+        Each choice is tokenized as one text with the prompt, and all are scored from the same place: the first id in
+        which any of them departs from the prompt's own. Where an id there begins with bytes of the prompt, its
+        probability is the one among all ids that begin with these bytes.
+
+        Raises:
+            ParamError: no choices, or one that is empty. PromptTooLong.
+        """
+        return self._call(_select(prompt, choices, namespace), Scored).result()
+
+    async def aselect(self, prompt: Prompt, choices: Sequence[str], *, namespace: str = "") -> Scored:
+        return await asyncio.wrap_future(self._call(_select(prompt, choices, namespace), Scored))
+
     def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids a prompt is computed as, the chat template's included."""
         return self._call(Tokenize(prompt_parts(prompt)), Tokenized).result().ids
@@ -284,6 +299,12 @@ def _delivered(results: Sequence[Any], *, is_list: bool, return_errors: bool) ->
 
 def _score(prompt: Prompt, continuations: Sequence[str | Text | Ids], namespace: str) -> Score:
     return Score(prompt_parts(prompt), tuple(_continuation(one) for one in continuations), namespace)
+
+
+def _select(prompt: Prompt, choices: Sequence[str], namespace: str) -> Score:
+    if not choices or not all(choices):
+        raise ParamError("choices: give at least one text, none of them empty")
+    return Score(prompt_parts(prompt), tuple(map(Text, choices)), namespace, is_joint=True)
 
 
 def _continuation(given: object) -> Content:

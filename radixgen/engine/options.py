@@ -62,6 +62,7 @@ class Options(TypedDict, total=False):
     seed: int | None
     n: int
     stop: str | Sequence[str]
+    heal: bool
     logprobs: int | None
     ignore_eos: bool
     forced_tokens: bool

@@ -19,7 +19,8 @@ dies with it. One thread owns a `MaskEngine` and everything made by it. No torch
 
 from __future__ import annotations
 
+from radixgen.automata.work import Late
 from radixgen.mask.engine import MaskEngine
 from radixgen.mask.matcher import MaskFill, Matcher
 
-__all__ = ["MaskEngine", "MaskFill", "Matcher"]
+__all__ = ["Late", "MaskEngine", "MaskFill", "Matcher"]

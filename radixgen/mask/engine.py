@@ -12,16 +12,28 @@ from typing import Any, Literal
 from radixgen.automata.machine import ByteMachine
 from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.automata.work import Account, Limits, Work
-from radixgen.errors import ConstraintError
+from radixgen.errors import ConstraintError, GrammarError
+from radixgen.grammar import GrammarCompiler
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
+from radixgen.mask.free import FreeMatcher
 from radixgen.mask.index import build_index
 from radixgen.mask.limits import check_text
 from radixgen.mask.matcher import Matcher
 from radixgen.mask.memo import Ledger, MaskPool
 from radixgen.mask.states import Grammar
+from radixgen.mask.thinking import ThinkingBudget
 from radixgen.mask.walk import Kernels, Walker
-from radixgen.params import Choices, Constraint, JsonSchema, Regex
+from radixgen.params import (
+    Choices,
+    Constraint,
+    GrammarText,
+    JsonSchema,
+    ReadyMade,
+    Regex,
+    StructuralTags,
+    Thinking,
+)
 from radixgen.schema import SchemaCompiler
 
 MOST_GRAMMARS = 512
@@ -45,6 +57,8 @@ class MaskEngine:
         self.work = Work()
         self._limits = limits or Limits()
         self.index = build_index(vocabulary)
+        names, ends = vocabulary.special_names, vocabulary.eos_ids
+        self._special_names = frozenset(name for i, name in names.items() if i not in ends)
         self._ledger = Ledger(max_bytes)
         self._masks = MaskPool()
         walker = Walker(self.index, kernels)
@@ -53,6 +67,7 @@ class MaskEngine:
         self._encode = encode_forced
         self._white_space = default_white_space
         self._schemas = SchemaCompiler()
+        self._rules = GrammarCompiler(self.work)
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
 
     @property
@@ -66,17 +81,28 @@ class MaskEngine:
         self._pieces.forget_gone()
         return self._ledger.num_bytes
 
-    def compile(self, constraint: Constraint, document: str | None = None) -> Grammar:
+    def compile(self, constraint: Constraint, document: str | None = None, prefix_bytes: bytes = b"") -> Grammar:
         """The grammar of a constraint; `document` is what verbatim values quote.
+
+        prefix_bytes: what the answer's ids write before the constraint's own text begins, in the middle of an id maybe.
 
         Raises:
             ConstraintError: (SchemaError, RegexError, GrammarError) when it is wrong, unsupported or empty.
             LimitError: for one that is too large or takes too long; names the limit.
         """
+        grammar = self._compile(constraint, document)
+        return grammar.with_prefix(prefix_bytes) if prefix_bytes else grammar
+
+    def free_matcher(self, prefix_bytes: bytes, *, ignore_eos: bool = False) -> FreeMatcher:
+        """A matcher for text without a constraint that begins in the middle of an id."""
+        return FreeMatcher(self.index, prefix_bytes, ignore_eos=ignore_eos)
+
+    def _compile(self, constraint: Constraint, document: str | None) -> Grammar:
         check_text(constraint, self._limits)
         account = Account(self._limits)
         with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(account):
             machine = self._machine(constraint, document)
+            self._check_names(getattr(machine, "special_names", frozenset()))
             if getattr(machine, "quotes_document", False):
                 return self._grammar(constraint, machine, account)
             return self._kept(constraint, machine, account)
@@ -104,7 +130,10 @@ class MaskEngine:
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        return Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        grammar = Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        if isinstance(constraint, Thinking) and constraint.max_tokens is not None:
+            return grammar.with_thinking(ThinkingBudget(constraint.end.encode(), constraint.max_tokens))
+        return grammar
 
     def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
         """The schema compiler keeps and shares its machines itself; those of the others are kept with their grammar."""
@@ -117,4 +146,15 @@ class MaskEngine:
             return regex_machine(constraint.pattern)
         if isinstance(constraint, Choices):
             return choices_machine(constraint.choices)
-        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or Choices")
+        if isinstance(constraint, GrammarText | ReadyMade | StructuralTags | Thinking):
+            return self._rules.compile(constraint, lambda inner: self._machine(inner, document))
+        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or GrammarText")
+
+    def _check_names(self, names: frozenset[str]) -> None:
+        """Raises `GrammarError` for a special token that the vocabulary lacks."""
+        missing = sorted(names - self._special_names)
+        if missing:
+            known = ", ".join(sorted(self._special_names)[:10]) or "none"
+            raise GrammarError(
+                f"the vocabulary has no special token {missing[0]!r} that a grammar can name; there are {known}"
+            )

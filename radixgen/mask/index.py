@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radixgen.grammar.parts import NO_TEXT, special_bytes
+
 Int32 = npt.NDArray[np.int32]
 UInt8 = npt.NDArray[np.uint8]
 UInt32 = npt.NDArray[np.uint32]
@@ -42,11 +44,12 @@ class TokenIndex:
     alias: Int32
     """[A, 2] (id in the trie, another id of the same bytes)."""
     token_bytes: tuple[bytes, ...]
+    """See `grammar_bytes`."""
     eos_ids: tuple[int, ...]
     eos_bits: UInt32
     """[W] the bits of `eos_ids`."""
     num_bytes: int
-    """Bytes that are a token by themselves."""
+    """Bytes that are a token by themselves, less 0xFF, which no text needs."""
     longest: int
     """Length in bytes of the longest token."""
 
@@ -57,7 +60,7 @@ class TokenIndex:
     @property
     def has_all_bytes(self) -> bool:
         """Every byte is a token, so no text needs more tokens than it has bytes."""
-        return self.num_bytes == 256
+        return self.num_bytes == 255
 
     @property
     def num_words(self) -> int:
@@ -65,8 +68,9 @@ class TokenIndex:
 
 
 def build_index(vocabulary: Any) -> TokenIndex:
-    """The index of a `tokens.Vocabulary` (or anything with its `token_bytes`, `eos_ids` and `trie`)."""
-    trie = vocabulary.trie
+    """The index of a `tokens.Vocabulary`."""
+    token_bytes = grammar_bytes(vocabulary)
+    trie = vocabulary.trie_of(list(token_bytes))
     byte, skip = np.ascontiguousarray(trie.byte, np.uint8), np.ascontiguousarray(trie.skip, np.int32)
     parent, depth = np.asarray(trie.parent), np.ascontiguousarray(trie.depth, np.int32)
     child = (np.lexsort((byte[1:], parent[1:])) + 1).astype(np.int32)
@@ -74,7 +78,6 @@ def build_index(vocabulary: Any) -> TokenIndex:
     root_child = np.zeros(256, np.int32)
     tops = child[: first_child[1]]
     root_child[byte[tops]] = tops
-    token_bytes = tuple(bytes(one) for one in vocabulary.token_bytes)
     return TokenIndex(
         byte=byte,
         skip=skip,
@@ -90,6 +93,14 @@ def build_index(vocabulary: Any) -> TokenIndex:
         num_bytes=int((trie.token[root_child[root_child > 0]] >= 0).sum()),
         longest=int(depth.max(initial=0)),
     )
+
+
+def grammar_bytes(vocabulary: Any) -> tuple[bytes, ...]:
+    """What every id is to a grammar: special tokens by their names, unless they end answers, and nothing else with a
+    byte that begins such a name and no text."""
+    names = {i: name for i, name in vocabulary.special_names.items() if i not in vocabulary.eos_ids}
+    plain = [b"" if NO_TEXT in one else bytes(one) for one in vocabulary.token_bytes]
+    return tuple(special_bytes(names[i]) if i in names else one for i, one in enumerate(plain))
 
 
 def pack_ids(ids: Any, num_words: int) -> UInt32:

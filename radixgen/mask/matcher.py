@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from radixgen.automata.machine import State
 from radixgen.errors import BudgetTooSmall, RequestFailed
+from radixgen.mask.ahead import AheadMachine
 from radixgen.mask.budget import find_costs
 from radixgen.mask.forced import EncodeForced, find_forced, is_finished
 from radixgen.mask.index import Int32, UInt32, count_bits, pack_ids
@@ -24,6 +25,7 @@ from radixgen.mask.jsonspans import leaf_spans, pointer_at_end
 from radixgen.mask.kernels import FAR
 from radixgen.mask.quotes import find_quotes
 from radixgen.mask.states import Grammar, Record
+from radixgen.mask.thinking import ThinkingBudget
 
 Bits = npt.NDArray[np.uint32]
 
@@ -72,8 +74,8 @@ class Matcher:
 
     @property
     def text(self) -> bytes:
-        """The answer so far."""
-        return bytes(self._text)
+        """The answer so far, less the grammar's prefix."""
+        return bytes(self._text[len(self.grammar.prefix) :])
 
     @property
     def num_tokens(self) -> int:
@@ -129,6 +131,8 @@ class Matcher:
             )
         self._text += self.grammar.index.token_bytes[token_id]
         self._path.append(_Step(state, token_id, len(self._text)))
+        if self.grammar.thinking is not None and self.num_tokens == self.grammar.thinking.max_tokens:
+            self._path[-1].state = self._after_thinking(state, self.grammar.thinking)
 
     def rollback(self, num_tokens: int) -> None:
         """Undo the last advances."""
@@ -161,7 +165,7 @@ class Matcher:
 
     def note_cut(self) -> None:
         """Remember that the budget changed what is written here."""
-        pointer = pointer_at_end(bytes(self._text)) if self.grammar.is_json else ""
+        pointer = pointer_at_end(self.text) if self.grammar.is_json else ""
         if pointer not in self.closed:
             self.closed += (pointer,)
 
@@ -171,7 +175,15 @@ class Matcher:
 
     def value_spans(self) -> dict[str, tuple[int, int]]:
         """JSON pointer -> (first, end) bytes of each leaf value in `text`, a string's quotes included."""
-        return leaf_spans(self.text) if self.grammar.is_json else {"": (0, len(self._text))}
+        return leaf_spans(self.text) if self.grammar.is_json else {"": (0, len(self.text))}
+
+    def _after_thinking(self, state: State, thinking: ThinkingBudget) -> State:
+        """From here the end of the thinking, if it goes on and there is room; else the limit itself will end it."""
+        machine = self.grammar.machine
+        completion = machine.completion(state)
+        assert isinstance(machine, AheadMachine)
+        due = state if completion is None else machine.due(thinking.rest_of_end(self.text, completion), state)
+        return due if self.grammar.is_within(due, self.remaining) else state
 
     def _narrowed(self, record: Record) -> UInt32:
         ids, costs = find_costs(self.grammar, self.state)

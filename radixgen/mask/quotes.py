@@ -18,7 +18,7 @@ def find_quotes(grammar: Grammar, text: bytes, spans: Mapping[str, tuple[int, in
     if not getattr(grammar.machine, "quotes_document", True):
         return {}
     found = {}
-    state: State | None = grammar.machine.start()
+    state = _stepped(grammar, grammar.machine.start(), grammar.prefix)
     at = 0
     for pointer, (start, end) in sorted(spans.items(), key=lambda item: item[1]):
         state, at = _stepped(grammar, state, text[at:start]), start

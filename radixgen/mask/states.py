@@ -8,6 +8,7 @@ The recursion ends because every exit lies deeper in the trie; empty scalars are
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,10 +18,12 @@ import numpy as np
 from radixgen.automata.machine import ByteMachine, Scalar, State
 from radixgen.automata.work import Account
 from radixgen.errors import ConstraintError
+from radixgen.mask.ahead import AheadMachine
 from radixgen.mask.base import ROOT, Piece, Pieces
 from radixgen.mask.index import Int32, UInt32, count_bits, unpack_ids
 from radixgen.mask.kernels import FAR
 from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.thinking import ThinkingBudget
 
 
 @dataclass(slots=True)
@@ -61,6 +64,21 @@ class Grammar:
         self.is_json = is_json
         self._masks = masks
         self.memo = ledger.open()
+        self.prefix = b""
+        """What an answer writes before the constraint's own text begins."""
+        self.thinking: ThinkingBudget | None = None
+
+    def with_prefix(self, prefix: bytes) -> Grammar:
+        """The same with a text to be written before; shares all that is known of states."""
+        twin = copy.copy(self)
+        twin.machine, twin.prefix = AheadMachine(self.machine, prefix), prefix
+        return twin
+
+    def with_thinking(self, thinking: ThinkingBudget) -> Grammar:
+        """The same with a budget for the thinking that it begins with."""
+        twin = copy.copy(self)
+        twin.machine, twin.thinking = AheadMachine(self.machine), thinking
+        return twin
 
     def closure(self, state: State) -> Sequence[Scalar]:
         """The scalars of a state, those behind scalars that may end at once included."""

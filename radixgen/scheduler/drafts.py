@@ -45,6 +45,9 @@ class Path(NamedTuple):
         return self.ids[self.ends[place - 1] if place else 0 : self.ends[place]]
 
 
+NO_DRAFT = Path([], [])
+
+
 class Appetite:
     """How many ids to draft: one more than came true the last time; none once after nothing did.
 

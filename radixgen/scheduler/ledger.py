@@ -2,10 +2,11 @@
 
     add ──► waiting ──start──► running ──finish──► OutputFinished | Scored ... ──► Finished
                ▲                  │
-               └────── retract ◄──┘     anywhere ──fail──► Failed
+               └────── retract ◄──┘     anywhere ──doom──► (nothing in the air) ──fail_doomed──► Failed
 
 A sequence is in exactly one of the queue and `running`; it holds a tree node exactly while it runs. Only this file
-emits a request's last event, so it emits one.
+emits a request's last event, so it emits one. What a step in the air may still write is given back when it has landed:
+so a failing request is doomed first, and only a sequence whose last row is a lone decode ends while that row flies.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ class Ledger:
         self.open: dict[str, Progress] = {}
         self.running: list[Sequence] = []
         """Oldest first."""
-        self.doomed: dict[str, RadixgenError] = {}
-        """Requests that fail at the beginning of the next step, when nothing of theirs is in a plan."""
+        self.doomed: list[Progress] = []
+        """Requests that fail when nothing of theirs is in the air."""
         self.estimate = OutputEstimate()
         self.counts = Counts()
         self.events: list[Event] = []
@@ -73,17 +74,19 @@ class Ledger:
             progress.started_s = self._clock()
             self.counts.prompt += len(progress.request.ids)
 
-    def retract_one(self) -> None:
-        """The youngest of the lowest priority goes back to the queue.
+    def next_to_retract(self) -> Sequence:
+        """The youngest of the lowest priority among those that run."""
+        lowest = min(one.progress.request.params.priority for one in self.running)
+        return next(one for one in reversed(self.running) if one.progress.request.params.priority == lowest)
+
+    def retract(self, one: Sequence) -> None:
+        """Send a running sequence back to the queue; nothing of it is in the air.
 
         Its tokens are kept, and what it computed stays in the tree while it can.
         """
-        lowest = min(one.progress.request.params.priority for one in self.running)
-        one = next(one for one in reversed(self.running) if one.progress.request.params.priority == lowest)
         self.running.remove(one)
         self._leave_tree(one)
         one.is_retracted = True
-        self.estimate.raise_after_retraction()
         self.counts.retractions += 1
         self.queue.add(one)
 
@@ -114,6 +117,8 @@ class Ledger:
     def finish(self, one: Sequence, reason: FinishReason) -> None:
         """One sequence has what it wanted; with the last of them the request is over."""
         progress = one.progress
+        if progress.error is not None:
+            return
         request_id = progress.request.request_id
         if one.targets is not None:
             self.events.append(Scored(request_id, one.output, tuple(one.logprobs)))
@@ -128,19 +133,33 @@ class Ledger:
             self.events.append(Finished(request_id, progress.usage(self._clock())))
             self._close(progress)
 
-    def fail(self, progress: Progress, error: RadixgenError, *, is_distrusted: bool = False) -> None:
-        """End a request with an error; all its sequences go. One that is over stays as it is."""
-        if progress.is_over:
-            return
-        for one in progress.sequences:
-            self._drop(one, is_distrusted=is_distrusted)
-        progress.sequences.clear()
-        self.events.append(Failed(progress.request.request_id, error, progress.usage(self._clock())))
-        self._close(progress)
+    def doom(self, progress: Progress, error: RadixgenError, *, is_distrusted: bool = False) -> None:
+        """End a request with an error, soon: now nothing more happens to it. The first error counts.
+
+        is_distrusted: what it computed is not to be used again.
+        """
+        progress.is_distrusted |= is_distrusted
+        if progress.error is None and not progress.is_over:
+            progress.error = error
+            self.doomed.append(progress)
 
     def fail_doomed(self) -> None:
-        for request_id, error in list(self.doomed.items()):
-            self.fail(self.open[request_id], error)
+        """End what is doomed; all its sequences go. Nothing is in the air."""
+        doomed, self.doomed = self.doomed, []
+        distrusted = [one for progress in doomed if progress.is_distrusted for one in progress.sequences]
+        suspects = [(one.node, one.trusted_len) for one in distrusted if one.node is not None]
+        for progress in doomed:
+            self._fail(progress)
+        for node, keep in sorted(suspects, key=lambda suspect: -suspect[0].end):
+            self._cache.discard(node, keep)
+
+    def _fail(self, progress: Progress) -> None:
+        assert progress.error is not None
+        for one in progress.sequences:
+            self._drop(one)
+        progress.sequences.clear()
+        self.events.append(Failed(progress.request.request_id, progress.error, progress.usage(self._clock())))
+        self._close(progress)
 
     def abandon_unstarted(self) -> None:
         """After planning raised: let go of what waiting sequences hold, which were being looked at."""
@@ -158,27 +177,34 @@ class Ledger:
     def _close(self, progress: Progress) -> None:
         progress.is_over = True
         del self.open[progress.request.request_id]
-        self.doomed.pop(progress.request.request_id, None)
+        if progress.started_s is not None:
+            self._cache.record(progress.namespace, len(progress.request.ids), progress.cached_tokens)
         if progress.is_private:
             self._cache.flush(progress.namespace)
 
-    def _drop(self, one: Sequence, *, is_distrusted: bool = False) -> None:
+    def _drop(self, one: Sequence) -> None:
         """Take a sequence out of wherever it is."""
         one.is_open = False
         if one.node is None:
             self.queue.remove(one)
             return
         self.running.remove(one)
-        self._leave_tree(one, is_distrusted=is_distrusted)
+        self._leave_tree(one)
 
-    def _leave_tree(self, one: Sequence, *, is_distrusted: bool = False) -> None:
-        """Give back a sequence's hold; what it computed goes to the tree, unless it scored or is not to be trusted."""
+    def _leave_tree(self, one: Sequence) -> None:
+        """Give back a sequence's hold; what it computed goes to the tree, unless it scored or is not to be trusted.
+
+        What a step in the air computes for it is not computed yet.
+        """
         assert one.node is not None
-        if is_distrusted or one.targets is not None:
-            self._cache.abandon(one.node, one.slots[one.node.end : one.num_computed])
+        if one.row is not None:
+            one.num_computed = one.row.start
+        if one.progress.is_distrusted or one.targets is not None:
+            self._cache.abandon(one.node, one.slots[one.node.end : one.num_slots])
         else:
-            self._cache.finish(one.node, one.ids[: one.num_computed].tobytes(), one.slots[: one.num_computed])
-        one.node = None
+            key, slots = one.ids[: one.num_computed].tobytes(), one.slots[: one.num_slots]
+            self._cache.finish(one.node, key, slots, priority=one.priority)
+        one.node = one.row = None
 
     # proof
 
@@ -186,9 +212,7 @@ class Ledger:
         """Assert that nothing is lost or in two places, down to the slots. Slow; for tests."""
         holders = [(one, one.node) for one in self.running if one.node is not None]
         assert len(holders) == len(self.running), "a running sequence holds nothing"
-        self._cache.check(
-            [one.slots[node.end : one.num_computed] for one, node in holders], [node for _, node in holders]
-        )
+        self._cache.check([one.slots[node.end : one.num_slots] for one, node in holders], [node for _, node in holders])
         for one, node in holders:
             in_tree = one.slots[: node.end].copy()
             self._cache.read_slots(node, 0, in_tree)

@@ -1,7 +1,8 @@
 """What a drawn id does to its output: append, follow the grammar, write what is forced, decide whether it ends.
 
 The order matters and is the same for every id: the matcher advances, forced ids follow, the stop checker sees all of
-them, then the end is decided: end-of-text, nothing may follow, a stop string, max_tokens.
+them, then the end is decided: end-of-text, nothing may follow, a stop string, max_tokens. Where the grammar does not
+know in time what follows, the output is *unsettled* and `settle_output` goes on from there in a later step.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
+from radixgen.mask import Late
 from radixgen.runner.plan import Sampled
 from radixgen.scheduler.request import FinishReason, TokenEvent
 from radixgen.scheduler.sequence import Sequence
@@ -22,31 +24,37 @@ class Advance(NamedTuple):
     """Why it ends here, if it does."""
 
 
+NO_ADVANCE = Advance(None, None)
+
+
 def open_output(seq: Sequence) -> Advance:
     """Ask a new output's matcher what follows the prompt: forced ids become part of what is prefilled."""
     seq.is_opened = True
-    if seq.matcher is None or not seq.num_left:
-        return Advance(None, None)
+    return settle_output(seq) if seq.matcher is not None and seq.num_left else NO_ADVANCE
+
+
+def settle_output(seq: Sequence) -> Advance:
+    """Write what the grammar forces after the last id, as soon as it is known."""
     forced = _write_forced(seq)
-    reason = _find_reason(seq, forced, has_ended=False)
-    return Advance(_forced_event(seq, forced) if forced else None, reason)
+    event = _forced_event(seq, forced) if forced else None
+    return Advance(event, _find_reason(seq, forced, has_ended=False))
 
 
 def advance_output(seq: Sequence, result: Sampled, num_allowed: int, eos_ids: Collection[int]) -> Advance:
     """Write a drawn id and what the grammar forces after it."""
     token_id = result.token_id
-    matcher = seq.matcher
     seq.append((token_id,))
-    progress = seq.progress
+    progress, matcher = seq.progress, seq.matcher
     progress.completion_tokens += 1
-    has_ended = token_id in eos_ids and (matcher is not None or not progress.request.params.ignore_eos)
-    forced: list[int] = []
-    if matcher is not None:
+    if matcher is None:
+        has_ended = token_id in eos_ids and not progress.request.params.ignore_eos
+        forced: list[int] = []
+    else:
+        has_ended = token_id in eos_ids
         if result.is_narrowed:
             matcher.note_cut()
         matcher.advance(token_id)
-        if not has_ended and seq.num_left:
-            forced = _write_forced(seq)
+        forced = [] if has_ended else _write_forced(seq)
     event = _sampled_event(seq, result, num_allowed, forced)
     return Advance(event, _find_reason(seq, event.ids, has_ended=has_ended))
 
@@ -54,9 +62,14 @@ def advance_output(seq: Sequence, result: Sampled, num_allowed: int, eos_ids: Co
 def _write_forced(seq: Sequence) -> list[int]:
     matcher = seq.matcher
     assert matcher is not None
-    if matcher.is_finished:
+    seq.is_unsettled = seq.num_left > 0
+    if not seq.is_unsettled:
         return []
-    forced = list(matcher.forced()[: seq.num_left])
+    try:
+        forced = [] if matcher.is_finished else list(matcher.forced()[: seq.num_left])
+    except Late:
+        return []
+    seq.is_unsettled = False
     for token_id in forced:
         matcher.advance(token_id)
     if forced:
@@ -69,26 +82,36 @@ def _write_forced(seq: Sequence) -> list[int]:
 def _find_reason(seq: Sequence, ids: tuple[int, ...] | list[int], *, has_ended: bool) -> FinishReason | None:
     is_stopped = bool(ids) and seq.stops is not None and seq.stops.push(ids)
     matcher = seq.matcher
-    if has_ended or is_stopped or (matcher is not None and matcher.is_finished):
-        return "length" if matcher is not None and matcher.closed else "stop"
-    if seq.num_left:
+    if matcher is None:
+        return "stop" if has_ended or is_stopped else None if seq.num_left else "length"
+    if not has_ended and not is_stopped:
+        try:
+            has_ended = not seq.is_unsettled and matcher.is_finished
+        except Late:
+            seq.is_unsettled = True
+    if has_ended or is_stopped:
+        return "length" if matcher.closed else "stop"
+    if seq.num_left or seq.is_unsettled:
         return None
-    if matcher is not None:
-        matcher.note_cut()  # the answer could go on from here, and nobody asked the model whether it would
+    matcher.note_cut()  # the answer could go on from here, and nobody asked the model whether it would
     return "length"
 
 
 def _sampled_event(seq: Sequence, result: Sampled, num_allowed: int, forced: list[int]) -> TokenEvent:
+    request_id = seq.progress.request.request_id
+    token_id, logprob, mass, _, top = result
+    if not forced:
+        return TokenEvent(request_id, seq.output, (token_id,), (False,), (num_allowed,), (logprob,), (mass,), (top,))
     extra = len(forced)
     return TokenEvent(
-        seq.progress.request.request_id,
+        request_id,
         seq.output,
-        (result.token_id, *forced),
+        (token_id, *forced),
         (False,) + (True,) * extra,
         (num_allowed,) + (1,) * extra,
-        (result.logprob,) + (None,) * extra,
-        (result.mass,) + (1.0,) * extra,
-        (result.top,) + ((),) * extra,
+        (logprob,) + (None,) * extra,
+        (mass,) + (1.0,) * extra,
+        (top,) + ((),) * extra,
     )
 
 

@@ -3,22 +3,23 @@
     begin ── add_decoding(sequences) ── match(sequence), add(row) ... ── build ─► forward ─► commit
                                                                                    └──► undo, if anything raised
 
-A row may carry a draft behind its certain ids: slots that are the row's, until `settle` gives the sequence those of the
-ids that came true, and the pool the others. Nothing of a draft is published before.
+A row may carry a draft behind its certain ids, in slots that are the sequence's already; `settle` gives back those of
+the ids that did not come true. Nothing of a draft is published before.
 
-A row's prompt ids are published as they are scheduled, so the rows added after it in the same step use them instead of
-computing them again; the forward writes all keys and values of a layer before its attention reads any. `undo` goes
-through the rows backwards, so that followers are taken back before what they followed.
+A row's prompt ids are published as they are scheduled, so the rows added after it use them instead of computing them
+again, in the same step or in the next one that is launched before this has landed: the forward writes all keys and
+values of a layer before its attention reads any, and a device runs its forwards in order. `undo` goes through the rows
+backwards, so that followers are taken back before what they followed. With pages, whole pages are published only.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from radixgen.kvcache.node import Node
 from radixgen.kvcache.prefix import PrefixCache
-from radixgen.kvcache.radix import Node
 from radixgen.runner.plan import Int32, SharedSegment, StepPlan
-from radixgen.scheduler.drafts import NOTHING, Path
+from radixgen.scheduler.drafts import NO_DRAFT, Path
 from radixgen.scheduler.request import Limits
 from radixgen.scheduler.sequence import Sequence
 
@@ -30,29 +31,31 @@ class Row:
     """One sequence's part of a step: ids start..end-1, and a draft of what follows."""
 
     __slots__ = (
-        "before", "draft", "draft_slots", "end", "first_logit", "matched", "num_kept", "num_logits", "old_computed",
-        "old_trusted", "seq", "start",
+        "before", "draft", "end", "first_logit", "matched", "num_kept", "num_logits", "old_computed", "old_slots",
+        "old_trusted", "published", "seq", "start",
     )  # fmt: skip
 
-    def __init__(self, seq: Sequence, before: Node) -> None:
+    def __init__(self, seq: Sequence, node: Node) -> None:
         self.seq = seq
-        self.before = before
-        """What it held before the step."""
-        self.matched = before
-        """What it held when it had matched and not yet published."""
-        self.old_computed = seq.num_computed
+        self.before = self.matched = self.published = node
+        """What it held before the step, when it had matched, and when it had published."""
+        self.old_computed = self.start = self.end = seq.num_computed
+        self.old_slots = seq.num_slots
         self.old_trusted = seq.trusted_len
-        self.start = self.end = 0
         self.first_logit = self.num_logits = 0
-        self.draft = Path([], [])
-        self.draft_slots = NOTHING
+        self.draft = NO_DRAFT
         self.num_kept = 0
         """Ids of the draft that came true."""
 
     @property
     def is_decoding(self) -> bool:
         """It draws an id, and its prompt was computed before."""
-        return self.is_complete and self.start >= self.seq.publish_len and self.seq.num_left > 0
+        return self.start >= self.seq.publish_len and draws(self)
+
+    @property
+    def stop(self) -> int:
+        """End of all it computes, its draft included."""
+        return self.end + len(self.draft.ids)
 
     @property
     def ids(self) -> Int32:
@@ -61,24 +64,17 @@ class Row:
         return np.concatenate((certain, np.array(self.draft.ids, np.int32))) if self.draft.ids else certain
 
     @property
-    def slots(self) -> Int32:
-        """All slots that it reads, those that it writes last."""
-        certain = self.seq.slots[: self.end]
-        return np.concatenate((certain, self.draft_slots)) if self.draft.ids else certain
+    def is_complete(self) -> bool:
+        """All known ids are computed after this row."""
+        return self.end == self.seq.num_ids
 
     def keep(self, place: int) -> bool:
         """Make the first `place` drafted ids the sequence's, if it has come to just these ids. False: it has not."""
         seq, count = self.seq, self.draft.ends[place - 1] if place else 0
         if seq.num_ids != self.end + count or seq.ids[self.end : seq.num_ids].tolist() != self.draft.ids[:count]:
             return False
-        seq.slots[self.end : seq.num_ids] = self.draft_slots[:count]
         seq.num_computed, self.num_kept = seq.num_ids, count
         return True
-
-    @property
-    def is_complete(self) -> bool:
-        """All known ids are computed after this row."""
-        return self.end == self.seq.num_ids
 
 
 class Planner:
@@ -86,6 +82,7 @@ class Planner:
 
     def __init__(self, cache: PrefixCache, limits: Limits) -> None:
         self._cache = cache
+        self._page = cache.page
         self._limits = limits
         self._epoch = 0
         self.rows: list[Row] = []
@@ -101,24 +98,27 @@ class Planner:
         self.budget = self._limits.step_tokens
         self._scores = self._limits.step_scores
 
+    # rows
+
     def match(self, seq: Sequence) -> Row:
-        """Take all that others have computed, or compute in this step, of a sequence's prompt."""
+        """Take all that others have computed, or are about to compute, of a sequence's prompt."""
         assert seq.node is not None
         row = self.matched = Row(seq, seq.node)
         if seq.is_prefilling:
-            seq.node = row.matched = node = self._cache.extend(seq.node, seq.key, seq.publish_len, self._epoch)
+            seq.node = row.matched = row.published = node = self._cache.extend(
+                seq.node, seq.key, seq.publish_len, self._epoch
+            )
             if node.end > seq.num_computed:
                 self._cache.read_slots(node, seq.num_computed, seq.slots)
-                seq.num_computed = seq.trusted_len = node.end
+                seq.num_computed = seq.num_slots = seq.trusted_len = node.end
         return row
 
     def unmatch(self, row: Row) -> None:
         """Undo `match`."""
         seq = row.seq
-        assert seq.node is not None
-        self._cache.restore(seq.node, row.before)
-        seq.node, seq.num_computed, seq.trusted_len = row.before, row.old_computed, row.old_trusted
+        seq.node = self._cache.restore(row.matched, row.before)
         self.matched = None
+        seq.num_computed, seq.num_slots, seq.trusted_len = row.old_computed, row.old_slots, row.old_trusted
 
     def add(self, row: Row, keep_back: int = 0) -> bool:
         """Schedule as much of a matched row as fits, leaving `keep_back` tokens of the budget to others.
@@ -126,42 +126,57 @@ class Planner:
         False: nothing fits (or nothing is left to do), and the row is not part of the step.
         """
         seq = row.seq
-        count = min(seq.todo, self.budget - keep_back, self._cache.num_available)
-        if seq.targets is not None:
-            count = self._cut_to_scores(seq, count)
-        if count <= 0:
+        end = self._end(seq, keep_back)
+        if end <= seq.num_computed:
             return False
-        assert seq.node is not None
-        row.start, row.end = seq.num_computed, seq.num_computed + count
-        seq.slots[row.start : row.end] = self._cache.reserve(count)
-        self.rows.append(row)  # from here on `undo` gives the slots back
-        if seq.is_prefilling:
-            end = min(row.end, seq.publish_len)
-            seq.node = self._cache.publish(seq.node, seq.key, end, seq.slots[row.start : end], self._epoch)
-        seq.num_computed = row.end
-        self.budget -= count
+        row.start, row.end = seq.num_computed, end
+        self._reserve(seq, end)
+        self._append(row)
+        if row.start < seq.publish_len:
+            until = min(end, seq.publish_len)
+            own = seq.slots[row.start : until]
+            seq.node = row.published = self._cache.publish(row.matched, seq.key, until, own, self._epoch)
+        self.budget -= end - row.start
         self.matched = None
         return True
 
     def add_decoding(self, sequences: list[Sequence]) -> None:
         """Schedule sequences that have left their prompts; none of them is left out for another's forced run."""
         total = sum(one.todo for one in sequences)
-        if total > min(self.budget, self._cache.num_available) or any(one.targets is not None for one in sequences):
+        slots = self._reserve_all(sequences, total)
+        if slots is None:
             for later, one in zip(range(len(sequences) - 1, -1, -1), sequences, strict=True):
                 self.add(self.match(one), keep_back=later)
                 self.matched = None
             return
-        slots = self._cache.reserve(total)
         begin = 0
         for seq in sequences:
             assert seq.node is not None
             row = Row(seq, seq.node)
-            row.start, row.end = seq.num_computed, seq.num_ids
-            end = begin + row.end - row.start
-            seq.slots[row.start : row.end] = slots[begin:end]
-            seq.num_computed, begin = row.end, end
-            self.rows.append(row)
+            row.end = seq.num_ids + seq.is_drawing
+            if row.end > seq.num_slots:
+                begin += self._take(seq, row.end, slots, begin)
+            self._append(row)
         self.budget -= total
+
+    def _reserve_all(self, sequences: list[Sequence], total: int) -> Int32 | None:
+        """Slots for all ids of decoding sequences; None: they do not fit as they are, or it is to be found out whose
+        reservation raises."""
+        missing = self.missing_slots(sequences)
+        if total > self.budget or missing > self._cache.num_available:
+            return None
+        if any(one.targets is not None for one in sequences):
+            return None
+        try:
+            return self._cache.reserve(missing)
+        except Exception:
+            return None
+
+    def missing_slots(self, sequences: list[Sequence]) -> int:
+        """Slots to reserve before sequences can compute all their ids."""
+        if self._page == 1:
+            return sum(max(0, one.num_ids + one.is_drawing - one.num_slots) for one in sequences)
+        return sum(max(0, self._cache.round_up(one.length) - one.num_slots) for one in sequences)
 
     def room_for_drafts(self) -> int:
         """Ids that the step could still take."""
@@ -169,35 +184,64 @@ class Planner:
 
     def add_draft(self, row: Row, draft: Path) -> None:
         """Compute a draft, within the room for it, behind a row that computes all that is known."""
-        row.draft, row.draft_slots = draft, self._cache.reserve(len(draft.ids))
+        row.draft = draft
+        row.seq.make_room(row.stop)
+        self._reserve(row.seq, row.stop)
         self.budget -= len(draft.ids)
 
-    def settle(self) -> None:
-        """Give back the slots of drafts that did not come true."""
-        for row in self.rows:
-            self._cache.release(row.draft_slots[row.num_kept :])
+    def _append(self, row: Row) -> None:
+        self.rows.append(row)  # from here on `undo` gives the slots back
+        row.seq.row, row.seq.num_computed = row, row.end
+
+    def _end(self, seq: Sequence, keep_back: int) -> int:
+        """Where the part of a sequence ends that fits the step."""
+        spare = seq.num_slots - seq.num_computed + self._cache.num_available
+        count = min(seq.todo, self.budget - keep_back, spare)
+        if seq.targets is not None:
+            count = self._cut_to_scores(seq, count)
+        end = seq.num_computed + count
+        return end - end % self._page if end < seq.publish_len else end
 
     def _cut_to_scores(self, seq: Sequence, count: int) -> int:
         """At most so many ids that the positions to score stay within the step's limit."""
-        unscored = max(0, seq.publish_len - seq.num_computed)
+        unscored = max(0, seq.score_start - seq.num_computed)
         count = min(count, unscored + self._scores)
         self._scores -= max(0, count - unscored)
         return count
 
+    def _reserve(self, seq: Sequence, end: int) -> None:
+        """Slots for ids up to `end`."""
+        missing = self._cache.round_up(end) - seq.num_slots
+        if missing > 0:
+            self._take(seq, end, self._cache.reserve(missing), 0)
+
+    def _take(self, seq: Sequence, end: int, slots: Int32, begin: int) -> int:
+        """Give a sequence the slots from `begin` on that it needs up to id `end`; how many that were."""
+        last = self._cache.round_up(end)
+        count = last - seq.num_slots
+        if last > len(seq.slots):
+            seq.make_room(last)
+        seq.slots[seq.num_slots : last] = slots[begin : begin + count]
+        seq.num_slots = last
+        return count
+
+    # the plan
+
     def build(self) -> StepPlan:
         """The plan of the rows added; numbers their logits."""
         rows = self.rows
-        starts = np.array([row.start for row in rows], dtype=np.int32)
-        ends = [row.end + len(row.draft.ids) for row in rows]
-        counts = np.array(ends, dtype=np.int32) - starts
+        starts = [row.start for row in rows]
+        stops = [row.stop for row in rows]
+        begins = np.array(starts, dtype=np.int32)
+        counts = np.array(stops, dtype=np.int32) - begins
         row_starts = np.zeros(len(rows) + 1, dtype=np.int32)
         np.cumsum(counts, out=row_starts[1:])
-        kv_slots = [row.slots for row in rows]
-        positions = np.arange(row_starts[-1], dtype=np.int32) + np.repeat(starts - row_starts[:-1], counts)
+        kv_slots = [row.seq.slots[:stop] for row, stop in zip(rows, stops, strict=True)]
+        positions = np.arange(row_starts[-1], dtype=np.int32) + np.repeat(begins - row_starts[:-1], counts)
         return StepPlan(
             token_ids=np.concatenate([row.ids for row in rows]),
             positions=positions,
-            write_slots=np.concatenate([slots[row.start :] for row, slots in zip(rows, kv_slots, strict=True)]),
+            write_slots=np.concatenate([slots[start:] for start, slots in zip(starts, kv_slots, strict=True)]),
             row_starts=row_starts,
             kv_slots=kv_slots,
             logit_index=self._number_logits(row_starts.tolist()),
@@ -209,35 +253,58 @@ class Planner:
         scored one."""
         index: list[int] = []
         for row, begin, end in zip(self.rows, row_starts, row_starts[1:], strict=False):
-            row.first_logit = len(index)
-            if row.seq.targets is not None:
-                index.extend(range(begin + max(0, row.seq.publish_len - row.start), end))
-            elif row.end == row.seq.num_ids and row.seq.num_left > 0:
+            seq, row.first_logit = row.seq, len(index)
+            if seq.targets is not None:
+                index.extend(range(begin + max(0, seq.score_start - row.start), end))
+            elif row.draft.ends:
                 certain = begin + row.end - row.start
                 index.extend([certain - 1, *(certain - 1 + count for count in row.draft.ends)])
+            elif draws(row):
+                index.append(end - 1)
             row.num_logits = len(index) - row.first_logit
         return np.array(index, dtype=np.int32)
 
-    def commit(self) -> None:
-        """The forward ran: what it computed is everyone's."""
-        for row in self.rows:
-            if row.seq.node is not row.matched:
-                assert row.seq.node is not None
-                self._cache.commit(row.seq.node)
+    # afterwards
 
-    def undo(self) -> None:
-        """The forward failed, or planning did: every row is as it was before the step."""
-        if self.matched is not None and self.matched not in self.rows:
-            self.unmatch(self.matched)
-        for row in reversed(self.rows):
+    def commit(self, rows: list[Row]) -> None:
+        """The forward ran: what it computed is everyone's."""
+        for row in rows:
+            if row.published is not row.matched:
+                self._cache.commit(row.published)
+
+    def settle(self, rows: list[Row]) -> None:
+        """Give back the slots of drafts that did not come true."""
+        for row in rows:
             seq = row.seq
-            assert seq.node is not None
-            if seq.node is not row.matched:
-                self._cache.take_back(seq.node, row.matched)
-                seq.node = row.matched
-            self._cache.release(row.slots[row.start :])
-            self.unmatch(row)
+            if row.draft.ids and seq.is_open:
+                keep = self._cache.round_up(seq.num_computed)
+                self._cache.release(seq.slots[keep : seq.num_slots])
+                seq.num_slots = keep
+
+    def undo(self, rows: list[Row]) -> None:
+        """The forward failed, or planning did: sequences are as if these rows had never been."""
+        if self.matched is not None and self.matched not in rows:
+            self.unmatch(self.matched)
+        for row in reversed(rows):
+            seq = row.seq
+            if seq.is_open:
+                self._take_back(row)
+                seq.row = None
         self.rows, self.matched = [], None
+
+    def _take_back(self, row: Row) -> None:
+        seq = row.seq
+        if row.published is not row.matched:
+            self._cache.take_back(row.published, row.matched)
+        begin = row.old_slots if row.matched is row.before else row.matched.end
+        self._cache.release(seq.slots[begin : seq.num_slots])
+        self.unmatch(row)
+
+
+def draws(row: Row) -> bool:
+    """Whether an id is to be drawn after a row: it computes all that there is, and more may be written."""
+    seq = row.seq
+    return row.end == seq.num_ids + seq.is_drawing and seq.num_left > seq.is_drawing
 
 
 def _shared_segments(rows: list[Row]) -> list[SharedSegment]:

@@ -24,7 +24,11 @@ class MaskFill(Protocol):
 
 
 class Matcher(Protocol):
-    """Follows one output through its grammar. An exception out of it fails its own request alone."""
+    """Follows one output through its grammar. An exception out of it fails its own request alone.
+
+    `fill_mask`, `forced` and `is_finished` may raise `radixgen.mask.Late`: not known yet, ask the same again in the
+    next step. Nothing has changed then.
+    """
 
     @property
     def is_finished(self) -> bool:
@@ -57,7 +61,8 @@ class StopChecker(Protocol):
 
 
 class Runner(Protocol):
-    """One model on one device, see `radixgen.runner.plan`."""
+    """One model on one device, see `radixgen.runner.plan`. It does what it is told in the order it is told, and has
+    read a plan when `forward` returns; only `collect` waits for the device."""
 
     mask_buffer: MaskRow
     """[at least 2 * max_rows, W]; what is more is for drafts."""

@@ -1,77 +1,116 @@
-"""Who is next: the longest cached prefix first, with ageing, and no cut-off by queue length.
+"""Who is next: priorities, then what was retracted, then what has waited its share, then the order that was chosen.
 
-A pass asks the tree about every waiting sequence (about 2 us each, nothing is touched) and sorts. It is repeated as the
-tree changes, but only so often that passes take a twentieth of the time at most, however long the queue is.
+A pass asks the order about every waiting sequence and sorts. It is repeated as the tree changes, but only so often that
+passes take a twentieth of the time at most, however long the queue is; there is no cut-off by its length.
 
-Ageing: a second of waiting weighs as much as `AGEING_IDS` cached ids, so a cold request among endless warm ones waits
-prompt_len / AGEING_IDS seconds longer than they do, not for ever. Sequences that came together keep their distance.
+Fairness is counted in starts, so it holds at any speed. Sequences that came between two passes came together; in the
+order of arrival, the last of them would start after all that wait then, say w starts. After OVERTAKEN x w starts (and a
+grace) those that still wait are *overdue*: they go before all that are not, oldest first. Of the sequences that came
+before one of them at most w are left then, so it starts after (OVERTAKEN + 1) x w starts at the latest.
 """
 
 from __future__ import annotations
 
 from radixgen.kvcache.prefix import PrefixCache
+from radixgen.scheduler.order import make_order
 from radixgen.scheduler.ports import Clock
 from radixgen.scheduler.sequence import Sequence
 
-AGEING_IDS = 1000.0
+OVERTAKEN = 3
+GRACE_S = 0.5
 PASS_SHARE = 20.0
 
 
 class WaitingQueue:
     """Sequences that hold nothing yet (or no longer)."""
 
-    def __init__(self, cache: PrefixCache, clock: Clock) -> None:
-        self._cache = cache
+    def __init__(self, cache: PrefixCache, clock: Clock, order: str = "longest-prefix") -> None:
+        """Raises `ConfigError` for an order that is none."""
+        self._order = make_order(order, cache)
         self._clock = clock
-        self._waiting: dict[Sequence, None] = {}
-        """Those that are here, the order they came in; the two lists may hold others, that were removed."""
-        self._order: list[Sequence] = []
+        self._waiting: dict[Sequence, int] = {}
+        """Those that are here, as they came, and after how many starts each is overdue; the lists below may hold
+        others, that were removed."""
+        self._sorted: list[Sequence] = []
         """Best last."""
         self._new: list[Sequence] = []
+        self._aside: list[Sequence] = []
+        """Looked at in this step, and not ready."""
+        self._num_started = 0
+        self._last: Sequence | None = None
         self._next_pass_s = 0.0
+        self._is_urgent = False
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, sequence: Sequence) -> None:
-        self._waiting[sequence] = None
+        self._waiting[sequence] = 0
         self._new.append(sequence)
+        if not self._sorted or sequence.priority > self._sorted[-1].priority:
+            self._is_urgent = True
 
     def remove(self, sequence: Sequence) -> None:
         """Take out one that will not run; it is known to be here."""
         del self._waiting[sequence]
         if not self._waiting:
-            self._order, self._new = [], []
+            self._sorted, self._new, self._aside = [], [], []
 
     def refresh(self) -> None:
-        """Put the queue in order, if there is something to gain and the last pass is long enough ago."""
-        now = self._clock()
-        if not len(self) or (self._order and now < self._next_pass_s):
+        """Begin a step: put the queue in order, if there is something to gain and the last pass is long enough ago."""
+        if self._aside:
+            self._sorted += reversed(self._aside)
+            self._aside = []
+        if not self._waiting:
             return
-        waiting = [one for one in self._order + self._new if one in self._waiting]
-        self._new = []
-        rank = {id(one): self._rank(one, now) for one in waiting}
-        waiting.sort(key=lambda one: rank[id(one)])
-        self._order = waiting
+        now = self._clock()
+        if self._sorted and now < self._next_pass_s and not self._is_urgent:
+            return
+        self._sort(now)
         done = self._clock()
         self._next_pass_s = done + PASS_SHARE * (done - now)
 
+    def has_next(self) -> bool:
+        """Whether one waits that was not set aside in this step."""
+        self._forget_removed()
+        if not self._sorted and self._new:
+            self._sort(self._clock())
+        return bool(self._sorted)
+
     def peek(self) -> Sequence:
-        """The next one. The queue is not empty."""
-        while self._order and self._order[-1] not in self._waiting:
-            self._order.pop()
-        if not self._order:
-            self.refresh()
-        return self._order[-1]
+        """The next one; `has_next` says that there is one."""
+        self._forget_removed()
+        return self._sorted[-1]
 
     def pop(self, sequence: Sequence) -> None:
-        """Take out the next one, which `peek` returned."""
-        last = self._order.pop()
+        """Start the next one, which `peek` returned."""
+        last = self._sorted.pop()
         assert last is sequence
         del self._waiting[sequence]
+        self._num_started += 1
+        self._last = sequence
 
-    def _rank(self, one: Sequence, now: float) -> tuple[int, bool, float, int]:
+    def set_aside(self, sequence: Sequence) -> None:
+        """Pass over the next one, which `peek` returned, until the next step."""
+        self._aside.append(self._sorted.pop())
+
+    def _forget_removed(self) -> None:
+        while self._sorted and self._sorted[-1] not in self._waiting:
+            self._sorted.pop()
+
+    def _sort(self, now: float) -> None:
+        due = self._num_started + OVERTAKEN * len(self._waiting)
+        for one in self._new:
+            if one in self._waiting:
+                self._waiting[one] = due
+        waiting = [one for one in self._sorted + self._new if one in self._waiting]
+        self._new, self._is_urgent = [], False
+        ranks = self._order.ranks(waiting, self._last)
+        keys = {one: self._key(one, rank, now) for one, rank in zip(waiting, ranks, strict=True)}
+        waiting.sort(key=keys.__getitem__)
+        self._sorted = waiting
+
+    def _key(self, one: Sequence, rank: int, now: float) -> tuple[int, bool, bool, int, int]:
         progress = one.progress
-        matched = self._cache.match_len(progress.namespace, one.key, len(one.key) // 4)
-        age = AGEING_IDS * (now - progress.arrival_s)
-        return progress.request.params.priority, one.is_retracted, matched + age, -one.serial
+        is_overdue = self._num_started >= self._waiting[one] and now - progress.arrival_s >= GRACE_S
+        return progress.request.params.priority, one.is_retracted, is_overdue, 0 if is_overdue else rank, -one.serial

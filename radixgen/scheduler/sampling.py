@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from radixgen.errors import RadixgenError, RequestFailed
+from radixgen.mask import Late
 from radixgen.runner.plan import SampleRow, ScoreRow
 from radixgen.scheduler.planner import Row
 from radixgen.scheduler.ports import MaskRow
@@ -48,17 +49,24 @@ class StepSamples:
         self._buffer = mask_buffer
         self._vocab_size = vocab_size
         for row in rows:
-            if row.num_logits and row.seq.targets is not None:
+            seq = row.seq
+            if not row.num_logits or not seq.is_open or seq.progress.error is not None:
+                continue
+            if seq.targets is not None:
                 self._score(row)
-            elif row.num_logits:
+            elif row.is_complete and not seq.is_unsettled:
                 self._draw(row)
 
     def _draw(self, row: Row) -> None:
         try:
             self._add(row, 0)
+        except Late:
+            row.seq.is_late = True
+            return
         except Exception as error:
             self.failed.append(FailedSequence(row.seq, as_request_error(error, "its grammar's mask")))
             return
+        row.seq.is_late = False
         if row.draft.ids:
             self._draw_draft(row)
 
@@ -107,12 +115,14 @@ class StepSamples:
         )  # fmt: skip
 
     def _score(self, row: Row) -> None:
-        """Logits at position p judge id p+1; the continuation begins after publish_len + 1 ids."""
+        """Logits at position p judge id p+1."""
         seq = row.seq
         assert seq.targets is not None
-        first = max(row.start, seq.publish_len) - seq.publish_len
+        first = max(row.start, seq.score_start) - seq.score_start
         for offset in range(row.num_logits):
-            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[first + offset])))
+            place = first + offset
+            among = seq.among[place] if place < len(seq.among) else None
+            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[place]), among))
         self.scored.append(row)
 
 

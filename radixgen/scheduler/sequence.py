@@ -1,41 +1,46 @@
 """One row's worth of a request, and what its sequences have in common.
 
-    ids     [ prompt .............. | forced, sampled ......... ]
-            0       num_computed ──►                   num_ids
-    slots   [ the tree's | own .... ]
-            0     node.end
+    ids     [ prompt .............. | forced, sampled ......... | being drawn ]
+            0       num_computed ──►                   num_ids        length
+    slots   [ the tree's | own .................. ]
+            0     node.end         num_slots
 
-Invariants while running: every id before `num_computed` has a slot; the slots before `node.end` are the tree's, held
-by `node`; while prefilling (`num_computed < publish_len`) the two ends are the same.
+Invariants while running: num_computed <= num_slots; the slots before `node.end` are the tree's, held by `node`; while
+prefilling (`num_computed < publish_len`) all three are the same; the own ones are whole pages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from collections.abc import Sequence as Seq
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from radixgen.kvcache.radix import Node
+from radixgen.errors import RadixgenError
+from radixgen.kvcache.node import Node, Private
+from radixgen.params import Namespace
 from radixgen.runner.plan import Int32
 from radixgen.scheduler.drafts import Appetite
 from radixgen.scheduler.ports import Matcher, StopChecker
 from radixgen.scheduler.request import Request, Usage
+
+if TYPE_CHECKING:
+    from radixgen.scheduler.planner import Row
 
 
 class Progress:
     """One request under way: what its sequences share, and its account."""
 
     __slots__ = (
-        "arrival_s", "cached_tokens", "completion_tokens", "first_s", "forced_tokens", "is_over", "is_private",
-        "namespace", "prompt_key", "request", "sequences", "started_s",
+        "arrival_s", "cached_tokens", "completion_tokens", "error", "first_s", "forced_tokens", "is_distrusted",
+        "is_over", "is_private", "namespace", "prompt_key", "request", "sequences", "started_s",
     )  # fmt: skip
 
     def __init__(self, request: Request, arrival_s: float, *, is_private: bool) -> None:
         self.request = request
         self.is_private = is_private
         """Without a prefix cache a request is alone in a namespace, where its sequences still share the prompt."""
-        self.namespace: Hashable = ("private", request.request_id) if is_private else request.params.namespace
+        self.namespace = Private(request.request_id) if is_private else Namespace.of(request.params.namespace)
         self.prompt_key = request.ids.tobytes()
         self.sequences: list[Sequence] = []
         """Those that have not ended."""
@@ -45,6 +50,10 @@ class Progress:
         self.cached_tokens = 0
         self.completion_tokens = 0
         self.forced_tokens = 0
+        self.error: RadixgenError | None = None
+        """What it ends with as soon as nothing of it is in the air."""
+        self.is_distrusted = False
+        """What it computed is not to be used again."""
         self.is_over = False
 
     def usage(self, now: float) -> Usage:
@@ -65,9 +74,9 @@ class Sequence:
     """One output of a request, or one continuation that is scored."""
 
     __slots__ = (
-        "appetite", "ids", "is_open", "is_opened", "is_retracted", "key", "logprobs", "matcher", "node", "num_computed",
-        "num_ids", "num_output", "output", "progress", "publish_len", "seed", "serial", "slots", "stops", "targets",
-        "trusted_len",
+        "among", "appetite", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted", "is_unsettled",
+        "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_output", "num_slots", "output",
+        "progress", "publish_len", "row", "seed", "serial", "slots", "stops", "targets", "trusted_len",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -81,6 +90,8 @@ class Sequence:
         self.num_output = 0
         self.slots: Int32 = np.empty(0, dtype=np.int32)
         self.num_computed = 0
+        self.num_slots = 0
+        """Ids that have a slot, the tree's included."""
         self.node: Node | None = None
         """What it holds in the tree; None while it waits."""
         self.key = progress.prompt_key
@@ -90,26 +101,49 @@ class Sequence:
         logits it needs and must compute itself."""
         self.trusted_len = 0
         """Ids whose slots other requests computed."""
+        self.row: Row | None = None
+        """Its part of the step that was launched last, until that has landed."""
         self.matcher: Matcher | None = None
         self.stops: StopChecker | None = None
         self.targets: Int32 | None = None
+        self.among: tuple[Int32, ...] = ()
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
         self.appetite = Appetite()
         """For drafts."""
         self.is_opened = False
         """The matcher has been asked what follows the prompt."""
+        self.is_drawing = False
+        """An id more is being drawn in a step that has not landed; it may be computed under the name of its draw."""
+        self.is_late = False
+        """Its next mask was not there in time."""
+        self.is_unsettled = False
+        """What is forced after its last id is not known yet."""
         self.is_retracted = False
         self.is_open = True
 
     @property
+    def priority(self) -> int:
+        return self.progress.request.params.priority
+
+    @property
+    def length(self) -> int:
+        """Ids that it has, one that is being drawn included."""
+        return self.num_ids + self.is_drawing
+
+    @property
     def todo(self) -> int:
-        """Known ids that are not computed."""
-        return self.num_ids - self.num_computed
+        """Ids that are not computed."""
+        return self.num_ids + self.is_drawing - self.num_computed
 
     @property
     def is_prefilling(self) -> bool:
         return self.num_computed < self.publish_len
+
+    @property
+    def score_start(self) -> int:
+        """When scoring: the position whose logits judge the first id of the continuation."""
+        return len(self.progress.request.ids) - 1
 
     @property
     def is_cache_only(self) -> bool:
@@ -121,34 +155,45 @@ class Sequence:
         """Ids it may still write."""
         return 0 if self.targets is not None else self.progress.request.params.max_tokens - self.num_output
 
-    def score(self, continuation: Int32) -> None:
+    def score(self, continuation: Int32, among: tuple[Int32, ...] = ()) -> None:
         """Make it score `continuation`; the last id's own logits tell nothing, so it is not computed."""
-        self.targets = continuation
+        self.targets, self.among = continuation, among
         self.ids = np.concatenate([self.ids, continuation[:-1]]).astype(np.int32)
         self.num_ids = len(self.ids)
 
-    def start(self, node: Node) -> None:
+    def start(self, node: Node, page: int) -> None:
         """Begin, or begin again after a retraction, from nothing computed."""
         self.node = node
-        self.num_computed = self.trusted_len = 0
+        self.num_computed = self.num_slots = self.trusted_len = 0
         self.logprobs = []
         if self.targets is not None:
-            self.publish_len = len(self.progress.request.ids) - 1
+            self.publish_len = self.score_start
         else:
             self.publish_len = self.num_ids - (not self.is_cache_only)
+        self.publish_len -= self.publish_len % page
         if len(self.key) != 4 * self.publish_len:
             self.key = self.ids[: self.publish_len].tobytes()
-        self._make_room(self.num_ids)
+        self.make_room(self.num_ids)
+
+    def step_back(self) -> None:
+        """Compute the last id again: its logits are gone, and nothing was drawn from them."""
+        self.num_computed -= 1
+
+    def name_draw(self, entry: int) -> None:
+        """Its next id is entry `entry` of the runner's last draw; plans call it by that name until it is known."""
+        self.make_room(self.num_ids + 1)
+        self.ids[self.num_ids] = -1 - entry
+        self.is_drawing = True
 
     def append(self, ids: Seq[int]) -> None:
         """More output, not computed yet."""
         end = self.num_ids + len(ids)
-        self._make_room(end)
+        self.make_room(end)
         self.ids[self.num_ids : end] = ids
         self.num_ids = end
         self.num_output += len(ids)
 
-    def _make_room(self, length: int) -> None:
+    def make_room(self, length: int) -> None:
         """Buffers for at least `length` ids; grown by half, because a decode step should not copy."""
         if length > len(self.slots) or length > len(self.ids):
             capacity = length + length // 2 + 64

@@ -42,8 +42,10 @@ class Dialect(NamedTuple):
     name: str
     checks: Mapping[str, Check]
     """Its keywords, each with what its value must look like."""
-    rewritten: frozenset[str]
-    """Keywords after which a schema must be looked at closely: this draft lacks them, or reads them in its own way."""
+    foreign: frozenset[str]
+    """Keywords of other drafts, which say nothing in this one."""
+    own: frozenset[str]
+    """Keywords that it reads in its own way."""
     id_keyword: str = "$id"
     hides_siblings: bool = False
     """`$ref` is all that a schema with one says."""
@@ -66,7 +68,7 @@ def _dialect(name: str, keywords: frozenset[str], **rules: Any) -> Dialect:
     if rules.get("has_boolean_bounds"):
         checks |= {"exclusiveMinimum": BOOL, "exclusiveMaximum": BOOL}
         own |= {"exclusiveMinimum", "exclusiveMaximum"}
-    return Dialect(name, checks, (_ALL - keywords) | own, **rules)
+    return Dialect(name, checks, _ALL - keywords, frozenset(own), **rules)
 
 
 DRAFT_2020 = _dialect("2020-12", _DRAFT_2020)
@@ -127,7 +129,7 @@ def restrict(dialect: Dialect, vocabularies: Mapping[str, Any], pointer: str) ->
             )
     lost = frozenset().union(*_VOCABULARY_KEYWORDS.values()) - named
     checks = {keyword: check for keyword, check in dialect.checks.items() if keyword not in lost}
-    return dialect._replace(checks=checks, rewritten=dialect.rewritten | lost)
+    return dialect._replace(checks=checks, foreign=dialect.foreign | lost)
 
 
 class Reading(NamedTuple):
@@ -148,7 +150,7 @@ def read(schema: Any, dialect: Dialect) -> Reading:
         return Reading(schema, {})
     if not isinstance(schema, dict):
         raise Misfit("", f"a schema is an object, true or false, not {name_of(schema)}")
-    is_rewritten = not dialect.rewritten.isdisjoint(schema)
+    is_rewritten = not (dialect.foreign.isdisjoint(schema) and dialect.own.isdisjoint(schema))
     known = _known(schema, dialect) if is_rewritten else schema
     for keyword, value in known.items():
         check = dialect.checks.get(keyword)
@@ -169,11 +171,10 @@ def _known(schema: dict[str, Any], dialect: Dialect) -> dict[str, Any]:
     """The schema without what its dialect does not know or does not look at."""
     if dialect.hides_siblings and "$ref" in schema:
         return {keyword: schema[keyword] for keyword in ("$ref", "x-verbatim") if keyword in schema}
-    unknown = CHECKS.keys() - dialect.checks.keys()
     return {
         keyword: value
         for keyword, value in schema.items()
-        if keyword not in unknown and _NEEDS.get(keyword, keyword) in schema
+        if keyword not in dialect.foreign and _NEEDS.get(keyword, keyword) in schema
     }
 
 

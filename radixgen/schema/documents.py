@@ -10,13 +10,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from radixgen.errors import SchemaError
+from radixgen.automata.work import Limits
+from radixgen.errors import LimitError, SchemaError
 
 MAX_EXPONENT = 400
 
@@ -25,25 +25,19 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKET = re.compile(r"[\[\]{}]")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a schema's text may take: `max_bytes` for each document, `max_depth` containers inside each other."""
-
-    max_bytes: int = 4 << 20
-    max_depth: int = 150
-
-
 def parse(text: str, limits: Limits, where: str = "") -> Any:
     """JSON text as Python values, numbers exact.
 
     Raises:
-        SchemaError: for what is no JSON, and for a text beyond the limits.
+        SchemaError: for what is no JSON.
+        LimitError: for a text beyond the limits.
     """
     try:
         num_bytes = len(text.encode())
-        if num_bytes > limits.max_bytes:
-            raise SchemaError(f"the schema has {num_bytes} bytes; the most is {limits.max_bytes}", where)
-        _check_depth(text, limits.max_depth, where)
+        if num_bytes > limits.constraint_bytes:
+            message = f"the schema has {num_bytes} bytes; the most is {limits.constraint_bytes}"
+            raise LimitError(message, "constraint_bytes")
+        _check_depth(text, limits.constraint_depth)
         found = json.loads(text, object_pairs_hook=_object, parse_float=_decimal, parse_constant=_constant)
         if _ESCAPED_SURROGATE.search(text):
             json.dumps(found, ensure_ascii=False, default=str).encode()
@@ -54,14 +48,15 @@ def parse(text: str, limits: Limits, where: str = "") -> Any:
     return found
 
 
-def _check_depth(text: str, max_depth: int, where: str) -> None:
+def _check_depth(text: str, max_depth: int) -> None:
     if text.count("{") + text.count("[") <= max_depth:
         return
     depth = 0
     for bracket in _BRACKET.findall(_STRING.sub("", text)):
         depth += 1 if bracket in "{[" else -1
         if depth > max_depth:
-            raise SchemaError(f"the schema is nested more than {max_depth} deep", where)
+            message = f"the schema is nested more than {max_depth} deep: make it flatter or raise that limit"
+            raise LimitError(message, "constraint_depth")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -160,6 +160,15 @@ CHECKS: Mapping[str, Check] = {
 }
 """Every keyword of every draft that says anything about a value, or where to find what does."""
 
+NAMING = words("$schema $vocabulary $id $anchor $dynamicAnchor $recursiveAnchor $defs definitions")
+"""Keywords that say where schemas are, and nothing of a value."""
+
+COMMENTS = words(
+    "title description default deprecated readOnly writeOnly examples $comment id contentEncoding contentMediaType "
+    "contentSchema"
+)
+"""Keywords that the standard has for readers and not for values."""
+
 
 def shown(value: Any) -> str:
     """A JSON value as an error shows it: short scalars as they are, others by their kind."""

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from radixgen.automata.work import Work
+from radixgen.automata.work import Limits, Work
 from radixgen.errors import SchemaError
 from radixgen.schema.dialects import read
-from radixgen.schema.documents import Limits
 from radixgen.schema.keywords import IN_PLACE, SUBSCHEMA, SUBSCHEMA_LISTS, SUBSCHEMA_MAPS, Misfit, Schema
 from radixgen.schema.resources import RECURSIVE, Library, Resource, Target, escape, resolve, walk
 
@@ -23,17 +22,19 @@ Path = tuple[str | int, ...]
 Scope = tuple[tuple[str, Resource], ...]
 """Dynamic anchor -> the outermost resource on the way here that has it, sorted by name."""
 
+_UNEVALUATED = ("unevaluated", "\\u00")
+"""One of them is in a text whose schemas have `unevaluated*`; an escape may hide it."""
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 class Location:
     """A schema at its place. `schema` is true, false, or its keywords in the words of draft 2020-12."""
 
-    __slots__ = ("_origin", "_pointer", "_reading", "resource", "schema", "scope")
+    __slots__ = ("_origin", "_pointer", "_reading", "raw", "resource", "schema", "scope")
 
     def __init__(self, target: Target, scope: Scope, origin: tuple[Location, Path] | None = None) -> None:
         self._origin, self._pointer = origin, target.pointer
-        self.resource, self.scope = target.resource, scope
+        self.resource, self.scope, self.raw = target.resource, scope, target.schema
         try:
             self._reading = read(target.schema, target.resource.dialect)
         except Misfit as error:
@@ -50,6 +51,11 @@ class Location:
             self._pointer = "/".join((first, *(escape(str(part)) for part in path[1:])))
             self._origin = None
         return self._pointer
+
+    @property
+    def base(self) -> tuple[Resource, Scope]:
+        """What its references depend on: locations of one base whose schemas are equal values mean the same."""
+        return self.resource, self.scope
 
     @property
     def is_integer_lexical(self) -> bool:
@@ -70,19 +76,33 @@ class Location:
 
     def keyword_pointer(self, keyword: str) -> str:
         """Where the keyword stands, as the user spelled it."""
-        return f"{self.pointer}/{escape(self._reading.spelled.get(keyword, keyword))}"
+        return self.raw_pointer(self._reading.spelled.get(keyword, keyword))
+
+    def raw_pointer(self, keyword: str) -> str:
+        """Where one of the keywords of `raw`, the schema as the user wrote it, stands."""
+        return f"{self.pointer}/{escape(keyword)}"
+
+
+class Step(NamedTuple):
+    """A keyword, with the name or index below it, that leads from one location to another."""
+
+    path: Path
+    is_in_place: bool
+    """The other speaks of the same value."""
 
 
 class SchemaReader:
     """One schema and the documents it may refer to.
 
     Raises:
-        SchemaError: when the text is not JSON, too large or nested too deeply; later, for what is wrong at a place.
+        SchemaError: when the text is not JSON; later, for what is wrong at a place.
+        LimitError: when the text, or a document's when it is needed, is too large or nested too deeply.
     """
 
     def __init__(self, text: str, documents: Sequence[tuple[str, str]] = (), limits: Limits | None = None) -> None:
         """documents: (URI, JSON text) of other schemas."""
         self._library = Library(text, documents, limits or Limits())
+        self.uses_unevaluated = any(word in one for one in (text, *dict(documents).values()) for word in _UNEVALUATED)
         self._locations: dict[tuple[int, Scope], Location] = {}
         self._children: dict[tuple[Location, Path], Location] = {}
         root = self._library.root
@@ -111,6 +131,24 @@ class SchemaReader:
         """A location that stands nowhere, for what an engine adds by itself."""
         return Location(Target(schema, self._library.root, ""), ())
 
+    def steps(self, location: Location) -> Iterator[Step]:
+        """The ways on from a location to the schemas that it is made of."""
+        schema = location.schema
+        for keyword, value in schema.items() if isinstance(schema, dict) else ():
+            if keyword in _REFERENCES:
+                yield Step((keyword,), is_in_place=True)
+            elif keyword in SUBSCHEMA:
+                yield Step((keyword,), keyword in IN_PLACE)
+            elif keyword in SUBSCHEMA_LISTS:
+                yield from (Step((keyword, at), keyword in IN_PLACE) for at in range(len(value)))
+            elif keyword in SUBSCHEMA_MAPS:
+                yield from (Step((keyword, name), keyword in IN_PLACE) for name in value)
+
+    def follow(self, location: Location, step: Step) -> Location:
+        """Where a step leads. Raises as `child` and `references` do."""
+        first = step.path[0]
+        return self._target(location, str(first)) if first in _REFERENCES else self.child(location, *step.path)
+
     def check(self, work: Work | None = None) -> list[Location]:
         """All locations in reach of the root, each looked at. A unit of work is one location.
 
@@ -118,38 +156,24 @@ class SchemaReader:
             SchemaError: for the first keyword whose value cannot be, reference that points to nothing, and schema
                 that refers to itself without a value in between.
         """
-        found: dict[Location, _Around] = {}
+        in_place: dict[Location, list[Location]] = {}
         waiting = [self.root]
         while waiting:
             location = waiting.pop()
-            if location in found:
+            if location in in_place:
                 continue
             if work is not None:
                 work.spend()
-            around = found[location] = self._look_around(location)
-            waiting += reversed((*around.in_place, *around.inside))
-        _check_cycles({location: around.in_place for location, around in found.items()})
-        return list(found)
+            around = [(step, self.follow(location, step)) for step in self.steps(location)]
+            in_place[location] = [after for step, after in around if step.is_in_place]
+            waiting += [after for _, after in reversed(around)]
+        _check_cycles(in_place)
+        return list(in_place)
 
     is_old = False
 
     def target(self, location: Location) -> Location:
         return self._target(location, "$ref")
-
-    def _look_around(self, location: Location) -> _Around:
-        schema = location.schema
-        if isinstance(schema, bool):
-            return _NOTHING_AROUND
-        around = _Around(list(self.references(location)), [])
-        for keyword, value in schema.items():
-            found = around.in_place if keyword in IN_PLACE else around.inside
-            if keyword in SUBSCHEMA_MAPS:
-                found += [self.child(location, keyword, name) for name in value]
-            elif keyword in SUBSCHEMA:
-                found.append(self.child(location, keyword))
-            elif keyword in SUBSCHEMA_LISTS:
-                found += [self.child(location, keyword, at) for at in range(len(value))]
-        return around
 
     def _below(self, location: Location, path: Path, schema: Any) -> Location:
         resource = self._library.resource_of(schema)
@@ -196,17 +220,6 @@ class SchemaReader:
         if found is None:
             found = self._locations[key] = Location(target, scope, origin)
         return found
-
-
-class _Around(NamedTuple):
-    """The locations that one leads to."""
-
-    in_place: list[Location]
-    """About the same value."""
-    inside: list[Location]
-
-
-_NOTHING_AROUND = _Around([], [])
 
 
 def _outermost(scope: Scope, resource: Resource) -> Scope:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urljoin
 
+from radixgen.automata.work import Limits
 from radixgen.errors import SchemaError
 from radixgen.schema.dialects import DRAFT_2020, Dialect, find_dialect, restrict
-from radixgen.schema.documents import Limits, find_metaschema, parse
+from radixgen.schema.documents import find_metaschema, parse
 from radixgen.schema.keywords import SUBSCHEMA, SUBSCHEMA_LISTS, SUBSCHEMA_MAPS
 
 _IDENTIFIER = re.compile(r'"(?:\$id|id|\$anchor|\$dynamicAnchor|\$recursiveAnchor)"\s*:\s*["t]|\\u00')

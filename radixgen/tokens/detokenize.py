@@ -18,9 +18,11 @@ _new_decoder = codecs.getincrementaldecoder("utf-8")
 class Detokenizer:
     """One answer's text. Special ids have no text."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, skip_bytes: int = 0) -> None:
+        """skip_bytes: at the start, that are no part of the text."""
         self._vocabulary = vocabulary
         self._decoder = _new_decoder(errors="replace")
+        self._skip_bytes = skip_bytes
 
     def push(self, token_id: int) -> str:
         """The characters that this id completes."""
@@ -28,7 +30,9 @@ class Detokenizer:
 
     def push_many(self, ids: Iterable[int]) -> str:
         """The characters that these ids complete."""
-        return self._decoder.decode(self._vocabulary.text_bytes(ids))
+        data = self._vocabulary.text_bytes(ids)
+        skipped, self._skip_bytes = self._skip_bytes, max(0, self._skip_bytes - len(data))
+        return self._decoder.decode(data[skipped:])
 
     def flush(self) -> str:
         """What an unfinished character turns into at the end of the answer; usually nothing."""
@@ -36,6 +40,6 @@ class Detokenizer:
 
     def fork(self) -> Detokenizer:
         """Another that goes on from here."""
-        twin = Detokenizer(self._vocabulary)
+        twin = Detokenizer(self._vocabulary, self._skip_bytes)
         twin._decoder.setstate(self._decoder.getstate())
         return twin

@@ -67,7 +67,7 @@ class ForcedEncoder:
 
     def _encode(self, data: bytes) -> Int32:
         text = _valid_prefix(data)
-        splits = self._splits(text)
+        splits = self.borders(text)
         if not splits:
             return _NOTHING
         encoding = self._backend.encode(text, add_special_tokens=False)
@@ -84,7 +84,7 @@ class ForcedEncoder:
         found.flags.writeable = False
         return found
 
-    def _splits(self, text: str) -> list[int]:
+    def borders(self, text: str) -> list[int]:
         """Where the pre-tokens of a text begin; empty when they cannot be told."""
         if self._normalizer is not None and self._normalizer.normalize_str(text) != text:
             return []
@@ -105,7 +105,7 @@ class ForcedEncoder:
         if any(literal.startswith(text[-n:]) for literal in self._literals for n in range(1, len(text) + 1)):
             return 0
         borders = list(accumulate(map(len, tail)))
-        return min(self._num_kept(borders, self._splits(text + probe)) for probe in _PROBES)
+        return min(self._num_kept(borders, self.borders(text + probe)) for probe in _PROBES)
 
     @staticmethod
     def _num_kept(borders: list[int], splits: list[int]) -> int:
@@ -121,7 +121,7 @@ class ForcedEncoder:
         # cut somewhere inside a long run (digits go by threes), `before` may be split otherwise than it was: every
         # beginning must agree
         shifts = range(3) if len(before) == _SEAM_BYTES else range(1)
-        return all(len(left) - shift in self._splits(left[shift:] + right) for shift in shifts)
+        return all(len(left) - shift in self.borders(left[shift:] + right) for shift in shifts)
 
 
 def _valid_prefix(data: bytes) -> str:

@@ -25,6 +25,7 @@ from radixgen.tokens.encoder import RunEncoder
 from radixgen.tokens.fit import Fitter, Given, Piece, Plain, RenderedPrompt
 from radixgen.tokens.folder import read_chat_files, read_eos_ids, read_text, read_tokenizer_file
 from radixgen.tokens.forced import ForcedEncoder
+from radixgen.tokens.healing import TakenBack, take_back
 from radixgen.tokens.prompt import PromptLayout
 from radixgen.tokens.special import SpecialTokens
 from radixgen.tokens.vocabulary import Vocabulary, read_vocabulary
@@ -88,6 +89,10 @@ class Tokenizer:
     def encode_forced(self, data: bytes, before: bytes = b"") -> Int32:
         """Ids of forced bytes as far as the tokenizer would certainly write them so; may be empty. See forced.py."""
         return self._forced.encode(data, before)
+
+    def take_back(self, ids: Int32) -> TakenBack:
+        """Which of a prompt's last ids the answer had better write anew. See healing.py."""
+        return take_back(ids.tolist(), self.vocabulary.token_bytes, self._forced.borders)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids; special ones have none, bytes that are no character become U+FFFD."""

@@ -81,7 +81,12 @@ class Delta(msgspec.Struct, tag="delta", frozen=True):
 
 
 class OutputResult(msgspec.Struct, frozen=True):
-    """One finished output. Offsets are characters of the request's document (as cut, if it was), [start, end)."""
+    """One finished output. Offsets are characters of the request's document (as cut, if it was), [start, end).
+
+    mass: the share of the model's probability that the constraint left, as the geometric mean over the drawn ids.
+    The first `num_text_ids` ids spell, behind the prompt's last `healed_chars` characters that they write anew, the
+    first `num_text_chars` characters of the text: all of it, unless a stop string cut an id in two.
+    """
 
     text: str
     token_ids: tuple[int, ...]
@@ -90,6 +95,10 @@ class OutputResult(msgspec.Struct, frozen=True):
     offsets: dict[str, tuple[int, int]] = {}
     confidence: dict[str, float] = {}
     logprobs: tuple[TokenInfo, ...] | None = None
+    mass: float = 1.0
+    num_text_ids: int = 0
+    num_text_chars: int = 0
+    healed_chars: int = 0
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,11 +145,17 @@ class Flush(msgspec.Struct, tag="flush", frozen=True):
 
 
 class Score(msgspec.Struct, tag="score", frozen=True):
-    """Log-probability of each continuation after the prompt."""
+    """Log-probability of each continuation after the prompt.
+
+    is_joint: continuations are texts, each tokenized as one with the prompt, and all scored from the first id in which
+    any of them departs from the prompt's own. An id that begins with bytes of the prompt counts with its probability
+    among the ids that begin with these.
+    """
 
     prompt: tuple[PromptPart, ...]
     continuations: tuple[Content, ...]
     namespace: str = ""
+    is_joint: bool = False
 
 
 class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from radixgen.scheduler.request import OutputFinished, TokenEvent
 from radixgen.tokens.detokenize import Detokenizer
@@ -14,6 +14,8 @@ from radixgen.tokens.vocabulary import Vocabulary
 from radixgen.wire.messages import OutputResult, TokenInfo
 
 Span = tuple[int, int]
+_LEAST_MASS = 1e-12
+"""What a mass that float32 rounds to nothing counts as."""
 
 
 class Places(Protocol):
@@ -29,9 +31,11 @@ class Places(Protocol):
 class AnswerText:
     """One output's text: whole characters, less stop strings. The scheduler's `StopChecker`."""
 
-    def __init__(self, vocabulary: Vocabulary, stops: Sequence[str]) -> None:
+    def __init__(self, vocabulary: Vocabulary, stops: Sequence[str], skip_bytes: int = 0) -> None:
+        """skip_bytes: the end of the prompt, which the first ids write anew."""
+        self.skip_bytes = skip_bytes
         self._vocab_size = vocabulary.vocab_size
-        self._detokenizer = Detokenizer(vocabulary)
+        self._detokenizer = Detokenizer(vocabulary, skip_bytes)
         self._stops = StopStrings(stops)
         self._pieces: list[str] = []
         self._num_taken = 0
@@ -76,14 +80,18 @@ class Answer:
         """After the end only."""
         assert self._end is not None
         ids = tuple(one for event in self._events for one in event.ids)
+        text = self.text.finish()
+        told = spelled(ids, self._vocabulary.token_bytes, self.text.skip_bytes, text)
         return OutputResult(
-            self.text.finish(),
+            text,
             ids,
             self._end.reason,
             self._end.closed,
             dict(self._places.quotes()) if self._places else {},
             self._confidence(ids) if self._places else {},
             tuple(info for event in self._events for info in token_infos(event)) if with_logprobs else None,
+            mean_mass(self._events),
+            *told,
         )
 
     def _confidence(self, ids: tuple[int, ...]) -> dict[str, float]:
@@ -92,16 +100,41 @@ class Answer:
         if not spans:
             return {}
         token_bytes = self._vocabulary.token_bytes
-        ends = list(accumulate(len(token_bytes[one]) if one < len(token_bytes) else 0 for one in ids))
+        sizes = (len(token_bytes[one]) if one < len(token_bytes) else 0 for one in ids)
+        ends = list(accumulate(sizes, initial=-self.text.skip_bytes))[1:]
         pairs = ((lp, mass) for event in self._events for lp, mass in zip(event.logprobs, event.masses, strict=True))
         return confidence(ends, [_score(lp, mass) for lp, mass in pairs], spans)
+
+
+class Spelled(NamedTuple):
+    """See `OutputResult`."""
+
+    num_text_ids: int
+    num_text_chars: int
+    healed_chars: int
+
+
+def spelled(ids: Sequence[int], token_bytes: Sequence[bytes], skip_bytes: int, text: str) -> Spelled:
+    """How many of `ids`, and which part of `text`, belong together; the ids' first `skip_bytes` stand before it."""
+    pieces = [token_bytes[one] if one < len(token_bytes) else b"" for one in ids]
+    healed = b"".join(pieces)[:skip_bytes]
+    data = healed + text.encode()
+    count, end, at = 0, skip_bytes, 0
+    for place, piece in enumerate(pieces):
+        if not piece or not data.startswith(piece, at):
+            break
+        at += len(piece)
+        if at >= skip_bytes and (at == len(data) or data[at] & 0xC0 != 0x80):
+            count, end = place + 1, at
+    return Spelled(count, len(data[skip_bytes:end].decode()), len(healed.decode(errors="replace")) if count else 0)
 
 
 def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str, Span]) -> dict[str, float]:
     """Probability of each value among those that fitted there: the product over the tokens that touch its bytes.
 
-    ends: [T] where each token's bytes end in the answer, ascending. scores: [T] natural logarithms of each token's
-    probability among the allowed ones; 0 where it was forced. spans: pointer to [first, last + 1) bytes.
+    ends: [T] where each token's bytes end in the answer, ascending; at most 0 for what stands before it.
+    scores: [T] natural logarithms of each token's probability among the allowed ones; 0 where it was forced.
+    spans: pointer to [first, last + 1) bytes.
     """
     starts = [0, *ends][: len(ends)]
     totals = {
@@ -111,6 +144,17 @@ def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str,
         for pointer, (first, last) in spans.items()
     }
     return {pointer: min(1.0, math.exp(total)) for pointer, total in totals.items()}
+
+
+def mean_mass(events: Sequence[TokenEvent]) -> float:
+    """Geometric mean of the masses of the ids that the model was asked for; 1 where it never was."""
+    masses = [
+        max(mass, _LEAST_MASS)
+        for event in events
+        for mass, is_forced in zip(event.masses, event.forced, strict=True)
+        if not is_forced
+    ]
+    return math.exp(sum(map(math.log, masses)) / len(masses)) if masses else 1.0
 
 
 def _score(logprob: float | None, mass: float) -> float:

@@ -12,6 +12,7 @@ import radixgen
 from radixgen.automata.work import Limits as GrammarLimits
 from radixgen.config import WorkerConfig
 from radixgen.errors import ModelError
+from radixgen.kvcache.prefix import PrefixCache
 from radixgen.mask.engine import MaskEngine
 from radixgen.models import resolve
 from radixgen.runner import load_runner
@@ -76,10 +77,12 @@ def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer, meter
     limits = Limits(config.max_rows, config.step_tokens, config.max_waiting, runner.max_context)
     return Scheduler(
         TimedRunner(runner, meter),
-        num_slots=runner.num_slots,
+        PrefixCache(runner.num_slots),
         limits=limits,
         prefix_cache=config.prefix_cache,
         proposed_tokens=config.proposed_tokens,
+        order=config.order,
+        step_ahead=config.step_ahead,
         eos_ids=tokenizer.vocabulary.eos_ids,
     )
 

@@ -14,13 +14,16 @@ import numpy.typing as npt
 from radixgen.config import WorkerConfig
 from radixgen.errors import ParamError, PromptTooLong
 from radixgen.mask.engine import MaskEngine
+from radixgen.mask.free import FreeMatcher
 from radixgen.mask.matcher import Matcher
-from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams, check_stop
+from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams, Text, check_stop
 from radixgen.scheduler.request import Request
 from radixgen.tokens.fit import RenderedPrompt
+from radixgen.tokens.healing import TakenBack
 from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire.messages import Generate, Score
 from radixgen.worker.answer import Answer, AnswerText
+from radixgen.worker.joint import Joint, join, with_text
 from radixgen.worker.meter import Meter
 from radixgen.worker.patient import PatientMatcher
 from radixgen.worker.turns import Turns
@@ -61,21 +64,40 @@ class Preparer:
         """Raises what the request cannot be done for: `ParamError`, `ConstraintError`, `BudgetTooSmall` ..."""
         check_stop(message.constraint, message.params.stop)
         params = self._settled(message.params)
-        matchers = self._matchers(message.constraint, prompt.document, params)
+        taken = self.tokenizer.take_back(prompt.ids) if params.heal and params.max_tokens else TakenBack(0, b"")
+        params = msgspec.structs.replace(params, max_tokens=params.max_tokens + taken.num_ids)
+        matchers = self._matchers(message.constraint, prompt.document, params, taken.prefix)
         vocabulary = self.tokenizer.vocabulary
-        texts = [AnswerText(vocabulary, params.stop) for _ in range(params.n)]
-        patient = tuple(self._patient(one) for one in matchers or ())
-        request = Request(request_id=request_id, ids=prompt.ids, params=params, matchers=patient or None, stops=texts)
+        texts = [AnswerText(vocabulary, params.stop, len(taken.prefix)) for _ in range(params.n)]
         places: Sequence[Matcher | None] = matchers or [None] * params.n
         answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
+        ids = prompt.ids[: len(prompt.ids) - taken.num_ids]
+        patient = tuple(self._patient(one) for one in matchers or ())
+        free = self._free_matchers(taken.prefix, params) if message.constraint is None else None
+        request = Request(request_id=request_id, ids=ids, params=params, matchers=patient or free, stops=texts)
         return Prepared(request, answers, prompt.truncated_chars, patient)
 
     def score(self, message: Score, prompt: RenderedPrompt, request_id: str) -> Prepared:
-        """Raises nothing that `render` did not raise already."""
+        """Raises `ParamError` and `PromptTooLong`, if the texts are one with the prompt; else nothing."""
         params = SamplingParams(max_tokens=0, namespace=message.namespace)
-        continuations = self._continuations(message)
-        request = Request(request_id=request_id, ids=prompt.ids, params=params, continuations=continuations)
+        joint = (
+            self._joint(message, prompt) if message.is_joint else Joint(prompt.ids, self._continuations(message), ())
+        )
+        request = Request(
+            request_id=request_id,
+            ids=joint.prompt,
+            params=params,
+            continuations=joint.continuations,
+            among=joint.among,
+        )
         return Prepared(request, (), prompt.truncated_chars)
+
+    def _joint(self, message: Score, prompt: RenderedPrompt) -> Joint:
+        texts = [one.text for one in message.continuations if isinstance(one, Text)]
+        if len(texts) < len(message.continuations):
+            raise ParamError("continuations: what is tokenized with the prompt is text; give texts")
+        joined = [self._render(with_text(message.prompt, text), 0, truncate=False).ids for text in texts]
+        return join(prompt.ids, joined, self.tokenizer.vocabulary)
 
     def tokenize(self, prompt: tuple[PromptPart, ...]) -> npt.NDArray[np.int32]:
         return self.tokenizer.render(prompt, self.context_len, truncate=False).ids
@@ -101,17 +123,23 @@ class Preparer:
         return self.tokenizer.render(prompt, self.context_len - room, truncate=truncate)
 
     def _matchers(
-        self, constraint: Constraint | None, document: str | None, params: SamplingParams
+        self, constraint: Constraint | None, document: str | None, params: SamplingParams, prefix: bytes
     ) -> list[Matcher] | None:
         if constraint is None:
             return None
-        grammar = self.masks.compile(constraint, document or "")
+        grammar = self.masks.compile(constraint, document or "", prefix)
         if document is None and getattr(grammar.machine, "quotes_document", False):
             raise ParamError("verbatim: the prompt holds no Document to quote; put the text into a Document")
         if params.max_tokens == 0:
             return None
         first = self.masks.matcher(grammar, max_tokens=params.max_tokens, forced_tokens=params.forced_tokens)
         return [first, *(first.fork() for _ in range(params.n - 1))]
+
+    def _free_matchers(self, prefix: bytes, params: SamplingParams) -> list[FreeMatcher] | None:
+        """For text without a constraint whose first ids go on from the prompt's taken ones."""
+        if not prefix:
+            return None
+        return [self.masks.free_matcher(prefix, ignore_eos=params.ignore_eos) for _ in range(params.n)]
 
     def _patient(self, matcher: Matcher) -> PatientMatcher:
         return PatientMatcher(matcher, self.turns, mask_s=self.config.mask_s, add_time=self.meter.add)

@@ -1,0 +1,143 @@
+"""Who holds which node, and in which order idle nodes go.
+
+    hold(E)        root ─ A ─ C ─ E     lock: own holds plus held children, so a hold stops climbing where something
+                   2      1   1   1     is held already
+
+    idle nodes     lowest rank   [ F  D  ... ]    least recently used first
+                   next rank     [ B ... ]        goes when the ranks below are empty
+
+Releasing appends a node before its parent, and no node ranks above its parent, so the front of the lowest rank is
+always a leaf: taking it costs the same however large the tree is. What ranks mean is told in `policies`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import chain
+
+from radixgen.kvcache.node import LOWEST_RANK, Node
+from radixgen.kvcache.policies import Policy
+
+HIT_RANK = 0
+
+
+class Locks:
+    """Holds on nodes, and the order of those that nobody holds."""
+
+    def __init__(self, policy: Policy, num_slots: int) -> None:
+        self._policy = policy
+        self.num_idle = 0
+        """Ids in idle nodes: what may go."""
+        self._num_upper = 0
+        """Of those, the ones above the lowest rank."""
+        self._most_upper = int(policy.upper_share * num_slots)
+        self._segments: dict[int, OrderedDict[Node, None]] = {}
+        """Idle nodes by rank; ranks ascending."""
+
+    # holding
+
+    def hold(self, node: Node) -> None:
+        """One more hold. What was idle of the path is so no more."""
+        above: Node | None = node
+        idle = upper = 0
+        while above is not None:
+            above.lock += 1
+            if above.lock > 1:
+                break
+            del self._segments[above.rank][above]
+            idle += len(above.slots)
+            if above.rank != LOWEST_RANK:
+                upper += len(above.slots)
+            above = above.parent
+        self.num_idle -= idle
+        self._num_upper -= upper
+
+    def release(self, node: Node) -> None:
+        """Give back one hold. Nodes that nobody holds any more become the most recently used, deepest first."""
+        above: Node | None = node
+        idle = upper = 0
+        while above is not None:
+            assert above.lock > 0, "a lock was released twice"
+            above.lock -= 1
+            if above.lock:
+                break
+            assert not above.epoch, "a pending node lost its last holder"
+            rank = above.rank
+            self._segment(rank)[above] = None
+            idle += len(above.slots)
+            if rank != LOWEST_RANK:
+                upper += len(above.slots)
+            above = above.parent
+        self.num_idle += idle
+        self._num_upper += upper
+        if self._num_upper > self._most_upper:
+            self._lower()
+
+    # ranks
+
+    def note_hit(self, node: Node) -> None:
+        """A request, which holds `node`, found it computed."""
+        if self._policy.ranks_hits:
+            _raise_rank(node, HIT_RANK)
+
+    def note_end(self, node: Node, priority: int) -> None:
+        """A request of this priority, which holds `node`, ends."""
+        if self._policy.ranks_priority:
+            _raise_rank(node, priority)
+
+    def _lower(self) -> None:
+        """The least recently used of the upper rank come back as the most recently used of the lowest."""
+        upper = self._segments[HIT_RANK]
+        while self._num_upper > self._most_upper:
+            node, _ = upper.popitem(last=False)
+            self._num_upper -= len(node.slots)
+            node.rank = LOWEST_RANK
+            self._segment(LOWEST_RANK)[node] = None
+
+    # idle nodes
+
+    def front(self) -> Node | None:
+        """What goes next: an idle node without children."""
+        for nodes in self._segments.values():
+            if nodes:
+                return next(iter(nodes))
+        return None
+
+    def idle_nodes(self) -> Iterator[Node]:
+        """In the order they would go."""
+        return chain.from_iterable(self._segments.values())
+
+    def note_split(self, upper: Node) -> None:
+        """The first part of an idle node has become a node of its own."""
+        self._segment(upper.rank)[upper] = None
+
+    def remove(self, node: Node) -> None:
+        """An idle node leaves the tree."""
+        del self._segments[node.rank][node]
+        self._resize(node, -len(node.slots))
+
+    def shrink(self, node: Node, count: int) -> None:
+        """An idle node has lost `count` ids."""
+        self._resize(node, -count)
+
+    def _resize(self, node: Node, count: int) -> None:
+        self.num_idle += count
+        if node.rank != LOWEST_RANK:
+            self._num_upper += count
+
+    def _segment(self, rank: int) -> OrderedDict[Node, None]:
+        """The idle nodes of a rank; made if there are none, in place of those that are empty."""
+        found = self._segments.get(rank)
+        if found is None:
+            found = OrderedDict()
+            others = [(one, nodes) for one, nodes in self._segments.items() if nodes]
+            self._segments = dict(sorted([*others, (rank, found)]))
+        return found
+
+
+def _raise_rank(node: Node, rank: int) -> None:
+    """Of a held node and of those above it, which are held too."""
+    while node.rank < rank and node.parent is not None:
+        node.rank = rank
+        node = node.parent

@@ -19,6 +19,7 @@ from radixgen.schema.reader import Location
 from radixgen.schema.rests import ArrayRest, ObjectForm, ObjectRest, Plain, is_pending
 from radixgen.schema.texts import TextSet
 
+NONE: frozenset[str] = frozenset()
 MAX_CELLS = 256
 MAX_VALUES = 32
 """Unlike items of so few possible values are told apart as they begin; of more, when they are over."""
@@ -113,9 +114,9 @@ class Containers:
             found = self._cells[tests] = tuple(self._make_cells(tests))
         return found
 
-    def key_automaton(self, rest: ObjectRest, cell: Cell) -> TableAutomaton | None:
+    def key_automaton(self, rest: ObjectRest, cell: Cell, taken: frozenset[str] = NONE) -> TableAutomaton | None:
         """The names of a cell that the schema does not list and that were not written; None if there is none."""
-        names, non_ascii = rest.form.names | rest.used, self.nodes.options.non_ascii
+        names, non_ascii = rest.form.names | rest.used | taken, self.nodes.options.non_ascii
         return self.nodes.scalars.key(cell.texts, names, self._texts, non_ascii)
 
     def _make_cells(self, tests: tuple[TextSet, ...]) -> Iterator[Cell]:
@@ -185,7 +186,7 @@ class Containers:
 
     def _options(self, choice: Formula) -> list[Formula]:
         if choice.kind == Kind.ONE:
-            both, negate = self._formulas.both, self._formulas.negate
+            both, negate = self._formulas.both, self._formulas.invert
             return [
                 both([one, *(negate(other) for other in choice.items if other is not one)]) for one in choice.items
             ]

@@ -27,9 +27,9 @@ UNKNOWN = 1 << 60
 
 
 class Step(NamedTuple):
-    """The next part of a plan: a member (with its key's bytes) or an item, then what follows."""
+    """The next part of a plan: a member (with its key's bytes, or a cell to take one from) or an item, then the rest."""
 
-    key: bytes
+    key: bytes | Cell
     node: Node
     rest: ObjectRest | ArrayRest | None
 
@@ -44,10 +44,19 @@ class Plan(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A key with its quotes, and the ways on behind it."""
+    """A key with its quotes, or any of a cell, how long it is, and the ways on behind it."""
 
-    key: bytes
+    key: bytes | Cell
+    size: int
     members: tuple[Member, ...]
+
+
+class _Part(NamedTuple):
+    """Text, or a vertex whose text comes here; in an object, the unlisted names that its plan took before."""
+
+    vertex: Vertex | None
+    text: bytes = b""
+    taken: frozenset[str] = frozenset()
 
 
 DEAD = Plan(FAR, 0, None)
@@ -222,14 +231,14 @@ class Costs:
         moves = self._moves(rest)
         if is_unordered:
             # members are independent of each other here: the cheapest now leaves the others for later
-            moves = iter([min(moves, key=self._move_cost, default=Move(b"", ()))])
+            moves = iter([min(moves, key=self._move_cost, default=Move(b"", 0, ()))])
         best = DEAD
         for move in moves:
             best = self._cheapest(best, rest, move)
         return best
 
     def _move_cost(self, move: Move) -> int:
-        return min((plus(len(move.key), self._ask(node)) for node, _ in move.members), default=FAR)
+        return min((plus(move.size, self._ask(node)) for node, _ in move.members), default=FAR)
 
     def _moves(self, rest: ObjectRest) -> Iterator[Move]:
         """Keys that may help to end: up to the first that must come, in order; else any."""
@@ -246,21 +255,21 @@ class Costs:
                     yield move
 
     def _listed(self, rest: ObjectRest, name: str) -> Move:
-        return Move(spell_string(name).encode(), self._containers.members(rest, self._containers.key(name)))
+        text = spell_string(name).encode()
+        return Move(text, len(text), self._containers.members(rest, self._containers.key(name)))
 
     def _unlisted(self, rest: ObjectRest, cell: Cell) -> Move | None:
-        """The shortest key of a cell that is not taken; None where there is none."""
+        """Keys of a cell; None where all are taken. Which ones a plan takes is settled when its text is made."""
         automaton = self._containers.key_automaton(rest, cell)
         if automaton is None:
             return None
-        key = automaton.completion(0)
-        used = rest.used | {read_value(key)}
-        members = self._containers.members(rest, cell.key)
-        return Move(key, tuple(Member(node, after.form.rest(after.debt, after.at, used=used)) for node, after in members))
+        return Move(cell, len(automaton.completion(0)), self._containers.members(rest, cell.key))
 
     def _cheapest(self, best: Plan, rest: ObjectRest, move: Move) -> Plan:
-        before = self._before_key(rest) + len(move.key) + len(self._style.colon)
+        before = self._before_key(rest) + move.size + len(self._style.colon)
         for node, after in move.members:
+            if after.debt is rest.debt:
+                continue  # the shortest way never comes back to where it was
             of_node = self._ask(node)
             cost = plus(before, of_node, self._ask(after)) if of_node < FAR else FAR
             if cost < best.cost:
@@ -341,45 +350,59 @@ class Costs:
         return [self._nodes.node(self._containers.asked(plain, self._containers.key(name))) for name in names]
 
     def text(self, vertex: Vertex) -> bytes:
-        """The cheapest text of a live vertex."""
+        """The cheapest text of a live vertex.
+
+        Raises:
+            LookupError: where it is not known whether it is live.
+        """
         found: list[bytes] = []
-        waiting: list[Vertex | bytes] = [vertex]
+        waiting: list[_Part] = [_Part(vertex)]
         while waiting:
             one = waiting.pop()
-            if isinstance(one, bytes):
-                found.append(one)
+            if one.vertex is None:
+                found.append(one.text)
             else:
-                waiting += reversed(self._parts(one))
+                waiting += reversed(self._parts(one.vertex, one.taken))
         return b"".join(found)
 
-    def _parts(self, vertex: Vertex) -> list[Vertex | bytes]:
+    def _parts(self, vertex: Vertex, taken: frozenset[str]) -> list[_Part]:
         best = (vertex.plan or self.plan(vertex)).best
         if isinstance(best, ScalarForm):
-            return [best.automaton.completion(0)]
+            return [_Part(None, best.automaton.completion(0))]
         if isinstance(best, ContainerForm):
             opening = b"[" if isinstance(best.rest, ArrayRest) else b"{" if self._style.is_free else b""
-            return [opening, best.rest]
+            return [_Part(None, opening), _Part(best.rest)]
         if isinstance(best, Vertex):
-            return [best]
+            return [_Part(best, taken=taken)]
         if isinstance(vertex, ArrayRest):
             return self._item_parts(vertex, best)
         assert isinstance(vertex, ObjectRest)
-        start = b"" if self._style.is_free and vertex.is_first else b"{" if vertex.is_first else b""
-        if not isinstance(best, Step):
-            return [start, b"}"]
-        comma = b"" if vertex.is_first else self._style.comma
-        assert best.rest is not None
-        return [start, comma, best.key, self._style.colon, best.node, best.rest]
+        return self._member_parts(vertex, best, taken)
 
-    def _item_parts(self, rest: ArrayRest, step: object) -> list[Vertex | bytes]:
+    def _member_parts(self, rest: ObjectRest, step: object, taken: frozenset[str]) -> list[_Part]:
+        start = b"{" if rest.is_first and not self._style.is_free else b""
+        if not isinstance(step, Step):
+            return [_Part(None, start + b"}")]
+        key = step.key
+        if isinstance(key, Cell):
+            automaton = self._containers.key_automaton(rest, key, taken)
+            if automaton is None:
+                raise LookupError("all names are taken")
+            key = automaton.completion(0)
+            taken |= {read_value(key)}
+        comma = b"" if rest.is_first else self._style.comma
+        text = _Part(None, start + comma + key + self._style.colon)
+        return [text, _Part(step.node), _Part(step.rest, taken=taken)]
+
+    def _item_parts(self, rest: ArrayRest, step: object) -> list[_Part]:
         comma = self._style.comma if rest.index else b""
         if not isinstance(step, Step):
-            return [b"]"]
+            return [_Part(None, b"]")]
         if step.rest is not None:
-            return [comma, step.node, step.rest]
+            return [_Part(None, comma), _Part(step.node), _Part(step.rest)]
         plain = self._containers.plain(rest)
         assert plain is not None
-        return [(comma + self.text(step.node)) * plain.low, b"]"]
+        return [_Part(None, (comma + self.text(step.node)) * plain.low + b"]")]
 
 
 def same_place(rest: ObjectRest | ArrayRest, debt: object) -> ObjectRest | ArrayRest:

@@ -152,7 +152,7 @@ class Formulas:
         items = [one for one in formulas if one is not self.false]
         if self.true in items:
             items.remove(self.true)
-            return self.both(self.negate(one) for one in items)
+            return self.both(self.invert(one) for one in items)
         if len(items) < 2:
             return items[0] if items else self.false
         if len(set(items)) < len(items):
@@ -163,9 +163,9 @@ class Formulas:
 
     def _one_with_twins(self, items: list[Formula]) -> Formula:
         twins = {one for one in items if items.count(one) > 1}
-        return self.both([*(self.negate(one) for one in twins), self.one([one for one in items if one not in twins])])
+        return self.both([*(self.invert(one) for one in twins), self.one([one for one in items if one not in twins])])
 
-    def negate(self, formula: Formula) -> Formula:
+    def invert(self, formula: Formula) -> Formula:
         found = formula.negation
         if found is None:
             found = self._negate(formula)
@@ -179,17 +179,17 @@ class Formulas:
                     formula.atom, not formula.is_positive, has_jobs=formula.has_jobs, has_debts=formula.has_debts
                 )
             case Kind.AND:
-                return self.either([self.negate(one) for one in formula.items])
+                return self.either([self.invert(one) for one in formula.items])
             case Kind.OR:
-                return self.both([self.negate(one) for one in formula.items])
+                return self.both([self.invert(one) for one in formula.items])
         two = [self.both(pair) for pair in combinations(formula.items, 2)]
-        return self.either([self.both([self.negate(one) for one in formula.items]), *two])
+        return self.either([self.both([self.invert(one) for one in formula.items]), *two])
 
     def rewrite(self, formula: Formula, literal: Callable[[Formula], Formula]) -> Formula:
         """The formula with every literal replaced; `literal` is asked for positive ones only."""
         match formula.kind:
             case Kind.LITERAL:
-                return literal(formula) if formula.is_positive else self.negate(literal(self.negate(formula)))
+                return literal(formula) if formula.is_positive else self.invert(literal(self.invert(formula)))
             case Kind.AND:
                 return self.both([self.rewrite(one, literal) for one in formula.items])
             case Kind.OR:

@@ -105,7 +105,7 @@ class Guesser:
         others = [one for one in items if one is not chosen]
         if value is not formulas.true:
             others = [one for one in others if not self._is_dead(formulas.both([value, self._asked(one)]))]
-        return formulas.both([chosen, *(formulas.negate(one) for one in others)])
+        return formulas.both([chosen, *(formulas.invert(one) for one in others)])
 
     def _asked(self, formula: Formula) -> Formula:
         """The jobs that a formula needs in any case."""
@@ -113,7 +113,7 @@ class Guesser:
 
     def _cases(self, literal: Formula) -> list[Formula]:
         """An obligation with a job inside its conditions: the job true, and the job false or not asked for."""
-        both, negate = self._formulas.both, self._formulas.negate
+        both, negate = self._formulas.both, self._formulas.invert
         inside = list(_jobs_inside(literal))
         job = inside[0].negation if not inside[0].is_positive and inside[0].negation is not None else inside[0]
         if_true, if_false = self._given(literal, job, value=True), self._given(literal, job, value=False)

@@ -299,11 +299,11 @@ class Meanings:
             values.append(formulas.debt(Names(self._markings["string"].all_of(texts) if self.is_marking else texts)))
         for name, needed in (schema.get("dependentRequired") or {}).items():
             has_all = formulas.both([formulas.debt(Has(one)) for one in needed])
-            values.append(formulas.either([formulas.negate(formulas.debt(Has(name))), has_all]))
+            values.append(formulas.either([formulas.invert(formulas.debt(Has(name))), has_all]))
         for name in schema.get("dependentSchemas") or {}:
             has = formulas.debt(Has(name))
             meaning = self.of(self.reader.child(location, "dependentSchemas", name), "object")
-            values.append(formulas.either([formulas.negate(has), meaning.value]))
+            values.append(formulas.either([formulas.invert(has), meaning.value]))
             self._cover(gathering, meaning, has)
 
     def _members(self, location: Location, schema: dict[str, Any]) -> Members:
@@ -320,7 +320,7 @@ class Meanings:
 
     def _counted(self, low: int, high: int | None) -> list[Formula]:
         found = [self.formulas.debt(AtLeast(low))] if low else []
-        return found if high is None else [*found, self.formulas.negate(self.formulas.debt(AtLeast(high + 1)))]
+        return found if high is None else [*found, self.formulas.invert(self.formulas.debt(AtLeast(high + 1)))]
 
     def _add_array(self, gathering: _Gathering, schema: dict[str, Any]) -> None:
         formulas, location, values = self.formulas, gathering.location, gathering.values
@@ -343,7 +343,7 @@ class Meanings:
         if low:
             values.append(formulas.debt(Contains(job, low)))
         if high is not None:
-            values.append(formulas.negate(formulas.debt(Contains(job, high + 1))))
+            values.append(formulas.invert(formulas.debt(Contains(job, high + 1))))
         if gathering.location.contains_evaluates:
             gathering.covers.append(ItemCover(formulas.true, 0, job))
 

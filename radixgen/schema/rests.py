@@ -112,7 +112,7 @@ class Deriver:
                 fewer = formulas.true if count <= 1 else formulas.debt(Contains(job, count - 1))
                 return formulas.either([formulas.both([job, fewer]), literal])
             case Unique(seen):
-                unlike = [formulas.negate(one) for one in sorted(seen, key=lambda one: one.serial)]
+                unlike = [formulas.invert(one) for one in sorted(seen, key=lambda one: one.serial)]
                 return formulas.both([*unlike, formulas.debt(Unique(seen, is_pending=True))])
             case UnevaluatedItems(covers, job):
                 conditions = [self.after_item(one.condition, index) for one in covers]

@@ -10,7 +10,8 @@ from radixgen.automata.chars import Derivatives
 from radixgen.automata.excluded import ExcludedWords
 from radixgen.automata.lift import JsonStringAutomaton, escape_json
 from radixgen.automata.numberset import NumberSet
-from radixgen.automata.numerals import NumberAutomaton, number_automaton
+from radixgen.automata.exponents import number_automaton
+from radixgen.automata.numerals import NumberAutomaton
 from radixgen.automata.regex import Regexes
 from radixgen.automata.table import TableAutomaton
 from radixgen.automata.words import WordsAutomaton
@@ -66,6 +67,7 @@ class Scalars:
         def make() -> TableAutomaton | None:
             if texts.is_inverted:
                 return JsonStringAutomaton(ExcludedWords(texts.words or ()))
+            algebra.regexes.allow(300_000)
             chars = Derivatives(algebra.regexes, algebra.node(texts))
             return None if chars.is_empty() else JsonStringAutomaton(chars)
 

@@ -137,6 +137,7 @@ class Texts:
 
 def matches(regexes: Regexes, node: Node, text: str) -> bool:
     """Whether a node accepts a text."""
+    regexes.allow(100 * len(text))
     for char in text:
         point = ord(char)
         true = frozenset(one for one in node.front if any(low <= point <= high for low, high in one.ranges))

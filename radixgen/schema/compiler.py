@@ -92,15 +92,16 @@ class SchemaCompiler:
         key = (schema, white_space)
         found = self._compiled.get(key)
         if found is None:
+            reader = SchemaReader(schema.text, schema.resources)
             options = Options(
                 is_closed=schema.extra_keys == "never",
+                is_plain=schema.extra_keys == "never" or reader.root.is_integer_lexical,
                 is_any_order=schema.key_order == "any",
                 is_verbatim=schema.verbatim,
                 has_exponents=schema.exponents,
                 non_ascii=schema.non_ascii,
                 style=get_style(white_space),
             )
-            reader = SchemaReader(schema.text, schema.resources)
             formats = self._scalars.find_format if schema.formats == "assert" else _no_format
             found = _Compiled(Meanings(reader, self._scalars.texts, formats, self._work), options)
             self._compiled[key] = found

@@ -23,10 +23,12 @@ from radixgen.schema.scalars import spell_word
 class Keys:
     """Behind an automaton of key literals: which key it was, by the word."""
 
-    __slots__ = ("names", "rest")
+    __slots__ = ("height", "heights", "names", "rest")
 
-    def __init__(self, rest: ObjectRest, names: dict[bytes, str | None]) -> None:
-        self.rest, self.names = rest, names
+    def __init__(self, rest: ObjectRest, names: dict[bytes, str | None], heights: dict[str, int]) -> None:
+        self.rest, self.names, self.heights = rest, names, heights
+        """heights: how deep the object becomes at least with each name."""
+        self.height = max(heights.values(), default=1)
 
 
 class KeyEnd:
@@ -91,7 +93,19 @@ class Frames:
         if isinstance(item, Node):
             self.costs.cost(item)
             return item.height
+        if isinstance(item, KeyEnd):
+            return self._member_height(self.containers.members(item.rest, item.cell.key))
         return max(item.height, 1) if isinstance(item, ObjectRest | ArrayRest) else 0
+
+    def _member_height(self, members: tuple[Member, ...]) -> int:
+        return 1 + min((one.node.height for one in members if self.costs.cost(one.node) < FAR), default=0)
+
+    def lower(self, items: Items, height: int) -> Items | None:
+        """Behind `items`, which end in `Keys`, only those that stay below a height; None where that leaves none."""
+        *before, _, keys = items
+        assert isinstance(keys, Keys)
+        names = {word: name for word, name in keys.names.items() if name is None or keys.heights[name] <= height}
+        return (*before, self._words(names), Keys(keys.rest, names, keys.heights)) if names else None
 
     def _live_forms(self, node: Node) -> tuple[Form, ...]:
         if node.live is None:
@@ -147,13 +161,20 @@ class Frames:
         if is_end and not style.is_free:
             words[b"{}" if rest.is_first else b"}"] = None
         if words:
-            yield (*(before if style.is_free else ()), self._words(words), Keys(rest, words))
+            heights = {name: self._name_height(rest, plain, name) for name in names}
+            yield (*(before if style.is_free else ()), self._words(words), Keys(rest, words, heights))
         for cell in cells:
             automaton = self.containers.key_automaton(rest, cell)
             if automaton is not None:
                 yield (*before, automaton, KeyEnd(rest, cell))
         if is_end and style.is_free:
             yield (self.literal(b"}"),)
+
+    def _name_height(self, rest: ObjectRest, plain: Plain | None, name: str) -> int:
+        key = self.containers.key(name)
+        if plain is None:
+            return self._member_height(self.containers.members(rest, key))
+        return 1 + self.nodes.node(self.containers.asked(plain, key)).height
 
     def _words(self, words: dict[bytes, str | None]) -> TableAutomaton:
         return self._scalars.words(tuple(words))

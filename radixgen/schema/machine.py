@@ -277,53 +277,78 @@ class JsonMachine:
                     gathered.found[Configuration(one.item, 0, one.rest)] = None
                     continue
                 for alternative in reversed(self.frames.open(one.item)):
-                    opened = self._continuation(alternative, one.rest)
-                    if opened.fits and opened not in seen:
+                    opened = self._fitting(alternative, one.rest)
+                    if opened is not None and opened.fits and opened not in seen:
                         seen.add(opened)
                         waiting.append(opened)
             continuation.opened = self._state(gathered)
         return continuation.opened
 
+    def _fitting(self, items: Items, rest: Continuation | None) -> Continuation | None:
+        """The continuation, without the keys whose values would be too deep."""
+        keys = items[-1]
+        if isinstance(keys, Keys):
+            room = MAX_OPEN - (0 if rest is None else rest.depth)
+            if keys.height > room:
+                lower = self.frames.lower(items, room)
+                return None if lower is None else self._continuation(lower, rest)
+        return self._continuation(items, rest)
+
     def _completion_of(self, one: Configuration) -> bytes | None:
         try:
             if one.rest is not None and isinstance(one.rest.item, Keys):
-                return self._key_completion(one, one.rest)
+                text = self._keys_text(one.rest.item, one.automaton, one.q)
+                return text + self._text_behind(one.rest.rest, one.captured, text)
             text = one.automaton.completion(one.q)
-            return text + self._text_behind(one, text)
+            return text + self._text_behind(one.rest, one.captured, text)
         except LookupError:
             return None
 
-    def _text_behind(self, one: Configuration, text: bytes) -> bytes:
-        rest, captured = one.rest, one.captured
-        while rest is not None and isinstance(rest.item, KeyEnd | ItemEnd):
-            if captured is None:
-                break
-            rest = self._behind_value(rest, captured.text[captured.starts[-1] :] + text)
-            starts = captured.starts[:-1]
-            captured = Captured(captured.text, starts) if starts else None
-        return self._text_of(rest)
+    def _text_behind(self, rest: Continuation | None, captured: Captured | None, text: bytes) -> bytes:
+        """The cheapest text of what follows, `text` in front of it given; values that matter are read as they end."""
+        whole, starts = captured or Captured(b"", (0,) * (0 if rest is None else rest.num_captures))
+        begun, whole = len(whole) + len(text), whole + text
+        while rest is not None and rest.num_captures:
+            if isinstance(rest.item, KeyEnd | ItemEnd):
+                rest = self._behind_value(rest, whole[starts[-1] :])
+                starts = starts[:-1]
+            else:
+                whole += self._first_text(rest)
+                rest = self._after_first(rest)
+        return whole[begun:] + self._text_of(rest)
 
-    def _key_completion(self, one: Configuration, rest: Continuation) -> bytes:
-        """The cheapest of the words that can still be written, with what follows each."""
-        keys = rest.item
-        assert isinstance(keys, Keys)
-        if one.q == 0:
-            return self.frames.costs.text(keys.rest) + self._text_of(rest.rest)
-        automaton = one.automaton
+    def _first_text(self, rest: Continuation) -> bytes:
+        """The cheapest text of a continuation's first item; of a list of keys, with all that is left of its object."""
+        if rest.rest is not None and isinstance(rest.rest.item, Keys):
+            assert isinstance(rest.item, TableAutomaton)
+            return self._keys_text(rest.rest.item, rest.item, 0)
+        return self._text(rest.item)
+
+    def _after_first(self, rest: Continuation) -> Continuation | None:
+        after = rest.rest
+        return after.rest if after is not None and isinstance(after.item, Keys) else after
+
+    def _keys_text(self, keys: Keys, automaton: TableAutomaton, q: int) -> bytes:
+        """The cheapest way to end an object, from inside a list of keys."""
         assert isinstance(automaton, WordsAutomaton)
-        first, end, depth = automaton.run(one.q)
-        texts = [word[depth:] + self._text_of(self._behind_key(rest, word)) for word in automaton.words[first:end]]
+        if q == 0 and not self.frames.style.is_free:
+            return self.frames.costs.text(keys.rest)
+        first, end, depth = automaton.run(q)
+        texts = [
+            word[depth:] + b"".join(self._text(item) for item in self.frames.behind_key(keys, word))
+            for word in automaton.words[first:end]
+        ]
         return min(texts, key=len)
 
     def _text_of(self, continuation: Continuation | None) -> bytes:
-        """The cheapest text of all items of a continuation."""
+        """The cheapest text of all items of a continuation that needs no captured value."""
         path = []
         while continuation is not None and continuation.text is None:
             path.append(continuation)
-            continuation = continuation.rest
+            continuation = self._after_first(continuation)
         text = b"" if continuation is None or continuation.text is None else continuation.text
         for one in reversed(path):
-            text = one.text = self._text(one.item) + text
+            text = one.text = self._first_text(one) + text
         return text
 
     def _text(self, item: Item) -> bytes:
@@ -331,6 +356,4 @@ class JsonMachine:
             return item.completion(0)
         if isinstance(item, Vertex):
             return self.frames.costs.text(item)
-        if isinstance(item, ItemEnd):
-            return b""
         return min((b"".join(self._text(one) for one in items) for items in self.frames.open(item)), key=len)

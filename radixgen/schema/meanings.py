@@ -144,7 +144,7 @@ class Meanings:
             return Meaning(self._equal(job.value, kind))
         algebra = self._algebras[kind]
         if isinstance(job, Mark):
-            return Meaning(self._marked[kind] if kind in self._marked else self._markings[kind].mark(algebra.true))
+            return Meaning(self._quoted(algebra.true, kind))
         schema = job.schema
         if isinstance(schema, bool):
             return Meaning(algebra.true if schema else algebra.false)
@@ -156,8 +156,14 @@ class Meanings:
         self._add_applied(gathering)
         value = algebra.both(gathering.values) if len(gathering.values) != 1 else gathering.values[0]
         if schema.get("x-verbatim") is True:
-            value = algebra.both([value, self._marked[kind]]) if kind in self._marked else self._markings[kind].mark(value)
+            value = self._quoted(value, kind)
         return Meaning(value, tuple(gathering.covers))
+
+    def _quoted(self, value: Any, kind: str) -> Any:
+        """The value marked: a quote itself, or all inside it."""
+        if kind in self._marked:
+            return self.formulas.both([value, self._marked[kind]])
+        return self._markings[kind].mark(value) if kind in self._markings else value
 
     def _add_own(self, gathering: _Gathering) -> None:
         """The keywords of the kind itself, and enum and const."""

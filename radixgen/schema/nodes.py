@@ -37,6 +37,8 @@ class Options(NamedTuple):
 
     is_closed: bool
     """Objects that list properties and do not speak of others get no others."""
+    is_plain: bool
+    """Integers are written without a point."""
     is_any_order: bool
     is_verbatim: bool
     has_exponents: bool
@@ -167,7 +169,7 @@ class Nodes:
     def _number_forms(self, value: Any) -> Iterator[Form]:
         for numbers, is_quoted in zip(self._parted(value, NUMBERS), (False, True), strict=True):
             if not numbers.is_empty:
-                plain = self.scalars.number(numbers, (self.options.has_exponents, self.options.is_closed))
+                plain = self.scalars.number(numbers, (self.options.has_exponents, self.options.is_plain))
                 if plain is not None:
                     yield self._quote(plain, numbers) if is_quoted and not _is_listed(numbers) else ScalarForm(plain)
 
@@ -220,6 +222,8 @@ class Nodes:
         formulas = self.meanings.formulas
         if debt.kind == Kind.OR:
             return formulas.either([self._narrowed(one) for one in debt.items])
+        if debt.kind == Kind.ONE:
+            return formulas.both([debt, formulas.either([self._narrowed(one) for one in debt.items])])
         atoms = list(mentions(debt))
         listed = [atom for atom in atoms if isinstance(atom, Members)]
         if not any(atom.names for atom in listed) or any(_speaks_of_others(atom) for atom in atoms):

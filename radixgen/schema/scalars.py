@@ -56,7 +56,8 @@ class Scalars:
         """None where no number of the set can be written. style: exponents are allowed; integers without a point."""
 
         def make() -> NumberAutomaton | None:
-            automaton = number_automaton(numbers, exponents=style[0], plain_integers=style[1])
+            is_plain = style[1] and (numbers & ~NumberSet.integers()).is_empty
+            automaton = number_automaton(numbers, exponents=style[0], plain_integers=is_plain)
             return None if automaton.is_empty() else automaton
 
         return self._once(("number", numbers, style), make)

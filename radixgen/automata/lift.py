@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from itertools import count
 
 from radixgen.automata.chars import Arc, CharMachine
 from radixgen.automata.table import Row, TableAutomaton
@@ -141,6 +142,18 @@ def escape_json(text: str) -> str:
 
 class JsonStringAutomaton(Utf8Automaton):
     """The texts of a `CharMachine` as JSON strings, both quotes included, in any spelling that JSON has."""
+
+    def is_between(self, q: int) -> bool:
+        """Whether row q stands between two characters, inside the quotes."""
+        return isinstance(self._keys[q], _Body)
+
+    def filled(self) -> Row:
+        """The table with every row filled, for strings that have few of them."""
+        for q in count():
+            if q == self.num_states:
+                return self.table
+            self.expand(q)
+        raise AssertionError
 
     def _start(self) -> Hashable:
         return _OPEN

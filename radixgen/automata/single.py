@@ -8,7 +8,7 @@ from radixgen.automata.lift import Utf8Automaton
 from radixgen.automata.machine import DEAD, Scalar, State
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_parse import parse
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.words import WordsAutomaton
 from radixgen.errors import ConstraintError, RegexError
 
@@ -18,7 +18,7 @@ class SingleMachine:
 
     num_unknown = 0
 
-    def __init__(self, automaton: TableAutomaton) -> None:
+    def __init__(self, automaton: Automaton) -> None:
         self._automaton = automaton
 
     def start(self) -> State:

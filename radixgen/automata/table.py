@@ -1,4 +1,4 @@
-"""The lazy table behind every automaton: interned keys, rows that a walk fills when it first needs them.
+"""What every automaton can do, and the lazy table behind most: interned keys, rows filled when a walk needs them.
 
     key ──_state──► q      table[q, byte]: next q, DEAD, or UNKNOWN in a whole row not yet filled
 
@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from radixgen.automata.machine import DEAD, UNKNOWN
+from radixgen.automata.machine import DEAD, NOTHING, SEVERAL, UNKNOWN
 from radixgen.errors import ConstraintError
 
 MAX_STATES = 60_000
@@ -23,11 +24,44 @@ MAX_STATES = 60_000
 Row = npt.NDArray[np.int32]
 
 
-class TableAutomaton(ABC):
-    """A `ByteAutomaton` whose rows are computed from hashable keys. State 0 is the start."""
+class Automaton(ABC):
+    """A deterministic automaton over bytes; row 0 is the start. Every row is live."""
 
+    kind: ClassVar[str] = "table"
+    """How a walk over a vocabulary follows it: "table", "words", "minus", "counted"."""
     growth: int
-    """An upper bound, in bytes, of any state's completion."""
+    """An upper bound, in bytes, of any row's completion."""
+    accepting: Any
+    """[q]: 1 where the text may end."""
+
+    @abstractmethod
+    def step(self, q: int, byte: int) -> int:
+        """The next row, or DEAD."""
+
+    @abstractmethod
+    def ends(self, q: int) -> bool:
+        """True when q accepts and nothing can follow."""
+
+    @abstractmethod
+    def completion(self, q: int) -> bytes:
+        """A short text that leads from q to an accepting row; empty if q accepts."""
+
+    @abstractmethod
+    def only_byte(self, q: int) -> int:
+        """The one byte that may follow in this automaton, SEVERAL (also where it is not known), or NOTHING."""
+
+    def accepts(self, data: bytes) -> bool:
+        """Whether the whole of `data` is in the language."""
+        q = 0
+        for byte in data:
+            q = self.step(q, byte)
+            if q == DEAD:
+                return False
+        return bool(self.accepting[q])
+
+
+class TableAutomaton(Automaton):
+    """A `ByteAutomaton` whose rows are computed from hashable keys. State 0 is the start."""
 
     def __init__(self, start: Hashable, growth: int) -> None:
         self.table: Row = np.full((8, 256), UNKNOWN, np.int32)
@@ -71,14 +105,11 @@ class TableAutomaton(ABC):
             found = self._completions[q] = b"" if self.accepting[q] else self._complete(self._keys[q])
         return found
 
-    def accepts(self, data: bytes) -> bool:
-        """Whether the whole of `data` is in the language."""
-        q = 0
-        for byte in data:
-            q = self.step(q, byte)
-            if q == DEAD:
-                return False
-        return bool(self.accepting[q])
+    def only_byte(self, q: int) -> int:
+        if self.table[q, 0] == UNKNOWN:
+            self.expand(q)
+        live = np.flatnonzero(self.table[q] != DEAD)
+        return int(live[0]) if len(live) == 1 else SEVERAL if len(live) else NOTHING
 
     def _state(self, key: Hashable) -> int:
         q = self._ids.get(key)

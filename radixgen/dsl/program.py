@@ -64,6 +64,11 @@ class Program(Generic[P]):
         """The same program with some arguments, options or its backend fixed."""
         return Program(self._function, {**self._bound, **kwargs})
 
+    def check(self, *args: Any, **kwargs: Any) -> None:
+        """Raises `TypeError` for arguments that the function does not take; runs nothing."""
+        given = {**self._bound, **kwargs}
+        self._signature.bind(None, *args, **{name: given[name] for name in given if not self._is_option(name)})
+
     def run(self, *args: Any, stream: bool = False, **kwargs: Any) -> ProgramState:
         """Run it; returns its state when it has ended, or at once with `stream=True` (then read by `text_iter`).
 
@@ -144,12 +149,14 @@ class Program(Generic[P]):
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Call:
         given = {**self._bound, **kwargs}
         backend = _backend(given.pop("backend", None))
-        taken = self._signature.parameters
-        defaults = {name: given.pop(name) for name in list(given) if name in _GEN_OPTIONS and name not in taken}
+        defaults = {name: given.pop(name) for name in list(given) if self._is_option(name)}
         read_options(defaults)
         bound = self._signature.bind(None, *args, **given)
         function = partial(_invoke, self._function, bound.args[1:], bound.kwargs)
         return _Call(function, backend, defaults)
+
+    def _is_option(self, name: str) -> bool:
+        return name in _GEN_OPTIONS and name not in self._signature.parameters
 
 
 _GEN_OPTIONS = frozenset(Options.__annotations__) - {"schema", "regex", "choices", "grammar", "constraint"}

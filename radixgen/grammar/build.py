@@ -180,8 +180,9 @@ class _Builder:
         return nodes
 
     def _char(self, char: str, *, ignores_case: bool) -> Node:
-        ranges = ((ord(char), ord(char)),)
-        return self._regexes.chars(codepoints.ignore_case(ranges) if ignores_case else ranges)
+        """Case is ignored as one writes: `s` is s and S, not the long s as well."""
+        cases = "".join({char, *(one for one in (char.lower(), char.upper()) if len(one) == 1)})
+        return self._regexes.chars(codepoints.of_text(cases if ignores_case else char))
 
     def _pattern(self, pattern: Regular, place: Place) -> Node:
         try:

@@ -8,7 +8,7 @@ from radixgen.automata.chars import Derivatives
 from radixgen.automata.lift import Utf8Automaton
 from radixgen.automata.machine import ByteMachine
 from radixgen.automata.regex import Node, Regexes
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.words import WordsAutomaton
 from radixgen.automata.work import Work, over
 from radixgen.errors import GrammarError
@@ -65,7 +65,7 @@ class GrammarCompiler:
     def __init__(self, work: Work | None = None) -> None:
         self._work = work or Work()
         self._regexes = Regexes()
-        self._automata: dict[Leaf, TableAutomaton | None] = {}
+        self._automata: dict[Leaf, Automaton | None] = {}
 
     def compile(self, constraint: Grammarlike, resolve: Resolve) -> GrammarMachine:
         """The machine of a grammar or of tags.
@@ -108,13 +108,13 @@ class GrammarCompiler:
         machine.special_names = frozenset(parts.special_names)
         return machine
 
-    def find_automaton(self, leaf: Leaf) -> TableAutomaton | None:
+    def find_automaton(self, leaf: Leaf) -> Automaton | None:
         """The automaton of a terminal; None where no text matches it."""
         if leaf not in self._automata:
             self._automata[leaf] = self._make(leaf)
         return self._automata[leaf]
 
-    def _make(self, leaf: Leaf) -> TableAutomaton | None:
+    def _make(self, leaf: Leaf) -> Automaton | None:
         if isinstance(leaf, Special):
             return WordsAutomaton([special_bytes(leaf.name)])
         if isinstance(leaf, Substring):

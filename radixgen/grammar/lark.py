@@ -12,7 +12,8 @@ substring_chunks), `%substring "..."` (any run of its words), `<[NAME]>` (a spec
 What is meant: every text that the rules derive, with any number of ignored terminals before the first terminal and
 behind each. Lark itself cuts the text into terminals first, each as long as can be; here a terminal may be as long as
 the rules like (`"if" NAME` has the text `ifx`), so where two words need a space between them the rules must say so.
-Priorities, `?`, `!` and `->` shape trees only; they are read over. Anchors and lookaheads see their own terminal.
+Priorities, `?`, `!` and `->` shape trees only; they are read over. Anchors and lookaheads see their own terminal. A
+regular expression is one item: `/a|b/ "c"` has the text `ac`, where Lark has `a|bc` in a terminal.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ _HEAD = re.compile(  # modifiers, name, {parameters}, .priority, [attributes] an
 _DIRECTIVE = re.compile(r"%(ignore|import|declare|override|extend)\b")
 _IMPORT = re.compile(r"^[ \t]*%import\b[ \t]*", re.MULTILINE)
 _REGEX = re.compile(r"/(?!/)((?:\\.|[^/\\\n])*)/([a-z]*)")
+_INERT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
+"""Escapes and classes, in which a mark is no operator."""
 _COUNTS = re.compile(r"~[ \t]*(\d+)(?:[ \t]*\.\.[ \t]*(\d+))?")
 _ALIAS = re.compile(r"->\s*(_?[a-z][_a-z0-9]*)")
 _PATH = re.compile(r"(\.?)([\w-]+(?:[ \t]*\.[ \t]*[\w-]+)*)")
@@ -323,7 +326,7 @@ class _Reader(Reader):
             tree = parse(f"(?{flags}:{match[1]})" if flags else match[1])
         except RegexError as error:
             raise GrammarError(str(error), *self.place(start)) from None
-        bare = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "", match[1])
+        bare = _INERT.sub("x", match[1])
         return Pattern(tree, self.place(start), is_lazy=re.search(r"[*+?}]\?", bare) is not None)
 
     def _embedded(self) -> Tree:

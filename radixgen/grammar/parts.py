@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, ByteMachine, Scalar, State
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 
 Follow = State | None
 NO_TEXT = b"\xff"
@@ -43,7 +43,7 @@ class TablePart:
 
     __slots__ = ("automaton",)
 
-    def __init__(self, automaton: TableAutomaton) -> None:
+    def __init__(self, automaton: Automaton) -> None:
         self.automaton = automaton
 
     def start(self) -> int:

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from radixgen.errors import ConfigError, ParamError, RequestAborted, RequestFailed
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.kvcache.stats import CacheStats
-from radixgen.params import Namespace
 from radixgen.scheduler.admission import check_sizes
 from radixgen.scheduler.flight import Crash, Flights
 from radixgen.scheduler.landing import Landing
@@ -122,7 +121,7 @@ class Scheduler:
     def step(self) -> list[Event]:
         """Compute one step's worth of tokens; the events since the last call."""
         self._ledger.counts.steps += 1
-        self.cache.expire_pins(self._clock())
+        self.cache.expire_pins()
         self._end_doomed()
         self._selection.select()
         if self._planner.rows:
@@ -130,10 +129,6 @@ class Scheduler:
         else:
             self._land()
         return self._ledger.take_events()
-
-    def flush(self, namespace: Namespace | str | None = None) -> int:
-        """Forget the prefixes of a namespace (None: of all) that nobody holds; how many tokens that were."""
-        return self.cache.flush_all() if namespace is None else self.cache.flush(Namespace.of(namespace))
 
     def stats(self) -> SchedulerStats:
         ledger, counts = self._ledger, self._ledger.counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.work import Work
 from radixgen.schema.atoms import Has, Key
 from radixgen.schema.formula import Formula, Formulas, Kind, literals
@@ -114,10 +114,9 @@ class Containers:
             found = self._cells[tests] = tuple(self._make_cells(tests))
         return found
 
-    def key_automaton(self, rest: ObjectRest, cell: Cell, taken: frozenset[str] = NONE) -> TableAutomaton | None:
+    def key_automaton(self, rest: ObjectRest, cell: Cell, taken: frozenset[str] = NONE) -> Automaton | None:
         """The names of a cell that the schema does not list and that were not written; None if there is none."""
-        names, non_ascii = rest.form.names | rest.used | taken, self.nodes.options.non_ascii
-        return self.nodes.scalars.key(cell.texts, names, self._texts, non_ascii)
+        return self.nodes.scalars.key(cell.texts, rest.form.names | rest.used | taken)
 
     def _make_cells(self, tests: tuple[TextSet, ...]) -> Iterator[Cell]:
         texts = self._texts
@@ -133,8 +132,7 @@ class Containers:
     def _is_empty(self, part: TextSet) -> bool:
         if part.finite is not None:
             return not part.finite
-        options = self.nodes.options
-        return self.nodes.scalars.string(part, self._texts, options.non_ascii) is None
+        return self.nodes.scalars.string(part) is None
 
     def items(self, rest: ArrayRest) -> tuple[Member, ...]:
         """The ways on behind the next item, dead ones too; a rest that `is_pending` waits for the item's value."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.schema.containers import Cell, Containers, Member
 from radixgen.schema.costs import FAR, Costs
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
@@ -58,7 +58,7 @@ class Fork:
         self.alternatives = alternatives
 
 
-Item = TableAutomaton | Vertex | Keys | KeyEnd | ItemEnd | Fork
+Item = Automaton | Vertex | Keys | KeyEnd | ItemEnd | Fork
 Items = tuple[Item, ...]
 
 
@@ -68,10 +68,10 @@ class Frames:
     def __init__(self, containers: Containers, costs: Costs) -> None:
         self.containers, self.costs, self.nodes = containers, costs, containers.nodes
         self._scalars, self.style = self.nodes.scalars, self.nodes.options.style
-        self._literals: dict[bytes, TableAutomaton] = {}
+        self._literals: dict[bytes, Automaton] = {}
         self._gap: Items = (self._scalars.gap,) if self.style.is_free else ()
 
-    def literal(self, data: bytes) -> TableAutomaton:
+    def literal(self, data: bytes) -> Automaton:
         found = self._literals.get(data)
         if found is None:
             found = self._literals[data] = self._scalars.words((data,))
@@ -105,7 +105,7 @@ class Frames:
         *before, _, keys = items
         assert isinstance(keys, Keys)
         names = {word: name for word, name in keys.names.items() if name is None or keys.heights[name] <= height}
-        return (*before, self._words(names), Keys(keys.rest, names, keys.heights)) if names else None
+        return (*before, *self._listed(Keys(keys.rest, names, keys.heights))) if names else None
 
     def _live_forms(self, node: Node) -> tuple[Form, ...]:
         if node.live is None:
@@ -162,7 +162,7 @@ class Frames:
             words[b"{}" if rest.is_first else b"}"] = None
         if words:
             heights = {name: self._name_height(rest, plain, name) for name in names}
-            yield (*(before if style.is_free else ()), self._words(words), Keys(rest, words, heights))
+            yield (*(before if style.is_free else ()), *self._listed(Keys(rest, words, heights)))
         for cell in cells:
             automaton = self.containers.key_automaton(rest, cell)
             if automaton is not None:
@@ -176,8 +176,12 @@ class Frames:
             return self._member_height(self.containers.members(rest, key))
         return 1 + self.nodes.node(self.containers.asked(plain, key)).height
 
-    def _words(self, words: dict[bytes, str | None]) -> TableAutomaton:
-        return self._scalars.words(tuple(words))
+    def _listed(self, keys: Keys) -> Items:
+        """One automaton for all keys, and what tells them apart; of a single one, what follows it."""
+        words = tuple(keys.names)
+        if len(words) == 1:
+            return (self.literal(words[0]), *self.behind_key(keys, words[0]))
+        return (self._scalars.words(words), keys)
 
     def _before_key(self, rest: ObjectRest) -> Items:
         if self.style.is_free:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar
 from radixgen.automata.machine import State as AnyState
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.words import WordsAutomaton
 from radixgen.errors import ConstraintError
 from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
@@ -66,7 +66,7 @@ class Captured(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    automaton: TableAutomaton
+    automaton: Automaton
     q: int
     rest: Continuation | None
     captured: Captured | None = None
@@ -273,7 +273,7 @@ class JsonMachine:
             waiting, seen = [continuation], {continuation}
             while waiting:
                 one = waiting.pop()
-                if isinstance(one.item, TableAutomaton):
+                if isinstance(one.item, Automaton):
                     gathered.found[Configuration(one.item, 0, one.rest)] = None
                     continue
                 for alternative in reversed(self.frames.open(one.item)):
@@ -320,7 +320,7 @@ class JsonMachine:
     def _first_text(self, rest: Continuation) -> bytes:
         """The cheapest text of a continuation's first item; of a list of keys, with all that is left of its object."""
         if rest.rest is not None and isinstance(rest.rest.item, Keys):
-            assert isinstance(rest.item, TableAutomaton)
+            assert isinstance(rest.item, Automaton)
             return self._keys_text(rest.rest.item, rest.item, 0)
         return self._text(rest.item)
 
@@ -328,7 +328,7 @@ class JsonMachine:
         after = rest.rest
         return after.rest if after is not None and isinstance(after.item, Keys) else after
 
-    def _keys_text(self, keys: Keys, automaton: TableAutomaton, q: int) -> bytes:
+    def _keys_text(self, keys: Keys, automaton: Automaton, q: int) -> bytes:
         """The cheapest way to end an object, from inside a list of keys."""
         assert isinstance(automaton, WordsAutomaton)
         if q == 0 and not self.frames.style.is_free:
@@ -352,7 +352,7 @@ class JsonMachine:
         return text
 
     def _text(self, item: Item) -> bytes:
-        if isinstance(item, TableAutomaton):
+        if isinstance(item, Automaton):
             return item.completion(0)
         if isinstance(item, Vertex):
             return self.frames.costs.text(item)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from radixgen.automata.numberset import NumberSet
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.errors import ConstraintError, SchemaError
 from radixgen.schema.algebras import Algebra, Markable, Numbers
 from radixgen.schema.atoms import Constant, Members, Unevaluated
@@ -48,7 +48,7 @@ class Options(NamedTuple):
 
 @dataclass(eq=False, slots=True)
 class ScalarForm:
-    automaton: TableAutomaton
+    automaton: Automaton
     weight: int = 0
     """Added to its cost: EMPTY_QUOTE or INVENTED where a document holds nothing to quote (see `schema.quotes`)."""
 
@@ -179,7 +179,7 @@ class Nodes:
             if strings.finite is not None:
                 words += self.scalars.spellings(strings.finite, non_ascii)
                 continue
-            plain = self.scalars.string(strings, texts, non_ascii)
+            plain = self.scalars.string(strings)
             if plain is not None:
                 yield self._quote(plain, strings) if is_quoted else ScalarForm(plain)
 
@@ -192,7 +192,7 @@ class Nodes:
         whole = value.free if value.quoted is algebra.false else algebra.either(value)
         return Markable(whole, algebra.false) if self._quotes is None else Markable(algebra.false, whole)
 
-    def _quote(self, plain: TableAutomaton, rule: TextSet | NumberSet) -> Form:
+    def _quote(self, plain: Automaton, rule: TextSet | NumberSet) -> Form:
         assert self._quotes is not None
         automaton = self._quotes.find_automaton(plain, rule)
         if automaton is not None:

@@ -22,7 +22,7 @@ from radixgen.automata.numberset import NumberSet
 from radixgen.automata.quotable import QuotableText, read_document
 from radixgen.automata.regex import Kind
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
 from radixgen.schema.texts import Texts, TextSet
 
@@ -33,19 +33,19 @@ class Quotes:
     def __init__(self, document: str, texts: Texts) -> None:
         self._document, self._texts = document, texts
         self._quotable: QuotableText | None = None
-        self._automata: dict[TableAutomaton, TableAutomaton | None] = {}
+        self._automata: dict[Automaton, Automaton | None] = {}
 
-    def find_automaton(self, plain: TableAutomaton, rule: TextSet | NumberSet) -> TableAutomaton | None:
+    def find_automaton(self, plain: Automaton, rule: TextSet | NumberSet) -> Automaton | None:
         """Quotes that a set and its automaton accept; None where the document holds none."""
         if plain not in self._automata:
             self._automata[plain] = self._numbers(plain, rule) if isinstance(rule, NumberSet) else self._strings(plain, rule)
         return self._automata[plain]
 
-    def _numbers(self, plain: TableAutomaton, rule: NumberSet) -> TableAutomaton | None:
+    def _numbers(self, plain: Automaton, rule: NumberSet) -> Automaton | None:
         found = find_numbers(self._document, _Rule(rule))
         return _spotted({text: span for text, span in found.items() if plain.accepts(text)})
 
-    def _strings(self, plain: TableAutomaton, rule: TextSet) -> TableAutomaton | None:
+    def _strings(self, plain: Automaton, rule: TextSet) -> Automaton | None:
         if self._quotable is None:
             self._quotable = read_document(self._document)
         if self._quotable.is_empty:
@@ -70,5 +70,5 @@ class _Rule:
         self.contains = numbers.contains
 
 
-def _spotted(places: Mapping[bytes, Span]) -> TableAutomaton | None:
+def _spotted(places: Mapping[bytes, Span]) -> Automaton | None:
     return SpottedAutomaton(places) if places else None

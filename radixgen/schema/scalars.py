@@ -7,16 +7,18 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
 from radixgen.automata.chars import Derivatives
+from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.excluded import ExcludedWords
 from radixgen.automata.lift import JsonStringAutomaton, escape_json
+from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.exponents import number_automaton
 from radixgen.automata.numerals import NumberAutomaton
-from radixgen.automata.regex import Regexes
-from radixgen.automata.table import TableAutomaton
-from radixgen.automata.words import WordsAutomaton
+from radixgen.automata.regex import Kind, Regexes
+from radixgen.automata.table import Automaton, TableAutomaton
+from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
 from radixgen.schema.spelling import GapAutomaton
-from radixgen.schema.texts import Texts, TextSet
+from radixgen.schema.texts import TextSet, Texts
 
 MAX_KEPT = 4_096
 
@@ -49,8 +51,10 @@ class Scalars:
         """The strings of a format that is asserted; None where it is an annotation."""
         return None
 
-    def words(self, words: tuple[bytes, ...]) -> WordsAutomaton:
-        return self._once(("words", words), lambda: WordsAutomaton(words))
+    def words(self, words: tuple[bytes, ...]) -> Automaton:
+        return self._once(
+            ("words", words), lambda: LiteralAutomaton(*words) if len(words) == 1 else WordsAutomaton(words)
+        )
 
     def number(self, numbers: NumberSet, style: tuple[bool, bool]) -> NumberAutomaton | None:
         """None where no number of the set can be written. style: exponents are allowed; integers without a point."""
@@ -62,21 +66,30 @@ class Scalars:
 
         return self._once(("number", numbers, style), make)
 
-    def string(self, texts: TextSet, algebra: Texts, non_ascii: str) -> TableAutomaton | None:
+    @property
+    def free_string(self) -> JsonStringAutomaton:
+        """Any string; one for all, so that its masks are shared."""
+        return self._once("free", lambda: JsonStringAutomaton(ExcludedWords(())))
+
+    def string(self, texts: TextSet) -> Automaton | None:
         """The JSON strings of a set that is no list of words, quotes included; None where it is empty."""
+        if texts is self.texts.true:
+            return self.free_string
+        return self._once(("string", texts.key), lambda: self._make_string(texts))
 
-        def make() -> TableAutomaton | None:
-            if texts.is_inverted:
-                return JsonStringAutomaton(ExcludedWords(texts.words or ()))
-            algebra.regexes.allow(300_000)
-            chars = Derivatives(algebra.regexes, algebra.node(texts))
-            return None if chars.is_empty() else JsonStringAutomaton(chars)
+    def _make_string(self, texts: TextSet) -> Automaton | None:
+        if texts.is_inverted:
+            return MinusAutomaton(self.free_string, texts.words or ())
+        regexes, node = self.texts.regexes, self.texts.node(texts)
+        if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
+            return CountedAutomaton(self.free_string, node.low, node.high)
+        regexes.allow(300_000)
+        chars = Derivatives(regexes, node)
+        return None if chars.is_empty() else JsonStringAutomaton(chars)
 
-        return self._once(("string", texts.key, non_ascii), make)
-
-    def key(self, texts: TextSet, names: frozenset[str], algebra: Texts, non_ascii: str) -> TableAutomaton | None:
+    def key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
         """A JSON string of a set that is none of `names`."""
-        return self.string(algebra.both([texts, algebra.invert(algebra.words(names))]), algebra, non_ascii)
+        return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
 
     def spellings(self, words: Iterable[str], non_ascii: str) -> list[bytes]:
         """How words are written, with their quotes."""

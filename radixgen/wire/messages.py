@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from radixgen.params import Constraint, Content, PromptPart, SamplingParams
+from radixgen.params import Constraint, Content, Namespace, PromptPart, SamplingParams
+from radixgen.wire.cache import CacheResult, CacheVerb
 
 PROTOCOL_VERSION = 1
 NO_REQUEST = 0
@@ -138,12 +139,6 @@ class Stats(msgspec.Struct, tag="stats", frozen=True):
     """Counters and times since the worker started."""
 
 
-class Flush(msgspec.Struct, tag="flush", frozen=True):
-    """Forget the cached prefixes of a namespace that nothing uses."""
-
-    namespace: str = ""
-
-
 class Score(msgspec.Struct, tag="score", frozen=True):
     """Log-probability of each continuation after the prompt.
 
@@ -154,7 +149,7 @@ class Score(msgspec.Struct, tag="score", frozen=True):
 
     prompt: tuple[PromptPart, ...]
     continuations: tuple[Content, ...]
-    namespace: str = ""
+    namespace: Namespace | str = ""
     is_joint: bool = False
 
 
@@ -182,7 +177,7 @@ class Dump(msgspec.Struct, tag="dump", frozen=True):
     """What the worker is doing, for a person to read."""
 
 
-Verb = Stats | Flush | Score | Tokenize | Detokenize | Check | Dump
+Verb = Stats | Score | Tokenize | Detokenize | Check | Dump | CacheVerb
 
 
 class Call(msgspec.Struct, tag="call", frozen=True):
@@ -196,10 +191,6 @@ class StatsResult(msgspec.Struct, tag="stats", frozen=True):
     """`values` by name; a name's ending gives its unit (`_s`, `_bytes`, `num_`)."""
 
     values: dict[str, float]
-
-
-class Flushed(msgspec.Struct, tag="flush", frozen=True):
-    num_tokens: int
 
 
 class ScoredRow(msgspec.Struct, array_like=True, frozen=True):
@@ -233,7 +224,7 @@ class Dumped(msgspec.Struct, tag="dump", frozen=True):
     text: str
 
 
-Result = StatsResult | Flushed | Scored | Tokenized | Detokenized | Checked | Dumped
+Result = StatsResult | Scored | Tokenized | Detokenized | Checked | Dumped | CacheResult
 
 
 class Reply(msgspec.Struct, tag="reply", frozen=True):

@@ -90,9 +90,17 @@ class Answer:
             dict(self._places.quotes()) if self._places else {},
             self._confidence(ids) if self._places else {},
             tuple(info for event in self._events for info in token_infos(event)) if with_logprobs else None,
-            mean_mass(self._events),
+            mean_mass(self._events, self._num_healed(ids)),
             *told,
         )
+
+    def _num_healed(self, ids: tuple[int, ...]) -> int:
+        """First ids that write the prompt's end anew: these the constraint did not narrow."""
+        token_bytes, num_ids, num_bytes = self._vocabulary.token_bytes, 0, 0
+        while num_bytes < self.text.skip_bytes and num_ids < len(ids):
+            num_bytes += len(token_bytes[ids[num_ids]])
+            num_ids += 1
+        return num_ids
 
     def _confidence(self, ids: tuple[int, ...]) -> dict[str, float]:
         assert self._places is not None
@@ -146,15 +154,11 @@ def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str,
     return {pointer: min(1.0, math.exp(total)) for pointer, total in totals.items()}
 
 
-def mean_mass(events: Sequence[TokenEvent]) -> float:
-    """Geometric mean of the masses of the ids that the model was asked for; 1 where it never was."""
-    masses = [
-        max(mass, _LEAST_MASS)
-        for event in events
-        for mass, is_forced in zip(event.masses, event.forced, strict=True)
-        if not is_forced
-    ]
-    return math.exp(sum(map(math.log, masses)) / len(masses)) if masses else 1.0
+def mean_mass(events: Sequence[TokenEvent], num_skipped: int = 0) -> float:
+    """Geometric mean of the masses of the ids that the model was asked for, less the first; 1 where it never was."""
+    pairs = [pair for event in events for pair in zip(event.masses, event.forced, strict=True)][num_skipped:]
+    asked = [min(max(mass, _LEAST_MASS), 1.0) for mass, is_forced in pairs if not is_forced]
+    return math.exp(sum(map(math.log, asked)) / len(asked)) if asked else 1.0
 
 
 def _score(logprob: float | None, mass: float) -> float:

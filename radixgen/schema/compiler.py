@@ -25,6 +25,8 @@ MAX_STATES = 200_000
 MAX_ROWS = 400_000
 """Rows (one KB each) of all shared tables: beyond, all schemas are left to those who hold them, and compiled afresh.
 Neither these nor the states count as the mask engine's `max_bytes`, which is for its memos."""
+LOOK_EVERY = 32
+"""Calls between two looks at what all of it holds."""
 MAX_ANSWER = 1 << 20
 """Bytes of the shortest answer: a schema that needs more is a mistake."""
 MAX_ANSWER_DEPTH = 80
@@ -48,6 +50,7 @@ class SchemaCompiler:
     def __init__(self, *, work: Work | None = None, max_schemas: int = MAX_SCHEMAS) -> None:
         self._work = work or Work()
         self._max_schemas = max_schemas
+        self._num_calls = 0
         self._scalars = Scalars()
         self._compiled: OrderedDict[tuple[JsonSchema, str], _Compiled] = OrderedDict()
 
@@ -62,14 +65,17 @@ class SchemaCompiler:
             SchemaError: for what is wrong, unsupported or unsatisfiable, naming keyword and pointer.
             ConstraintError: when a limit is crossed.
         """
-        self._forget_tables()
+        self._num_calls += 1
+        if self._num_calls % LOOK_EVERY == 0:
+            self._forget_tables()
         white_space = default_white_space if schema.white_space == "model" else schema.white_space
         try:
             compiled = self._find(schema, white_space)
             is_quoting = compiled.meanings.is_marking or compiled.options.is_verbatim
             if document is not None and is_quoting:
                 return self._machine(compiled, Quotes(document, compiled.meanings.texts))
-            self._forget_states()
+            if self._num_calls % LOOK_EVERY == 0:
+                self._forget_states()
             if compiled.machine is None:
                 compiled.machine = self._machine(compiled, None)
             return compiled.machine

@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from radixgen.automata.table import Automaton
 from radixgen.automata.work import Work
-from radixgen.schema.atoms import Has, Key
+from radixgen.schema.atoms import Has, Key, Members
 from radixgen.schema.formula import Formula, Formulas, Kind, literals
 from radixgen.schema.guesses import Guesser
 from radixgen.schema.nodes import Node, Nodes
 from radixgen.schema.reader import Location
-from radixgen.schema.rests import ArrayRest, ObjectForm, ObjectRest, Plain, is_pending
+from radixgen.schema.rests import ArrayRest, ObjectForm, ObjectRest, Plain, is_over
 from radixgen.schema.texts import TextSet
 
 NONE: frozenset[str] = frozenset()
@@ -71,6 +71,18 @@ class Containers:
         """The first name in order that must come, if one shows."""
         names = [one.atom.name for one in literals(rest.debt) if isinstance(one.atom, Has) and one.is_positive]
         return min(names, key=rest.form.rank.__getitem__, default=None)
+
+    def what_matters(self, rest: ObjectRest) -> frozenset[str] | None:
+        """Names that may help to pay what is owed, required ones aside; None: any key may."""
+        found: set[str] = set()
+        for one in literals(rest.debt):
+            atom = one.atom
+            if is_over(one) or isinstance(atom, Has):
+                continue
+            if not isinstance(atom, Members) or atom.patterns or atom.has_rest:
+                return None
+            found |= atom.names.keys()
+        return frozenset(found)
 
     def asked(self, plain: Plain, key: Key) -> Formula:
         """What the value of a key must be in a plain rest; FALSE where the key cannot come."""
@@ -141,7 +153,7 @@ class Containers:
             found: list[Member] = []
             for guess in self._guesser.guesses(mixed):
                 after = rest.form.rest(guess.rest, rest.index + 1)
-                values = self.nodes.finite_values(guess.value, MAX_VALUES) if is_pending(guess.rest) else None
+                values = self.nodes.finite_values(guess.value, MAX_VALUES) if after.is_pending else None
                 if values is None:
                     found.append(Member(self.nodes.node(guess.value), after))
                 else:
@@ -162,7 +174,7 @@ class Containers:
 
     def settled(self, rest: ArrayRest, value: object) -> ArrayRest:
         """The rest behind an item whose value is now known."""
-        if not is_pending(rest.debt):
+        if not rest.is_pending:
             return rest
         constant = self.nodes.meanings.constant(value)
         return rest.form.rest(self.nodes.deriver.settled(rest.debt, constant), rest.index)

@@ -18,11 +18,13 @@ from typing import NamedTuple
 from radixgen.automata.work import Work
 from radixgen.schema.containers import Cell, Containers, Member
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Node, ScalarForm, easy_cost
-from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Plain, Vertex, is_over, is_pending
+from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.values import read_value, spell_string
 
-MAX_VERTICES = 20_000
-MAX_TERMS = 64
+MAX_VERTICES = 2_000
+MAX_BETTER = 200
+"""Looks for something cheaper after a first text was found: enough for all but contrived schemas."""
+MAX_TERMS, MAX_FRESH = 12, 3
 UNKNOWN = 1 << 60
 
 
@@ -75,6 +77,7 @@ class Costs:
         self._users: dict[Vertex, list[Vertex]] = {}
         self._fresh: list[Vertex] = []
         self._current: Vertex | None = None
+        self._max_better = MAX_VERTICES if self._nodes.is_bound else MAX_BETTER
         self.num_unknown = 0
 
     def is_live(self, vertex: Vertex) -> bool:
@@ -121,10 +124,11 @@ class Costs:
         outer = self._users, self._fresh, self._current
         self._users = users = {start: []}
         stack, on_stack = [start], {start}
-        num_found = 0
+        num_found = num_better = 0
         try:
-            while stack:
+            while stack and num_better < self._max_better:
                 self._work.spend()
+                num_better += start.cost < FAR
                 vertex = self._current = stack[-1]
                 self._fresh = []
                 plan = self._evaluate(vertex)
@@ -142,14 +146,15 @@ class Costs:
                     on_stack.update(again)
         finally:
             self._users, self._fresh, self._current = outer
-        self._finish(users, is_cut=num_found >= MAX_VERTICES)
+        self._finish(start, users, is_whole=not stack and num_found < MAX_VERTICES)
 
-    def _finish(self, users: dict[Vertex, list[Vertex]], *, is_cut: bool) -> None:
+    def _finish(self, start: Vertex, users: dict[Vertex, list[Vertex]], *, is_whole: bool) -> None:
+        """What the search found is final; what it did not find is dead only if it was whole."""
         for vertex in users:
-            if is_cut and vertex.cost >= FAR:
-                vertex.cost = UNKNOWN
-                self.num_unknown += 1
-            vertex.is_final = True
+            vertex.is_final = is_whole or vertex.cost < FAR
+        if not start.is_final:
+            start.cost, start.is_final = UNKNOWN, True
+            self.num_unknown += 1
 
     def _ask(self, vertex: Vertex) -> int:
         """The cost of a vertex as far as it is known; who asks is evaluated again when it falls."""
@@ -206,16 +211,17 @@ class Costs:
         return 2 if rest.is_first and not self._style.is_free else 1
 
     def _cheapest_term(self, rest: ObjectRest | ArrayRest) -> Plan:
-        """The least of the formula's terms, each a vertex of its own. Many are only looked at until one is live."""
-        best, num_seen = DEAD, 0
+        """The least of the formula's terms, each a vertex of its own: a few at a time until one is live, then some more
+        that may be cheaper."""
+        best, num_seen, num_fresh = DEAD, 0, 0
         for term in self._containers.terms(rest.debt):
             vertex = same_place(rest, term)
             num_seen += 1
-            is_fresh = not vertex.is_final and vertex not in self._users
+            num_fresh += not vertex.is_final and vertex not in self._users
             cost = self._ask(vertex)
             if cost < best.cost:
                 best = Plan(cost, vertex.height, vertex)
-            if num_seen >= MAX_TERMS and (best.cost < FAR or is_fresh):
+            if (num_fresh >= MAX_FRESH if best.cost >= FAR else num_seen >= MAX_TERMS):
                 break
         return best
 
@@ -241,14 +247,20 @@ class Costs:
         return min((plus(move.size, self._ask(node)) for node, _ in move.members), default=FAR)
 
     def _moves(self, rest: ObjectRest) -> Iterator[Move]:
-        """Keys that may help to end: up to the first that must come, in order; else any."""
+        """Keys that may help to end: the first that must come; where order counts, those in front of it that matter to
+        something else that is owed; if none must come, any that matters."""
         containers = self._containers
         needed = containers.needed_name(rest)
+        if needed is not None and self._nodes.options.is_any_order:
+            yield self._listed(rest, needed)
+            return
+        matters = containers.what_matters(rest)
         for name in containers.names_left(rest):
-            yield self._listed(rest, name)
+            if name == needed or matters is None or name in matters:
+                yield self._listed(rest, name)
             if name == needed:
                 return
-        if needed is None:
+        if needed is None and matters is None:
             for cell in containers.cells(rest):
                 move = self._unlisted(rest, cell)
                 if move is not None:
@@ -322,7 +334,7 @@ class Costs:
         return Plan(cost, 1 + node.height, Step(b"", node, None))
 
     def _settled(self, node: Node, after: ArrayRest) -> ArrayRest:
-        if not is_pending(after.debt):
+        if not after.is_pending:
             return after
         return self._containers.settled(after, read_value(self.text(node)))
 

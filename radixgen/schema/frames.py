@@ -16,7 +16,7 @@ from radixgen.automata.table import Automaton
 from radixgen.schema.containers import Cell, Containers, Member
 from radixgen.schema.costs import FAR, Costs
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
-from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over, is_pending
+from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.scalars import spell_word
 
 
@@ -146,6 +146,12 @@ class Frames:
             one for one in members if (cost(one.node) // EMPTY_QUOTE) + (cost(one.rest) // EMPTY_QUOTE) == least
         ]
 
+    def _has_live(self, members: tuple[Member, ...], rest: ObjectRest) -> bool:
+        """Whether `_live` holds any; the first that is found is enough."""
+        if self.nodes.is_bound:
+            return bool(self._live(members, rest))
+        return any(self.costs.cost(one.node) < FAR and self.costs.cost(one.rest) < FAR for one in members)
+
     def _open_object(self, rest: ObjectRest) -> Iterator[Items]:
         plain = self.containers.plain(rest)
         names = self._plain_names(rest, plain) if plain is not None else self._guessed_names(rest)
@@ -210,14 +216,14 @@ class Frames:
         if asked is self.nodes.meanings.formulas.false:
             return False
         if needs_look:
-            return bool(self._live(self.containers.members(rest, key), rest))
+            return self._has_live(self.containers.members(rest, key), rest)
         return self.costs.cost(self.nodes.node(asked)) < FAR
 
     def _guessed_names(self, rest: ObjectRest) -> list[str]:
         needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)
         found = []
         for name in self.containers.names_left(rest):
-            if self._live(self.containers.members(rest, self.containers.key(name)), rest):
+            if self._has_live(self.containers.members(rest, self.containers.key(name)), rest):
                 found.append(name)
             if name == needed:
                 break
@@ -233,7 +239,7 @@ class Frames:
         cells = self.containers.cells(rest)
         if plain is not None and len(cells) == 1 and self.containers.asked(plain, cells[0].key).kind == 0:
             return []
-        return [cell for cell in cells if self._live(self.containers.members(rest, cell.key), rest)]
+        return [cell for cell in cells if self._has_live(self.containers.members(rest, cell.key), rest)]
 
     def behind_key(self, keys: Keys, word: bytes) -> Items:
         """What follows a key literal, or the end of its object."""
@@ -268,7 +274,7 @@ class Frames:
     def _open_array(self, rest: ArrayRest) -> Iterator[Items]:
         comma = (self.literal(self.style.comma), *self._gap) if rest.index else ()
         for node, after in self._live_items(rest):
-            if is_pending(after.debt):
+            if after.is_pending:
                 yield (*comma, node, ItemEnd(after))
             else:
                 yield (*comma, node, *self._gap, after)
@@ -277,7 +283,7 @@ class Frames:
 
     def _live_items(self, rest: ArrayRest) -> list[Member]:
         members = self.containers.items(rest)
-        known = tuple(one for one in members if not is_pending(one.rest.debt))
-        pending = [one for one in members if is_pending(one.rest.debt) and self.costs.is_likely(one)]
+        known = tuple(one for one in members if not one.rest.is_pending)
+        pending = [one for one in members if one.rest.is_pending and self.costs.is_likely(one)]
         return [*self._live(known, rest), *pending]
 

@@ -29,6 +29,7 @@ from radixgen.automata.table import Automaton
 from radixgen.automata.words import WordsAutomaton
 from radixgen.errors import ConstraintError
 from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
+from radixgen.schema.nodes import Node
 from radixgen.schema.rests import ArrayRest, ObjectRest, Vertex
 from radixgen.schema.values import read_value
 
@@ -41,7 +42,7 @@ MAX_OPEN = 200
 class Continuation:
     """What follows a scalar. Interned by its machine; `None` stands for the end of the text."""
 
-    __slots__ = ("behind", "depth", "fits", "follow", "item", "num_captures", "opened", "rest", "text")
+    __slots__ = ("behind", "depth", "fits", "follow", "is_before", "item", "num_captures", "opened", "rest", "text")
 
     def __init__(self, item: Item, rest: Continuation | None, height: int) -> None:
         self.item, self.rest = item, rest
@@ -51,6 +52,9 @@ class Continuation:
         self.fits: bool = (rest is None or rest.fits) and depth + height <= MAX_OPEN
         """Whether the whole of it can be finished within MAX_OPEN."""
         self.num_captures: int = (0 if rest is None else rest.num_captures) + isinstance(item, KeyEnd | ItemEnd)
+        is_end_next = rest is not None and isinstance(rest.item, KeyEnd | ItemEnd)
+        self.is_before: bool = isinstance(item, Automaton | Node) and rest is not None and (is_end_next or rest.is_before)
+        """Whether a value whose text matters has not begun: only punctuation comes before it."""
         self.opened: State | None = None
         self.behind: dict[bytes, Continuation | None] = {}
         """Of `Keys`: what follows each word."""
@@ -148,6 +152,8 @@ class JsonMachine:
             return None
         if isinstance(rest.item, Keys):
             return self._by_row(one, rest)
+        if rest.is_before and rest.num_captures == 1:
+            return self._capturing(self._opened(rest), None)
         if isinstance(rest.item, KeyEnd) and rest.num_captures == 1 and not rest.item.rest.is_sealed:
             return self._opened(self._continuation(self.frames.behind_other_key(rest.item, None), rest.rest))
         return ASK if rest.num_captures else self._opened(rest)

@@ -193,9 +193,9 @@ def is_over(debt: Formula) -> bool:
 
 def is_pending(debt: Formula) -> bool:
     """Whether the value of the last item is still to be noted."""
+    if debt.kind == Kind.LITERAL and isinstance(debt.atom, Unique):
+        return debt.atom.is_pending
     atom = debt.atom
-    if isinstance(atom, Unique):
-        return atom.is_pending
     if isinstance(atom, UnevaluatedItems):
         return any(is_pending(one.condition) for one in atom.covers)
     return any(is_pending(one) for one in debt.items)
@@ -302,10 +302,12 @@ class ArrayForm:
 
 
 class ArrayRest(Vertex):
-    __slots__ = ("debt", "form", "index", "members", "opened")
+    __slots__ = ("debt", "form", "index", "is_pending", "members", "opened")
 
     def __init__(self, form: ArrayForm, debt: Formula, index: int) -> None:
         super().__init__()
         self.form, self.debt, self.index = form, debt, index
+        self.is_pending = is_pending(debt)
+        """Whether the value of the item in front is still to be noted."""
         self.members: Any = None
         self.opened: Any = None

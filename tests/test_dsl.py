@@ -276,6 +276,9 @@ def test_forks_are_joined_once_and_in_a_known_mode() -> None:
             forks += ["a", "b", "c"]
         with pytest.raises(ProgramError, match="at least 1"):
             s.fork(0)
+        forks[0] += "more"
+        with pytest.raises(ProgramError, match="stay as they are"):
+            forks[0] = forks[1]
 
     program.run(backend=FakeBackend())
 

@@ -16,10 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from radixgen.automata.machine import DEAD, NOTHING, SEVERAL, UNKNOWN
-from radixgen.errors import ConstraintError
+from radixgen.automata.work import Work, over
 
 MAX_STATES = 60_000
 """A row takes 1 KB: 60 MB for one automaton is more than any sane pattern needs."""
+
+ROW_BYTES = 1200
+"""With its key and its share of the maps."""
 
 Row = npt.NDArray[np.int32]
 
@@ -63,7 +66,9 @@ class Automaton(ABC):
 class TableAutomaton(Automaton):
     """A `ByteAutomaton` whose rows are computed from hashable keys. State 0 is the start."""
 
-    def __init__(self, start: Hashable, growth: int) -> None:
+    def __init__(self, start: Hashable, growth: int, work: Work | None = None) -> None:
+        """work: told of every row."""
+        self._work = work
         self.table: Row = np.full((8, 256), UNKNOWN, np.int32)
         self.accepting: npt.NDArray[np.uint8] = np.zeros(8, np.uint8)
         self.growth = growth
@@ -114,14 +119,22 @@ class TableAutomaton(Automaton):
     def _state(self, key: Hashable) -> int:
         q = self._ids.get(key)
         if q is None:
-            q = self._ids[key] = len(self._keys)
-            if q >= MAX_STATES:
-                raise ConstraintError(f"a pattern or length needs more than {MAX_STATES} states; make it simpler")
-            self._keys.append(key)
-            if q >= len(self.accepting):
-                self._grow()
-            self.accepting[q] = self._accepts(key)
+            if len(self._keys) >= MAX_STATES:
+                raise over(f"has a pattern or length of more than {MAX_STATES} states", "constraint_states")
+            accepts = self._accepts(key)  # may let others work, who may add states, this one too
+            q = self._ids.setdefault(key, len(self._keys))
+            if q == len(self._keys):
+                self._add(key, accepts=accepts)
         return q
+
+    def _add(self, key: Hashable, *, accepts: bool) -> None:
+        q = len(self._keys)
+        self._keys.append(key)
+        if q >= len(self.accepting):
+            self._grow()
+        self.accepting[q] = accepts
+        if self._work is not None:
+            self._work.grow(ROW_BYTES)
 
     def _grow(self) -> None:
         capacity = len(self.accepting)

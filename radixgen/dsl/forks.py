@@ -42,6 +42,11 @@ class Forks(Sequence["ProgramState"]):
             return self._children[key]
         return [self._read(index, key) for index in range(len(self))]
 
+    def __setitem__(self, index: int, child: ProgramState) -> None:
+        """What `forks[i] += ...` does in the end; a child cannot be put in another's place."""
+        if self._children[index] is not child:
+            raise ProgramError("a fork's children stay as they are; add to one with forks[i] += ...")
+
     def __iadd__(self, value: Expression | str | Sequence[Any] | Callable[[int], Any]) -> Forks:
         """Add to each child: the same, or one of a list each, or what a function of the child's index returns."""
         if isinstance(value, str | Expression):

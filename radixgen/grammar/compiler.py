@@ -19,7 +19,7 @@ from radixgen.grammar.gbnf import read_gbnf
 from radixgen.grammar.lark import read_lark, read_ready_made
 from radixgen.grammar.left import remove_left_recursion
 from radixgen.grammar.machine import GrammarMachine
-from radixgen.grammar.measure import all_forms, measure, prune
+from radixgen.grammar.measure import all_forms, settle
 from radixgen.grammar.parts import MachinePart, Part, TablePart, special_bytes
 from radixgen.grammar.rules import Embed, Rules, Special, Substring
 from radixgen.grammar.substrings import SubstringAutomaton
@@ -27,9 +27,10 @@ from radixgen.grammar.tags import tag_rules, thinking_rules
 from radixgen.params import Constraint, GrammarText, ReadyMade, StructuralTags, Thinking
 
 MAX_AUTOMATA = 2_000
+MAX_NODES = 100_000
+"""Beyond these, what grammars share is left to those who hold it, and made afresh."""
 MAX_TEXT = 1_000_000
 """Characters of any rule's shortest text: a longer one is in no answer."""
-WORK_PER_LEAF = 20_000
 
 Resolve = Callable[[Constraint], ByteMachine]
 
@@ -64,7 +65,7 @@ class GrammarCompiler:
 
     def __init__(self, work: Work | None = None) -> None:
         self._work = work or Work()
-        self._regexes = Regexes()
+        self._regexes = Regexes(self._work)
         self._automata: dict[Leaf, Automaton | None] = {}
 
     def compile(self, constraint: Grammarlike, resolve: Resolve) -> GrammarMachine:
@@ -80,8 +81,8 @@ class GrammarCompiler:
 
     def compile_rules(self, rules: Rules, resolve: Resolve = _refuse) -> GrammarMachine:
         """The machine of rules as a front end read them. See `compile`."""
-        if len(self._automata) > MAX_AUTOMATA:
-            self._regexes, self._automata = Regexes(), {}
+        if len(self._automata) > MAX_AUTOMATA or self._regexes.num_nodes > MAX_NODES:
+            self._regexes, self._automata = Regexes(self._work), {}
         try:
             return self._compile(rules, resolve)
         except RecursionError:
@@ -91,16 +92,13 @@ class GrammarCompiler:
         forms = Forms(self._regexes, self._work)
         parts = _Parts(self, resolve)
         start = build(rules, forms)
-        measure(forms, start, parts.cost)
+        start = settle(forms, start, parts.cost)
         if start.cost is None:
             rule = rules.rules[rules.start]
             raise GrammarError(f"no text matches {rule.name!r}: {_why(forms, rules)}", *rule.place)
-        start = prune(forms, start)
-        measure(forms, start, parts.cost)
-        start = remove_left_recursion(forms, start)
-        measure(forms, start, parts.cost)
-        start = prune(forms, start)
-        measure(forms, start, parts.cost)
+        rewritten = remove_left_recursion(forms, start)
+        if rewritten is not None:
+            start = settle(forms, rewritten, parts.cost)
         if any((form.cost or 0) > MAX_TEXT for form in all_forms(forms, start)):
             raise over(f"has a rule whose shortest text is longer than {MAX_TEXT} characters", "constraint_states")
         machine = GrammarMachine(forms, start, parts.find)
@@ -120,7 +118,6 @@ class GrammarCompiler:
         if isinstance(leaf, Substring):
             return SubstringAutomaton(leaf.pieces)
         assert isinstance(leaf, Node)
-        self._regexes.allow(WORK_PER_LEAF)
         chars = Derivatives(self._regexes, leaf)
         return None if chars.is_empty() else Utf8Automaton(chars)
 

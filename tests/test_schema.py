@@ -18,7 +18,7 @@ from walking import accepts, close, write
 from radixgen.errors import LimitError, SchemaError
 from radixgen.params import JsonSchema
 from radixgen.schema import SchemaCompiler
-from radixgen.schema.costs import Costs
+from radixgen.schema.search import Search
 from radixgen.schema.machine import MAX_OPEN, JsonMachine
 
 DATA = Path(__file__).parent / "data"
@@ -162,8 +162,8 @@ def test_each_place_of_a_cross_linked_schema_is_priced_a_few_times(monkeypatch: 
     defs[f"n{order[-1]}"] = {"const": 1}
     links = {f"p{at}": {"$ref": f"#/$defs/n{at}"} for at in range(60)}
     priced: list[object] = []
-    evaluate = Costs._evaluate
-    monkeypatch.setattr(Costs, "_evaluate", lambda self, vertex: priced.append(vertex) or evaluate(self, vertex))
+    evaluate = Search._evaluate
+    monkeypatch.setattr(Search, "_evaluate", lambda self, vertex: priced.append(vertex) or evaluate(self, vertex))
     compile_schema({"$defs": defs, **record(links, set(links))})
     assert max(Counter(priced).values()) <= 4
 

@@ -261,6 +261,7 @@ def test_keys_that_answers_make_up_are_not_all_kept_with_the_schema(monkeypatch:
 
 
 def test_all_machines_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.schema.compiler.LOOK_EVERY", 1)
     monkeypatch.setattr("radixgen.schema.compiler.MAX_STATES", 100)
     compiler = SchemaCompiler()
     for number in range(20):
@@ -270,6 +271,7 @@ def test_all_machines_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_tables_of_all_schemas_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.schema.compiler.LOOK_EVERY", 1)
     monkeypatch.setattr("radixgen.schema.compiler.MAX_ROWS", 400)
     compiler = SchemaCompiler()
     for number in range(20):
@@ -279,6 +281,7 @@ def test_tables_of_all_schemas_together_are_bounded(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_machine_that_grew_too_large_is_left_to_its_holders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.schema.compiler.LOOK_EVERY", 1)
     monkeypatch.setattr("radixgen.schema.compiler.MAX_STATES", 10)
     compiler, schema = SchemaCompiler(), JsonSchema('{"type": "string"}')
     first = compiler.compile(schema)

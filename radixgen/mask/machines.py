@@ -24,7 +24,7 @@ class Machines:
         self._work = work
         self._limits = limits
         self._white_space = default_white_space
-        self.schemas = SchemaCompiler()
+        self.schemas = SchemaCompiler(work, limits=limits)
         self._grammars = GrammarCompiler(work)
 
     def compile(self, constraint: Constraint, document: str | None = None) -> ByteMachine:

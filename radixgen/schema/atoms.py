@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from radixgen.schema.formula import Formula, Formulas
-from radixgen.schema.texts import TextSet, Texts
+from radixgen.schema.texts import Texts, TextSet
 
 
 class Constant:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from radixgen.automata.work import Work
+from radixgen.automata.work import Limits, Work
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
 from radixgen.schema.containers import Containers
@@ -25,6 +25,10 @@ MAX_STATES = 200_000
 MAX_ROWS = 400_000
 """Rows (one KB each) of all shared tables: beyond, all schemas are left to those who hold them, and compiled afresh.
 Neither these nor the states count as the mask engine's `max_bytes`, which is for its memos."""
+MAX_NODES = 100_000
+"""Nodes of all regular expressions."""
+MAX_NODES = 100_000
+"""Nodes of all regular expressions."""
 LOOK_EVERY = 32
 """Calls between two looks at what all of it holds."""
 MAX_ANSWER = 1 << 20
@@ -47,11 +51,13 @@ class SchemaCompiler:
     flight holds lives on until it ends. Not thread-safe: the grammar thread owns it.
     """
 
-    def __init__(self, *, work: Work | None = None, max_schemas: int = MAX_SCHEMAS) -> None:
-        self._work = work or Work()
+    def __init__(
+        self, work: Work | None = None, *, limits: Limits | None = None, max_schemas: int = MAX_SCHEMAS
+    ) -> None:
+        self._work, self._limits = work or Work(), limits or Limits()
         self._max_schemas = max_schemas
         self._num_calls = 0
-        self._scalars = Scalars()
+        self._scalars = Scalars(self._work)
         self._compiled: OrderedDict[tuple[JsonSchema, str], _Compiled] = OrderedDict()
 
     def compile(
@@ -83,8 +89,8 @@ class SchemaCompiler:
             raise SchemaError("the schema is nested too deeply to be followed; make it flatter") from None
 
     def _forget_tables(self) -> None:
-        if self._scalars.num_rows > MAX_ROWS:
-            self._scalars = Scalars()
+        if self._scalars.num_rows > MAX_ROWS or self._scalars.texts.regexes.num_nodes > MAX_NODES:
+            self._scalars = Scalars(self._work)
             self._compiled.clear()
 
     def _forget_states(self) -> None:
@@ -98,7 +104,7 @@ class SchemaCompiler:
         key = (schema, white_space)
         found = self._compiled.get(key)
         if found is None:
-            reader = SchemaReader(schema.text, schema.resources)
+            reader = SchemaReader(schema.text, schema.resources, self._limits)
             options = Options(
                 is_closed=schema.extra_keys == "never",
                 is_plain=schema.extra_keys == "never" or reader.root.is_integer_lexical,
@@ -108,8 +114,14 @@ class SchemaCompiler:
                 non_ascii=schema.non_ascii,
                 style=get_style(white_space),
             )
-            formats = self._scalars.find_format if schema.formats == "assert" else _no_format
-            found = _Compiled(Meanings(reader, self._scalars.texts, formats, self._work), options)
+            meanings = Meanings(
+                reader,
+                self._scalars.texts,
+                self._work,
+                has_formats=schema.formats == "assert",
+                is_exact=options.is_any_order and not options.is_closed,
+            )
+            found = _Compiled(meanings, options)
             self._compiled[key] = found
             while len(self._compiled) > self._max_schemas:
                 self._compiled.popitem(last=False)
@@ -136,6 +148,3 @@ def _check_answer(nodes: Nodes, costs: Costs) -> None:
     if root.height > MAX_ANSWER_DEPTH:
         raise SchemaError(f"its shortest value is nested more than {MAX_ANSWER_DEPTH} deep", root.pointer)
 
-
-def _no_format(name: str) -> None:
-    return None

@@ -1,7 +1,7 @@
 """Members of objects and items of arrays: what each may be, and what is owed behind it.
 
-    rest  ──key──►  members: (node of the value, rest behind it), one for each guess; none where the key cannot come
-    rest  ──item──► the same
+rest  ──key──►  members: (node of the value, rest behind it), one for each guess; none where the key cannot come
+rest  ──item──► the same
 """
 
 from __future__ import annotations
@@ -197,9 +197,7 @@ class Containers:
     def _options(self, choice: Formula) -> list[Formula]:
         if choice.kind == Kind.ONE:
             both, negate = self._formulas.both, self._formulas.invert
-            return [
-                both([one, *(negate(other) for other in choice.items if other is not one)]) for one in choice.items
-            ]
+            return [both([one, *(negate(other) for other in choice.items if other is not one)]) for one in choice.items]
         return list(choice.items) if choice.kind == Kind.OR else []
 
 

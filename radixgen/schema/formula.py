@@ -16,6 +16,10 @@ from collections.abc import Callable, Hashable, Iterable
 from enum import IntEnum
 from itertools import combinations
 
+from radixgen.automata.work import Work
+
+FORMULA_BYTES = 400
+
 
 class Kind(IntEnum):
     FALSE = 0
@@ -60,7 +64,8 @@ def literals(formula: Formula) -> tuple[Formula, ...]:
 class Formulas:
     """Makes formulas. One for each schema."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Work) -> None:
+        self._work = work
         self._made: dict[Hashable, Formula] = {}
         self.false = self._make(Kind.FALSE, ())
         self.true = self._make(Kind.TRUE, ())
@@ -81,6 +86,7 @@ class Formulas:
             found = self._new(Kind.LITERAL, ())
             found.atom, found.is_positive, found.has_jobs, found.has_debts = atom, is_positive, has_jobs, has_debts
             self._made[key] = found
+            self._work.grow(FORMULA_BYTES)
         return found
 
     def _new(self, kind: Kind, items: tuple[Formula, ...]) -> Formula:
@@ -98,6 +104,7 @@ class Formulas:
             found.has_jobs = any(item.has_jobs for item in items)
             found.has_debts = any(item.has_debts for item in items)
             self._made[key] = found
+            self._work.grow(FORMULA_BYTES)
         return found
 
     def both(self, formulas: Iterable[Formula]) -> Formula:

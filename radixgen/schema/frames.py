@@ -142,9 +142,7 @@ class Frames:
         if not self.nodes.is_bound:
             return [one for one in members if cost(one.node) < FAR and cost(one.rest) < FAR]
         least = cost(rest) // EMPTY_QUOTE
-        return [
-            one for one in members if (cost(one.node) // EMPTY_QUOTE) + (cost(one.rest) // EMPTY_QUOTE) == least
-        ]
+        return [one for one in members if (cost(one.node) // EMPTY_QUOTE) + (cost(one.rest) // EMPTY_QUOTE) == least]
 
     def _has_live(self, members: tuple[Member, ...], rest: ObjectRest) -> bool:
         """Whether `_live` holds any; the first that is found is enough."""
@@ -286,4 +284,3 @@ class Frames:
         known = tuple(one for one in members if not one.rest.is_pending)
         pending = [one for one in members if one.rest.is_pending and self.costs.is_likely(one)]
         return [*self._live(known, rest), *pending]
-

@@ -33,7 +33,11 @@ class Guesser:
     """Splits mixed formulas of one schema."""
 
     def __init__(
-        self, formulas: Formulas, representative: Callable[[Formula], Formula], is_dead: Callable[[Formula], bool], work: Work
+        self,
+        formulas: Formulas,
+        representative: Callable[[Formula], Formula],
+        is_dead: Callable[[Formula], bool],
+        work: Work,
     ) -> None:
         """representative: one job for all that mean the same. is_dead: True only if no value can satisfy a formula."""
         self._formulas, self._representative, self._is_dead, self._work = formulas, representative, is_dead, work

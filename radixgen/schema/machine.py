@@ -53,7 +53,9 @@ class Continuation:
         """Whether the whole of it can be finished within MAX_OPEN."""
         self.num_captures: int = (0 if rest is None else rest.num_captures) + isinstance(item, KeyEnd | ItemEnd)
         is_end_next = rest is not None and isinstance(rest.item, KeyEnd | ItemEnd)
-        self.is_before: bool = isinstance(item, Automaton | Node) and rest is not None and (is_end_next or rest.is_before)
+        self.is_before: bool = (
+            isinstance(item, Automaton | Node) and rest is not None and (is_end_next or rest.is_before)
+        )
         """Whether a value whose text matters has not begun: only punctuation comes before it."""
         self.opened: State | None = None
         self.behind: dict[bytes, Continuation | None] = {}
@@ -130,13 +132,17 @@ class JsonMachine:
 
     def is_accepting(self, state: AnyState) -> bool:
         assert isinstance(state, State)
-        return state.is_ended or any(one.rest is None and one.automaton.accepting[one.q] for one in state.configurations)
+        return state.is_ended or any(
+            one.rest is None and one.automaton.accepting[one.q] for one in state.configurations
+        )
 
     def completion(self, state: AnyState) -> bytes | None:
         assert isinstance(state, State)
         if state.completion is ASK:
             texts = [self._completion_of(one) for one in state.configurations]
-            state.completion = b"" if state.is_ended else min((one for one in texts if one is not None), key=len, default=None)
+            state.completion = (
+                b"" if state.is_ended else min((one for one in texts if one is not None), key=len, default=None)
+            )
         assert not isinstance(state.completion, Ask)
         return state.completion
 

@@ -10,7 +10,7 @@ What `unevaluatedProperties` and `unevaluatedItems` need to know travels beside 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -69,19 +69,20 @@ class Meanings:
         SchemaError: for a pattern that cannot be read, naming its place.
     """
 
-    def __init__(self, reader: SchemaReader, texts: Texts, formats: Callable[[str], TextSet | None], work: Work) -> None:
-        """formats: the set of strings of an asserted format, None for one that is not.
+    def __init__(self, reader: SchemaReader, texts: Texts, work: Work, *, has_formats: bool, is_exact: bool) -> None:
+        """has_formats: the formats that are known are asserted. is_exact: patterns as ECMA 262 reads them; else only
+        what every validator finds.
 
         Raises:
             SchemaError: for anything wrong in reach of the root.
         """
-        self.reader, self.texts, self.formulas = reader, texts, Formulas()
-        self._formats = formats
+        self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
+        self._has_formats, self._is_exact = has_formats, is_exact
         locations = reader.check(work)
         self.is_marking = any(location.get("x-verbatim") is True for location in locations)
         self._is_covering = any(one in location for location in locations for one in _UNEVALUATED)
         for location in locations:
-            check_patterns(self.texts, location)
+            self._check_patterns(location)
         self._markings = {"number": Marked(Numbers()), "string": Marked(texts)} if self.is_marking else {}
         self._algebras = self._make_algebras()
         self._found: dict[tuple[Job, str], Meaning] = {}
@@ -92,6 +93,17 @@ class Meanings:
             "object": self.formulas.debt(everything),
             "array": self.formulas.debt(Items((), self.mark)),
         }
+
+    def _check_patterns(self, location: Location) -> None:
+        """Read the patterns of a place, so that a wrong one is refused before anything is written."""
+        if isinstance(location.schema, dict):
+            if "pattern" in location.schema:
+                self._pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
+            for pattern in location.schema.get("patternProperties") or {}:
+                self._pattern(pattern, location.keyword_pointer("patternProperties"))
+
+    def _pattern(self, pattern: str, pointer: str) -> TextSet:
+        return self.texts.pattern(pattern, pointer, is_exact=self._is_exact)
 
     def _make_algebras(self) -> dict[str, Algebra]:
         booleans = dict.fromkeys(("null", "true", "false"), Booleans())
@@ -244,9 +256,9 @@ class Meanings:
             gathering.values.append(self._text(self.texts.lengths(low, high)))
         if "pattern" in schema:
             pointer = gathering.location.keyword_pointer("pattern")
-            gathering.values.append(self._text(self.texts.pattern(schema["pattern"], pointer)))
-        if "format" in schema:
-            texts = self._formats(schema["format"])
+            gathering.values.append(self._text(self._pattern(schema["pattern"], pointer)))
+        if "format" in schema and self._has_formats:
+            texts = self.texts.format(schema["format"])
             if texts is not None:
                 gathering.values.append(self._text(texts))
 
@@ -283,7 +295,10 @@ class Meanings:
         formulas = self.formulas
         names = {name: self.constant(one) for name, one in value.items()}
         return formulas.both(
-            [formulas.debt(Members(names, (), formulas.false, has_rest=True)), *(formulas.debt(Has(name)) for name in names)]
+            [
+                formulas.debt(Members(names, (), formulas.false, has_rest=True)),
+                *(formulas.debt(Has(name)) for name in names),
+            ]
         )
 
     def _equal_array(self, value: list[Any]) -> Formula:
@@ -317,7 +332,7 @@ class Meanings:
         names = {name: self.formula(child(location, "properties", name)) for name in schema.get("properties") or {}}
         pointer = f"{location.pointer}/patternProperties" if "patternProperties" in schema else ""
         patterns = [
-            (self.texts.pattern(pattern, pointer), self.formula(child(location, "patternProperties", pattern)))
+            (self._pattern(pattern, pointer), self.formula(child(location, "patternProperties", pattern)))
             for pattern in schema.get("patternProperties") or {}
         ]
         has_rest = "additionalProperties" in schema
@@ -395,13 +410,3 @@ def _number_parts(schema: dict[str, Any]) -> list[NumberSet]:
         if keyword in schema:
             found.append(make(schema[keyword]))
     return found
-
-
-def check_patterns(texts: Texts, location: Location) -> None:
-    """Read the patterns of a place, so that a wrong one is refused before anything is written."""
-    if isinstance(location.schema, dict):
-        if "pattern" in location.schema:
-            texts.pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
-        for pattern in location.schema.get("patternProperties") or {}:
-            texts.pattern(pattern, f"{location.pointer}/patternProperties")
-

@@ -15,7 +15,7 @@ from radixgen.automata.numberset import NumberSet
 from radixgen.automata.table import Automaton
 from radixgen.errors import ConstraintError, SchemaError
 from radixgen.schema.algebras import Algebra, Markable, Numbers
-from radixgen.schema.atoms import Constant, Members, Unevaluated
+from radixgen.schema.atoms import Members, Unevaluated
 from radixgen.schema.formula import Formula, Kind, literals
 from radixgen.schema.meanings import KINDS, Meanings
 from radixgen.schema.quotes import Quotes
@@ -228,7 +228,7 @@ class Nodes:
         listed = [atom for atom in atoms if isinstance(atom, Members)]
         if not any(atom.names for atom in listed) or any(_speaks_of_others(atom) for atom in atoms):
             return debt
-        names = {name: formulas.true for name in ObjectForm(debt).order}
+        names = dict.fromkeys(ObjectForm(debt).order, formulas.true)
         return formulas.both([debt, formulas.debt(Members(names, (), formulas.false, has_rest=True))])
 
 

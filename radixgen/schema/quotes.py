@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.quotable import QuotableText, read_document
-from radixgen.automata.regex import Kind
+from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes
 from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
@@ -38,7 +38,9 @@ class Quotes:
     def find_automaton(self, plain: Automaton, rule: TextSet | NumberSet) -> Automaton | None:
         """Quotes that a set and its automaton accept; None where the document holds none."""
         if plain not in self._automata:
-            self._automata[plain] = self._numbers(plain, rule) if isinstance(rule, NumberSet) else self._strings(plain, rule)
+            self._automata[plain] = (
+                self._numbers(plain, rule) if isinstance(rule, NumberSet) else self._strings(plain, rule)
+            )
         return self._automata[plain]
 
     def _numbers(self, plain: Automaton, rule: NumberSet) -> Automaton | None:

@@ -171,9 +171,7 @@ def _summary(debt: Formula) -> Plain | None:
                 unique = atom
             case _:
                 return None
-    return Plain(
-        frozenset(required), frozenset(banned), low, high, tuple(members), tuple(tests), tuple(items), unique
-    )
+    return Plain(frozenset(required), frozenset(banned), low, high, tuple(members), tuple(tests), tuple(items), unique)
 
 
 def is_over(debt: Formula) -> bool:
@@ -232,7 +230,13 @@ class ObjectForm:
         self.rests: dict[Hashable, ObjectRest] = {}
 
     def rest(
-        self, debt: Formula, at: int, *, is_first: bool = False, used: frozenset[str] = NONE_GONE, is_sealed: bool = False
+        self,
+        debt: Formula,
+        at: int,
+        *,
+        is_first: bool = False,
+        used: frozenset[str] = NONE_GONE,
+        is_sealed: bool = False,
     ) -> ObjectRest:
         key = (debt, at, is_first, used, is_sealed)
         found = self.rests.get(key)
@@ -289,7 +293,9 @@ class ArrayForm:
     def __init__(self, debt: Formula) -> None:
         self.debt = debt
         lengths = [len(atom.prefix) for atom in mentions(debt) if isinstance(atom, Items)]
-        covers = [cover.end or 0 for atom in mentions(debt) if isinstance(atom, UnevaluatedItems) for cover in atom.covers]
+        covers = [
+            cover.end or 0 for atom in mentions(debt) if isinstance(atom, UnevaluatedItems) for cover in atom.covers
+        ]
         self.limit = max([*lengths, *covers, 1])
         self.rests: dict[tuple[Formula, int], ArrayRest] = {}
 

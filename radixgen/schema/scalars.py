@@ -9,16 +9,18 @@ from typing import TypeVar
 from radixgen.automata.chars import Derivatives
 from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.excluded import ExcludedWords
+from radixgen.automata.exponents import number_automaton
 from radixgen.automata.lift import JsonStringAutomaton, escape_json
 from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numberset import NumberSet
-from radixgen.automata.exponents import number_automaton
 from radixgen.automata.numerals import NumberAutomaton
-from radixgen.automata.regex import Kind, Regexes
+from radixgen.automata.regex import Regexes
+from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.table import Automaton, TableAutomaton
 from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
+from radixgen.automata.work import Work
 from radixgen.schema.spelling import GapAutomaton
-from radixgen.schema.texts import TextSet, Texts
+from radixgen.schema.texts import Texts, TextSet
 
 MAX_KEPT = 4_096
 
@@ -28,10 +30,10 @@ Made = TypeVar("Made")
 class Scalars:
     """Automata by what they accept; the least recently used are forgotten (schemas that use them keep them)."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Work) -> None:
         self._kept: OrderedDict[Hashable, object] = OrderedDict()
         self.gap = GapAutomaton()
-        self.texts = Texts(Regexes())
+        self.texts = Texts(Regexes(work))
 
     @property
     def num_rows(self) -> int:
@@ -46,10 +48,6 @@ class Scalars:
         if len(self._kept) > MAX_KEPT:
             self._kept.popitem(last=False)
         return made
-
-    def find_format(self, name: str) -> TextSet | None:
-        """The strings of a format that is asserted; None where it is an annotation."""
-        return None
 
     def words(self, words: tuple[bytes, ...]) -> Automaton:
         return self._once(
@@ -83,7 +81,6 @@ class Scalars:
         regexes, node = self.texts.regexes, self.texts.node(texts)
         if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
             return CountedAutomaton(self.free_string, node.low, node.high)
-        regexes.allow(300_000)
         chars = Derivatives(regexes, node)
         return None if chars.is_empty() else JsonStringAutomaton(chars)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from radixgen.automata import regex_anchors
-from radixgen.automata.regex import Node, Regexes
-from radixgen.automata.regex_parse import SCHEMA, parse
+from radixgen.automata.regex import Regexes
+from radixgen.automata.regex_derive import Deriver
+from radixgen.automata.regex_nodes import Node
+from radixgen.automata.regex_parse import ECMA, SCHEMA, parse
 from radixgen.errors import RegexError, SchemaError
 
 
@@ -38,37 +40,37 @@ class Texts:
 
     def __init__(self, regexes: Regexes) -> None:
         self.regexes = regexes
+        self._deriver = Deriver(regexes)
         self.true = TextSet(frozenset(), None, is_inverted=True)
         self.false = TextSet(frozenset(), None)
-        self._patterns: dict[str, TextSet] = {}
+        self._patterns: dict[tuple[str, bool], TextSet] = {}
         self._contained: dict[tuple[Node, str], bool] = {}
 
     def words(self, words: Iterable[str]) -> TextSet:
         return TextSet(frozenset(words), None)
 
     def lengths(self, low: int, high: int | None) -> TextSet:
-        if high is not None and low > high:
-            return self.false
-        return self._general(self.regexes.repeat(self.regexes.any_char, low, high))
+        return self._general(self.regexes.lengths(low, high))
 
-    def pattern(self, pattern: str, pointer: str) -> TextSet:
-        """The strings in which an ECMA-262 pattern is found.
+    def pattern(self, pattern: str, pointer: str, *, is_exact: bool) -> TextSet:
+        """The strings in which a pattern is found. is_exact: as ECMA 262 reads it; else as any validator would.
 
         Raises:
             SchemaError: for a pattern that cannot be read or followed.
         """
-        found = self._patterns.get(pattern)
+        found = self._patterns.get((pattern, is_exact))
         if found is None:
             try:
-                node = regex_anchors.search(self.regexes, parse(pattern, SCHEMA))
+                node = regex_anchors.search(self.regexes, parse(pattern, ECMA if is_exact else SCHEMA))
             except RegexError as error:
                 keyword = pointer.rpartition("/")[2]
                 raise SchemaError(f"{keyword!r}: {error}", pointer, keyword) from None
-            found = self._patterns[pattern] = self._general(node)
+            found = self._patterns[pattern, is_exact] = self._general(node)
         return found
 
-    def of_node(self, node: Node) -> TextSet:
-        return self._general(node)
+    def format(self, name: str) -> TextSet | None:
+        """The strings of a format; None where it is unknown, or an annotation."""
+        return None
 
     def contains(self, texts: TextSet, text: str) -> bool:
         if texts.node is None:
@@ -79,7 +81,7 @@ class Texts:
         if found is None:
             if len(self._contained) > 10_000:
                 self._contained.clear()
-            found = self._contained[key] = matches(self.regexes, texts.node, text)
+            found = self._contained[key] = self._deriver.matches(texts.node, text)
         return found
 
     def both(self, sets: Iterable[TextSet]) -> TextSet:
@@ -127,19 +129,9 @@ class Texts:
         return self.regexes.invert(node) if texts.is_inverted else node
 
     def _words_node(self, words: frozenset[str]) -> Node:
-        return self.regexes.alt([self.regexes.text(word) for word in sorted(words)])
+        return self.regexes.words(words)
 
     def _general(self, node: Node) -> TextSet:
         if node is self.regexes.anything:
             return self.true
         return self.false if node is self.regexes.empty else TextSet(None, node)
-
-
-def matches(regexes: Regexes, node: Node, text: str) -> bool:
-    """Whether a node accepts a text."""
-    regexes.allow(100 * len(text))
-    for char in text:
-        point = ord(char)
-        true = frozenset(one for one in node.front if any(low <= point <= high for low, high in one.ranges))
-        node = regexes.derive(node, true)
-    return node.nullable

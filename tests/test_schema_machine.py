@@ -38,7 +38,11 @@ def live_by_scalars(machine: ByteMachine, state: State) -> dict[int, bool]:
             after = automaton.step(q, byte)
             if after != DEAD:
                 end = behind(follow, after)
-                note(byte, bool(automaton.accepting[after]) and (end is None or (end is not ASK and machine.is_accepting(end))))
+                note(
+                    byte,
+                    bool(automaton.accepting[after])
+                    and (end is None or (end is not ASK and machine.is_accepting(end))),
+                )
             elif here is ASK and (asked := machine.step(state, byte)) is not None:
                 note(byte, machine.is_accepting(asked))
         if here is not None and here is not ASK:

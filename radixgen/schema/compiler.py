@@ -147,4 +147,3 @@ def _check_answer(nodes: Nodes, costs: Costs) -> None:
         raise SchemaError(f"the shortest value has {size} bytes; at most {MAX_ANSWER}")
     if root.height > MAX_ANSWER_DEPTH:
         raise SchemaError(f"its shortest value is nested more than {MAX_ANSWER_DEPTH} deep", root.pointer)
-

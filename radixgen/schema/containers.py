@@ -27,10 +27,17 @@ MAX_FINITE = 1_000
 
 
 class Member(NamedTuple):
-    """One way to go on: what the value is, and what follows it."""
+    """One way to go on behind a key: what its value is, and what follows that."""
 
     node: Node
-    rest: ObjectRest | ArrayRest
+    rest: ObjectRest
+
+
+class Element(NamedTuple):
+    """One way to go on in an array: what the next item is, and what follows it."""
+
+    node: Node
+    rest: ArrayRest
 
 
 class Cell(NamedTuple):
@@ -146,25 +153,25 @@ class Containers:
             return not part.finite
         return self.nodes.scalars.string(part) is None
 
-    def items(self, rest: ArrayRest) -> tuple[Member, ...]:
+    def items(self, rest: ArrayRest) -> tuple[Element, ...]:
         """The ways on behind the next item, dead ones too; a rest that `is_pending` waits for the item's value."""
         if rest.members is None:
             mixed = self.nodes.deriver.after_item(rest.debt, rest.index)
-            found: list[Member] = []
+            found: list[Element] = []
             for guess in self._guesser.guesses(mixed):
                 after = rest.form.rest(guess.rest, rest.index + 1)
                 values = self.nodes.finite_values(guess.value, MAX_VALUES) if after.is_pending else None
                 if values is None:
-                    found.append(Member(self.nodes.node(guess.value), after))
+                    found.append(Element(self.nodes.node(guess.value), after))
                 else:
                     found += [self._exactly(value, guess.value, after) for value in values]
             rest.members = tuple(found)
         return rest.members
 
-    def _exactly(self, value: object, formula: Formula, after: ArrayRest) -> Member:
+    def _exactly(self, value: object, formula: Formula, after: ArrayRest) -> Element:
         """One of few values, so that what follows knows it at once."""
         constant = self.nodes.meanings.constant(value)
-        return Member(self.nodes.node(self._formulas.both([constant, formula])), self.settled(after, value))
+        return Element(self.nodes.node(self._formulas.both([constant, formula])), self.settled(after, value))
 
     def num_values(self, rest: ArrayRest) -> int:
         """Values left for the next item; -1 where there are many."""

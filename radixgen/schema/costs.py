@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from radixgen.automata.work import Work
-from radixgen.schema.containers import Cell, Containers, Member
+from radixgen.schema.containers import Cell, Containers, Element
 from radixgen.schema.nodes import ContainerForm, Node, ScalarForm, easy_cost
 from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Vertex
 from radixgen.schema.search import UNKNOWN, Plan, Search, Step
@@ -38,10 +38,9 @@ class Costs:
     def is_live(self, vertex: Vertex) -> bool:
         return self.cost(vertex) < FAR
 
-    def is_likely(self, member: Member) -> bool:
-        """Whether a member whose value what follows waits for can be finished at least with its cheapest value."""
-        assert isinstance(member.rest, ArrayRest)
-        return self.cost(member.node) < UNKNOWN and self.is_live(self._settled(member.node, member.rest))
+    def is_likely(self, element: Element) -> bool:
+        """Whether an item whose value what follows waits for can be finished at least with its cheapest value."""
+        return self.cost(element.node) < UNKNOWN and self.is_live(self._settled(element.node, element.rest))
 
     def cost(self, vertex: Vertex) -> int:
         """Bytes (and weights) of the cheapest text; FAR if there is none, UNKNOWN if none was found in time."""

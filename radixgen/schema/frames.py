@@ -10,10 +10,11 @@ offered, and of what a document does not hold, only as much as the cheapest way 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from radixgen.automata.table import Automaton
-from radixgen.schema.containers import Cell, Containers, Member
+from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
@@ -60,6 +61,7 @@ class Fork:
 
 Item = Automaton | Vertex | Keys | KeyEnd | ItemEnd | Fork
 Items = tuple[Item, ...]
+Way = TypeVar("Way", Member, Element)
 
 
 class Frames:
@@ -86,7 +88,7 @@ class Frames:
         assert isinstance(item, ObjectRest | ArrayRest)
         if item.opened is None:
             item.opened = tuple(self._open_object(item) if isinstance(item, ObjectRest) else self._open_array(item))
-        return item.opened  # type: ignore[no-any-return]
+        return item.opened
 
     def height(self, item: Item) -> int:
         """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""
@@ -136,7 +138,7 @@ class Frames:
         else:
             yield from self.open(form.rest)
 
-    def _live(self, members: tuple[Member, ...], rest: ObjectRest | ArrayRest) -> list[Member]:
+    def _live(self, members: Iterable[Way], rest: ObjectRest | ArrayRest) -> list[Way]:
         """The members that can be finished; of a bound schema, those that make up no more than they must."""
         cost = self.costs.cost
         if not self.nodes.is_bound:
@@ -248,11 +250,11 @@ class Frames:
         return (*self._colon(), *self._either(members)) if self.style.is_free else self._either(members)
 
     def behind_other_key(self, end: KeyEnd, name: str | None) -> Items:
-        """What follows an unlisted key; of a name that is not known (a mask looks beyond it) as much as holds anyway."""
+        """What follows an unlisted key; of a name not known (a mask looks beyond it), as much as holds anyway."""
         rest = end.rest
         used = rest.used if name is None else rest.used | {name}
         members = [
-            Member(node, after.form.rest(after.debt, after.at, used=used, is_sealed=name is None))  # type: ignore[union-attr,call-arg]
+            Member(node, after.form.rest(after.debt, after.at, used=used, is_sealed=name is None))
             for node, after in self.containers.members(rest, end.cell.key)
         ]
         live = self._live(tuple(members), rest)
@@ -279,7 +281,7 @@ class Frames:
         if is_over(rest.debt):
             yield (self.literal(b"]"),)
 
-    def _live_items(self, rest: ArrayRest) -> list[Member]:
+    def _live_items(self, rest: ArrayRest) -> list[Element]:
         members = self.containers.items(rest)
         known = tuple(one for one in members if not one.rest.is_pending)
         pending = [one for one in members if one.rest.is_pending and self.costs.is_likely(one)]

@@ -44,7 +44,7 @@ class Quotes:
         return self._automata[plain]
 
     def _numbers(self, plain: Automaton, rule: NumberSet) -> Automaton | None:
-        found = find_numbers(self._document, _Rule(rule))
+        found = find_numbers(self._document, _Rule(rule))  # type: ignore[arg-type]
         return _spotted({text: span for text, span in found.items() if plain.accepts(text)})
 
     def _strings(self, plain: Automaton, rule: TextSet) -> Automaton | None:

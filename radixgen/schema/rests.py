@@ -147,7 +147,10 @@ class Deriver:
 
 
 def _summary(debt: Formula) -> Plain | None:
-    required, banned, low, high = [], [], 0, None
+    required: list[str] = []
+    banned: list[str] = []
+    low: int = 0
+    high: int | None = None
     members: list[Members] = []
     tests: list[TextSet] = []
     items: list[Items] = []

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from radixgen.automata.work import Work
 from radixgen.schema.containers import Cell, Containers, Member
+from radixgen.schema.formula import Formula
 from radixgen.schema.nodes import ContainerForm, Node, ScalarForm
 from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.spelling import Style
@@ -26,7 +27,7 @@ UNKNOWN = 1 << 60
 
 
 class Step(NamedTuple):
-    """The next part of a plan: a member (with its key's bytes, or a cell to take one from) or an item, then the rest."""
+    """The next part of a plan: a member (its key's bytes, or a cell to take one from) or an item, then the rest."""
 
     key: bytes | Cell
     node: Node
@@ -67,7 +68,7 @@ class Search:
         settled: Callable[[Node, ArrayRest], ArrayRest],
         work: Work,
     ) -> None:
-        """is_easy: prices a vertex at a glance, if that is possible. settled: the rest behind a node's cheapest value."""
+        """is_easy: prices a vertex at a glance, if it can. settled: the rest behind a node's cheapest value."""
         self._containers, self._nodes, self._work = containers, containers.nodes, work
         self._style = self._nodes.options.style
         self._max_better = MAX_VERTICES if self._nodes.is_bound else MAX_BETTER
@@ -159,10 +160,9 @@ class Search:
     def _cheapest_term(self, rest: ObjectRest | ArrayRest) -> Plan:
         """The least of the formula's terms, each a vertex of its own: a few at a time until one is live, then some more
         that may be cheaper."""
-        best, num_seen, num_fresh = DEAD, 0, 0
-        for term in self._containers.terms(rest.debt):
+        best, num_fresh = DEAD, 0
+        for num_seen, term in enumerate(self._containers.terms(rest.debt), 1):
             vertex = same_place(rest, term)
-            num_seen += 1
             num_fresh += not vertex.is_final and vertex not in self._users
             cost = self._ask(vertex)
             if cost < best.cost:
@@ -287,14 +287,8 @@ def opening(form: ContainerForm, style: Style) -> int:
     return int(style.is_free or isinstance(form.rest, ArrayRest))
 
 
-def same_place(rest: ObjectRest | ArrayRest, debt: object) -> ObjectRest | ArrayRest:
+def same_place(rest: ObjectRest | ArrayRest, debt: Formula) -> ObjectRest | ArrayRest:
     """The rest at the same place that owes `debt`."""
     if isinstance(rest, ArrayRest):
-        return rest.form.rest(debt, rest.index)  # type: ignore[arg-type]
-    return rest.form.rest(  # type: ignore[call-arg]
-        debt,
-        rest.at,
-        is_first=rest.is_first,
-        used=rest.used,
-        is_sealed=rest.is_sealed,  # type: ignore[arg-type]
-    )
+        return rest.form.rest(debt, rest.index)
+    return rest.form.rest(debt, rest.at, is_first=rest.is_first, used=rest.used, is_sealed=rest.is_sealed)

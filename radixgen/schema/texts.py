@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from radixgen.automata import regex_anchors
+from radixgen.automata import formats, regex_anchors
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
 from radixgen.automata.regex_nodes import Node
@@ -44,6 +44,7 @@ class Texts:
         self.true = TextSet(frozenset(), None, is_inverted=True)
         self.false = TextSet(frozenset(), None)
         self._patterns: dict[tuple[str, bool], TextSet] = {}
+        self._formats: dict[str, TextSet | None] = {}
         self._contained: dict[tuple[Node, str], bool] = {}
 
     def words(self, words: Iterable[str]) -> TextSet:
@@ -70,7 +71,10 @@ class Texts:
 
     def format(self, name: str) -> TextSet | None:
         """The strings of a format; None where it is unknown, or an annotation."""
-        return None
+        if name not in self._formats:
+            node = formats.find_node(self.regexes, name)
+            self._formats[name] = None if node is None else self._general(node)
+        return self._formats[name]
 
     def contains(self, texts: TextSet, text: str) -> bool:
         if texts.node is None:

@@ -28,7 +28,7 @@ class Machines:
 
     def forget(self) -> None:
         """Begin with empty tables; machines that were made go on with theirs."""
-        self.schemas = SchemaCompiler()
+        self.schemas = SchemaCompiler(self._work, limits=self._limits)
         self._grammars = GrammarCompiler(self._work)
 
     def compile(self, constraint: Constraint, document: str | None = None) -> ByteMachine:

@@ -41,7 +41,8 @@ class GrammarMask(LogitsProcessor):
             self._advance(input_ids[:, -1].tolist())
         self._has_begun = True
         live = [(matcher, row) for row, matcher in enumerate(self._matchers) if not matcher.is_stopped()]
-        fill_next_token_bitmask_par(self._executor, live, self._bits)
+        if live:
+            fill_next_token_bitmask_par(self._executor, live, self._bits)
         allowed = np.unpackbits(self._bits.view(np.uint8), axis=1, bitorder="little")[:, : scores.shape[1]]
         stopped = [row for row, matcher in enumerate(self._matchers) if matcher.is_stopped()]
         allowed[stopped] = 0

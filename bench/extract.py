@@ -153,7 +153,7 @@ class Bench:
         return Outcome("base", seconds, sum(map(len, run.answers)), run.num_forwards, records, {})
 
     def _run_ours(self, setting: Setting, engine: Engine, tasks: list[Task], ours: Outcome | None) -> Outcome:
-        engine.flush()
+        engine.cache.flush()
         before = engine.stats()
         start = self.options.clock()
         answers = self._answers(engine, setting, tasks, ours)

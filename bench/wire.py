@@ -49,7 +49,7 @@ print(json.dumps({"whole": whole, "parts": {**parts, **told, **rest}}))
 
 def run_demo(engine: Engine, tasks: list[Task], max_tokens: int = 256) -> float:
     """Seconds of all documents, sent at once, from an empty prefix cache."""
-    engine.flush()
+    engine.cache.flush()
     start = time.perf_counter()
     pending = [
         engine.submit(task.prompt, schema=task.schema, verbatim=True, white_space="compact", max_tokens=max_tokens)

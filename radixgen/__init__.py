@@ -11,6 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radixgen.config import WorkerConfig
+    from radixgen.dsl import (
+        OpenAIBackend,
+        Program,
+        ProgramState,
+        assistant,
+        document,
+        function,
+        gen,
+        image,
+        select,
+        set_default_backend,
+        system,
+        user,
+    )
     from radixgen.engine import AsyncStream, Completion, Engine, Output, Pending, ScoredRow, Stream, StreamDelta, Usage
     from radixgen.errors import (
         BudgetTooSmall,
@@ -21,6 +35,7 @@ if TYPE_CHECKING:
         LimitError,
         ModelError,
         ParamError,
+        ProgramError,
         PromptTooLong,
         ProtocolError,
         RadixgenError,
@@ -39,6 +54,7 @@ if TYPE_CHECKING:
         Ids,
         JsonSchema,
         Message,
+        Namespace,
         ReadyMade,
         Regex,
         SamplingParams,
@@ -67,9 +83,14 @@ __all__ = [
     "LimitError",
     "Message",
     "ModelError",
+    "Namespace",
+    "OpenAIBackend",
     "Output",
     "ParamError",
     "Pending",
+    "Program",
+    "ProgramError",
+    "ProgramState",
     "PromptTooLong",
     "ProtocolError",
     "RadixgenError",
@@ -93,8 +114,31 @@ __all__ = [
     "WorkerDied",
     "WorkerError",
     "__version__",
+    "assistant",
+    "document",
+    "function",
+    "gen",
+    "image",
+    "select",
+    "set_default_backend",
+    "system",
+    "user",
 ]
 
+_DSL = (
+    "OpenAIBackend",
+    "Program",
+    "ProgramState",
+    "assistant",
+    "document",
+    "function",
+    "gen",
+    "image",
+    "select",
+    "set_default_backend",
+    "system",
+    "user",
+)
 _ENGINE = ("AsyncStream", "Completion", "Engine", "Output", "Pending", "ScoredRow", "Stream", "StreamDelta", "Usage")
 _PARAMS = (
     "Choices",
@@ -103,6 +147,7 @@ _PARAMS = (
     "Ids",
     "JsonSchema",
     "Message",
+    "Namespace",
     "ReadyMade",
     "Regex",
     "SamplingParams",
@@ -114,6 +159,8 @@ _PARAMS = (
 
 
 def _home(name: str) -> str:
+    if name in _DSL:
+        return "radixgen.dsl"
     if name in _ENGINE:
         return "radixgen.engine"
     if name in _PARAMS:

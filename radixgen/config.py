@@ -14,6 +14,8 @@ def _flag(default: Any, text: str) -> Any:
 
 _MAX_THREADS = 1024
 _MAX_SLOTS = 2**31 - 1
+_PAGE_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_POLICIES = ("lru", "slru", "priority")
 _AT_LEAST_ONE = (
     "max_rows", "step_tokens", "max_waiting", "grammar_bytes", "constraint_bytes", "constraint_depth",
     "constraint_states", "constraint_memory",
@@ -39,6 +41,11 @@ class WorkerConfig:
     max_waiting: int = _flag(100_000, "most requests that may wait; one more is refused")
     num_threads: int = _flag(0, "CPU threads for the forward; 0 takes what the process may use")
     prefix_cache: bool = _flag(True, "share computed prefixes between requests")
+    page_size: int = _flag(1, "tokens that are cached together: 1, 2, 4, 8, 16, 32 or 64")
+    eviction_policy: str = _flag(
+        "lru", "what is forgotten first: 'lru', 'slru' (what was used once before the rest) or 'priority' (of requests)"
+    )
+    pin_share: float = _flag(0.25, "share of the KV pool that pinned prefixes may take")
     forced_tokens: bool = _flag(True, "let the grammar write what has no alternative without asking the model")
     proposed_tokens: bool = _flag(
         True, "compute what followed the same words before along with the next id, and keep it if it comes true"
@@ -47,6 +54,15 @@ class WorkerConfig:
         "longest-prefix",
         "who goes first among equal priorities: 'longest-prefix' (in the cache), 'depth-first' (along the prefixes that"
         " the waiting requests share) or 'first-come'",
+    )
+    deterministic: bool = _flag(
+        False,
+        "compute every token by itself, bit for bit, so that an answer never depends on what runs beside it; slower"
+        " (CPU, float32)",
+    )
+    check_cache: float = _flag(
+        0.0,
+        "share of the requests that run again without the cache when they are over; a difference is logged",
     )
     step_ahead: bool = _flag(False, "plan a step before the one before is known; for a device that is not the CPU")
     grammar_bytes: int = _flag(256 << 20, "bytes that all grammar and mask caches may take together")
@@ -83,8 +99,16 @@ class WorkerConfig:
         for name in ("compile_s", "mask_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be more than 0")
+        if not 0.0 <= self.check_cache <= 1.0:
+            raise ConfigError(f"check_cache is {self.check_cache}; it is a share, from 0 (off) to 1 (all)")
         if not 0.0 < self.memory_share <= 0.95:
             raise ConfigError(f"memory_share is {self.memory_share}; it must lie in (0, 0.95]")
+        if self.page_size not in _PAGE_SIZES:
+            raise ConfigError(f"page_size is {self.page_size}; it must be one of {', '.join(map(str, _PAGE_SIZES))}")
+        if self.eviction_policy not in _POLICIES:
+            raise ConfigError(f"eviction_policy is {self.eviction_policy!r}; it must be one of {', '.join(_POLICIES)}")
+        if not 0.0 <= self.pin_share <= 1.0:
+            raise ConfigError(f"pin_share is {self.pin_share}; it must lie in [0, 1]")
         if self.dtype not in ("auto", "float32", "bfloat16"):
             raise ConfigError(f"dtype is {self.dtype!r}; it must be 'auto', 'float32' or 'bfloat16'")
 

@@ -4,6 +4,7 @@
     ├── ConfigError            flags or options that cannot be, or contradict each other
     ├── ModelError             a checkpoint, tokenizer or chat template that cannot be used
     ├── InputError             a job's input or output file
+    ├── ProgramError           a mistake in a program of the DSL, at a line of it
     ├── RequestError           one request cannot be done; no other request notices
     │   ├── ParamError         a sampling parameter or prompt out of range
     │   ├── PromptTooLong      prompt (and what must follow it) does not fit context or pool
@@ -43,6 +44,10 @@ class ModelError(RadixgenError):
 
 class InputError(RadixgenError):
     """A job's input or output that cannot be read or written."""
+
+
+class ProgramError(RadixgenError):
+    """A mistake in a program: an unknown variable, a name used twice, roles nested wrongly, forks joined twice."""
 
 
 class RequestError(RadixgenError):

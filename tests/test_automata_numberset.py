@@ -11,7 +11,7 @@ import pytest
 from number_sets import random_set
 
 from radixgen.automata.numberset import NumberSet
-from radixgen.errors import LimitError
+from radixgen.errors import ConstraintError
 
 POINTS = [Decimal(step) / 20 for step in range(-1_300, 1_300)] + [Decimal("0.001"), Decimal("1.7")]
 
@@ -71,10 +71,10 @@ def test_what_a_double_would_round_onto_an_open_end_is_left_out() -> None:
 
 @pytest.mark.parametrize("number", ["1e400", "-1e-400", "1" * 1_001, "1e999999999999"])
 def test_monstrous_numbers_are_refused_by_name(number: str) -> None:
-    with pytest.raises(LimitError, match="beyond"):
+    with pytest.raises(ConstraintError, match="beyond"):
         NumberSet.at_least(number)
 
 
 def test_many_moduli_are_refused_by_name() -> None:
-    with pytest.raises(LimitError, match="multipleOf"):
+    with pytest.raises(ConstraintError, match="multipleOf"):
         reduce(and_, map(NumberSet.multiples, (2, 3, 5, 7, 11, 13, 17)))

@@ -14,11 +14,12 @@ from walking import accepts, spell, write
 
 from radixgen.automata import codepoints, regex_anchors
 from radixgen.automata.chars import Derivatives
-from radixgen.automata.lift import JsonStringAutomaton, Utf8Automaton
+from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_parse import PYTHON, SCHEMA, parse
 from radixgen.automata.single import choices_machine, regex_machine
-from radixgen.errors import ConstraintError, RegexError
+from radixgen.automata.work import Work
+from radixgen.errors import ConstraintError, LimitError, RegexError
 from radixgen.grammar import find_grammar
 
 CASES = json.loads((Path(__file__).parent / "data" / "regex_cases.json").read_text("utf-8"))
@@ -192,7 +193,7 @@ def test_grammar_files_are_found_by_name_and_are_patterns() -> None:
     date = regex_machine(find_grammar("iso8601-date.regex"))
     assert accepts(date, b"2024-02-29")
     assert not accepts(date, b"2024-04-31")
-    with pytest.raises(ConstraintError, match=r"no grammar is named 'x\.lark'; there are email\.regex"):
+    with pytest.raises(ConstraintError, match=r"no grammar is named 'x\.lark'; there are arithmetic\.lark"):
         find_grammar("x.lark")
 
 
@@ -205,24 +206,27 @@ def test_no_letter_digit_or_space_is_missed(letter: str) -> None:
         assert codepoints.contains(codepoints.unicode_class(letter), point) == is_one
 
 
-def test_a_walk_that_takes_too_long_is_refused() -> None:
-    automaton = regex_machine("((a{1,50}b?){1,50}c?){1,50}").scalars(0)[0].automaton
-    with pytest.raises(ConstraintError, match="takes too long to follow"):
-        automaton.accepts(b"aab" * 500)
+def test_work_is_counted_so_that_a_limit_can_end_it() -> None:
+    work = Work()
+    pattern = "".join(f"(?=.*{chr(97 + at)}.{{{at}}}x)" for at in range(20)) + ".*"
+    with work.limited(0.1, "compile_s"), pytest.raises(LimitError, match="takes longer") as caught:
+        regex_machine(pattern, work)
+    assert caught.value.limit == "compile_s"
 
 
-def test_work_earned_by_walking_lets_a_long_walk_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def walk() -> bool:
-        regexes = Regexes(max_work=2_000)
-        chars = Derivatives(regexes, regex_anchors.whole(regexes, parse("(?:[ab]{1,40}c?){1,60}")))
-        return Utf8Automaton(chars).accepts(b"abc" * 50)
-
-    assert walk()
-    monkeypatch.setattr("radixgen.automata.chars.WORK_PER_STATE", 0)
-    with pytest.raises(RegexError, match="takes too long"):
-        walk()
+LONG = ["x" * 20_000, "^" + "ab" * 5_000 + "$", "|".join("x" * at for at in range(1, 500))]
 
 
-def test_a_pattern_too_long_to_follow_is_a_named_error() -> None:
-    with pytest.raises(RegexError, match="too many or too deep"):
-        regex_machine("x" * 20_000)
+@pytest.mark.parametrize("pattern", LONG, ids=lambda pattern: pattern[:5])
+def test_a_long_pattern_is_followed(pattern: str) -> None:
+    assert accepts(regex_machine(pattern), pattern.split("|")[-1].strip("^$").encode())
+
+
+DEEP = [r"(?:a\B|b\b)?" * 1_000, r"\B" * 2_000, "(?:^|a)" * 1_000]
+
+
+@pytest.mark.parametrize("pattern", DEEP, ids=lambda pattern: pattern[:9])
+def test_what_nests_too_deep_to_follow_is_a_named_error(pattern: str) -> None:
+    work = Work()
+    with work.limited(0.5, "compile_s"), pytest.raises(ConstraintError, match=r"too deep|takes longer"):
+        regex_machine(pattern, work)

@@ -154,7 +154,7 @@ def test_words_are_exactly_the_words(words: set[bytes]) -> None:
         q, text = waiting.pop()
         if automaton.accepting[q]:
             reached.add(text)
-        waiting += [(int(automaton.table[q, byte]), text + bytes([byte])) for byte in row_bytes(automaton, q)]
+        waiting += [(automaton.step(q, byte), text + bytes([byte])) for byte in row_bytes(automaton, q)]
     assert reached == words
 
 

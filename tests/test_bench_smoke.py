@@ -104,3 +104,15 @@ def test_what_is_printed_of_the_machine_is_json() -> None:
     machine = measure(num_threads=1)
     assert machine.matmul_gflops > 0
     assert json.loads(json.dumps(machine._asdict()))["num_threads"] == 1
+
+
+def test_a_program_runs_on_the_base_and_on_ours_with_the_same_structure(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("llguidance")
+    from bench.programs import main
+
+    main(["--sizes", "2", "--base-size", "1", "--threads", "1", "--only", "few_shot"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines if line.startswith("few_shot")] == ["(a)", "(b)", "(c)", "(d)"]
+    told = json.loads(lines[-1])
+    assert told["cache_off"] > 0
+    assert told["transformers"] > 0

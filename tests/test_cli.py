@@ -15,6 +15,18 @@ from radixgen.config import WorkerConfig
 from radixgen.errors import ConfigError, InputError
 
 DOCUMENT = "doc.txt"
+PROGRAMS = """
+from radixgen import function, gen
+
+@function
+def one(s, text, number=0):
+    s += text + gen("label", regex="[ab]")
+    return s["label"]
+
+@function
+def two(s):
+    pass
+"""
 
 
 @pytest.fixture
@@ -22,6 +34,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / DOCUMENT).write_text("Total: 5")
     (tmp_path / "broken.py").write_text("x = (")
+    (tmp_path / "program.py").write_text(PROGRAMS)
+    (tmp_path / "rows.jsonl").write_text('{"text": "a"}\n{"txt": "b"}\n')
     (tmp_path / "schema.json").write_text('{"type": "object", "properties": {"total": {"type": "number"}}}')
     return tmp_path
 
@@ -47,6 +61,14 @@ BAD: list[tuple[list[str], str]] = [
     (["run", "hi", "--regex", "a(b"], "regular expression"),
     (["run", "hi", "--choices", "a|a"], "listed twice"),
     (["run", "hi", "--max-tokens", "-1"], "max_tokens is -1"),
+    (["run", "broken.py", "--arg", "a=1"], "broken.py: cannot be run: SyntaxError"),
+    (["run", "program.py", "--arg", "a=1"], "name one of its programs as program.py:NAME; it has one, two"),
+    (["run", "program.py:three"], "it has none"),
+    (["run", "program.py:one"], "--arg: missing a required argument: 'text'"),
+    (["run", "program.py:one", "--arg", "text"], "give it as name=text, or name:=JSON"),
+    (["run", "program.py:one", "--arg", "text:={"], "not JSON"),
+    (["run", "program.py:one", "--batch", DOCUMENT], "doc.txt, line 1: not JSON"),
+    (["run", "program.py:one", "--batch", "rows.jsonl"], "row 2: missing a required argument: 'text'"),
 ]
 
 
@@ -108,3 +130,14 @@ def test_a_model_is_found_by_module_and_by_path(folder: Path) -> None:
         load_schema("shop:Nothing")
     with pytest.raises(InputError):
         load_schema("plainname")
+
+
+def test_a_program_runs_once_and_over_rows(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "program.py:one", "--arg", "text=Which?", "--arg", "number:=3"]) == 0
+    assert capsys.readouterr().out.strip() in ("a", "b")
+    (folder / "rows.jsonl").write_text('{"text": "a"}\n\n{"text": "b", "number": 1}\n')
+    assert main(["run", "program.py:one", "--batch", "rows.jsonl", "-o", "out.jsonl"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["arguments"]["text"] for line in lines] == ["a", "b"]
+    assert all(line["variables"]["label"] in ("a", "b") for line in lines)
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 2

@@ -6,67 +6,13 @@ import random
 
 import numpy as np
 import pytest
+from cache_runs import HERE, Run, key, named, store
 
+from radixgen.errors import ConfigError
 from radixgen.kvcache.pool import SlotPool
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.kvcache.radix import _num_common
 from radixgen.params import Namespace
-
-HERE = Namespace()
-
-
-def named(salt: str) -> Namespace:
-    return Namespace(salt=salt)
-
-
-def key(*ids: int) -> bytes:
-    return np.array(ids, dtype=np.int32).tobytes()
-
-
-def store(cache: PrefixCache, ids: list[int], namespace: Namespace = HERE) -> None:
-    """What a request that computes all its ids and ends leaves behind."""
-    run = Run(cache, ids, namespace)
-    run.schedule(epoch=1)
-    run.commit()
-    run.finish()
-
-
-class Run:
-    """A request as the cache sees it: one chunk with all its ids."""
-
-    def __init__(self, cache: PrefixCache, ids: list[int], namespace: Namespace = HERE) -> None:
-        self.cache, self.ids, self.key = cache, ids, key(*ids)
-        self.namespace = namespace
-        self.node = cache.open(namespace)
-        self.before = self.matched = self.node
-        self.slots = np.zeros(len(ids), dtype=np.int32)
-        self.num_matched = 0
-
-    def schedule(self, epoch: int) -> int:
-        """Match, reserve and publish; returns how many ids there are to compute."""
-        self.before = self.node
-        self.matched = self.node = self.cache.extend(self.node, self.key, len(self.ids), epoch)
-        self.num_matched = self.node.end
-        self.cache.read_slots(self.node, 0, self.slots)
-        missing = len(self.ids) - self.node.end
-        if missing:
-            self.slots[self.node.end :] = self.cache.reserve(missing)
-            self.node = self.cache.publish(self.node, self.key, len(self.ids), self.slots[self.node.end :], epoch)
-        return missing
-
-    def commit(self) -> None:
-        if self.node is not self.matched:
-            self.cache.commit(self.node)
-
-    def take_back(self) -> None:
-        if self.node is not self.matched:
-            self.cache.take_back(self.node, self.matched)
-            self.cache.release(self.slots[self.num_matched :])
-        self.cache.restore(self.matched, self.before)
-        self.node = self.matched = self.before
-
-    def finish(self) -> None:
-        self.cache.finish(self.node, self.key, self.slots)
 
 
 def test_a_fresh_pool_hands_out_ascending_runs() -> None:
@@ -172,6 +118,7 @@ def test_equal_requests_at_once_leave_one_copy() -> None:
     runs = [Run(cache, [1, 2, 3, 4]) for _ in range(3)]
     for run in runs:
         run.slots[:] = cache.reserve(4)
+        run.num_computed = run.num_slots = 4
     for run in runs:
         run.finish()
     assert (cache.stats().num_cached, cache.stats().num_free) == (4, 16)
@@ -262,7 +209,7 @@ def test_random_operations_agree_with_a_model_while_nothing_is_evicted(seed: int
     rng = random.Random(seed)
     cache, model = PrefixCache(40_000), Model()
     for _ in range(500):
-        namespace, ids = named(rng.choice("ab")), _ids(rng)
+        namespace, ids = named(rng.choice("ab")), [rng.randrange(3) for _ in range(rng.randrange(1, 25))]
         assert cache.match_len(namespace, key(*ids), len(ids)) == model.match_len(namespace, ids)
         store(cache, ids, namespace)
         model.add(namespace, ids)
@@ -270,69 +217,55 @@ def test_random_operations_agree_with_a_model_while_nothing_is_evicted(seed: int
     assert cache.stats().num_cached == len(model.prefixes)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_random_operations_keep_every_slot_and_every_lock(seed: int) -> None:
-    """Steps of rows that share, commit or fail; ends, distrust, flushes; a pool too small throughout."""
-    rng = random.Random(seed)
-    cache = PrefixCache(rng.choice([40, 90, 200]))
-    contents: dict[int, tuple[Namespace, tuple[int, ...]]] = {}
-    running: list[Run] = []
-    for step in range(1, 400):
-        batch = [Run(cache, _ids(rng), named(rng.choice("ab"))) for _ in range(rng.randrange(4))]
-        scheduled = [run for run in batch if _try_schedule(cache, run, step)]
-        _finish_step(scheduled, contents, failed=rng.random() < 0.25)
-        running += scheduled
-        rng.shuffle(running)
-        while len(running) > 3:
-            _end(cache, running.pop(), rng)
-        if rng.random() < 0.05:
-            cache.flush(named(rng.choice("ab")))
-        cache.check(held=[run.node for run in running])
-        for run in running:
-            _check_contents(run, contents)
-    for run in running:
-        _end(cache, run, rng)
+def test_a_page_that_blocks_cannot_hold_is_refused() -> None:
+    with pytest.raises(ConfigError, match="page_size is 48"):
+        PrefixCache(100, page=48)
+
+
+@pytest.mark.parametrize("page", [16, 64])
+def test_whole_pages_are_shared_and_the_tail_stays_the_request_s_own(page: int) -> None:
+    cache = PrefixCache(10 * page, page=page)
+    ids = list(range(2 * page + page // 2))
+    run = Run(cache, ids)
+    run.schedule(epoch=1)
+    run.commit()
+    assert (run.node.end, run.num_slots) == (2 * page, 3 * page)
+    cache.check(owned=[run.own], held=[run.node])
+    follower = Run(cache, [*ids[:-1], 9999])
+    assert follower.schedule(epoch=2) == page // 2
+    follower.commit()
+    for one in (run, follower):
+        one.finish()
     cache.check()
-    assert cache.num_available == cache.pool.num_slots
+    assert (cache.stats().num_cached, cache.num_available) == (2 * page, 10 * page)
+    assert cache.match_len(HERE, key(*ids), len(ids)) == 2 * page
+    assert cache.match_len(HERE, key(*ids), 2 * page - 1) == page
 
 
-def _ids(rng: random.Random) -> list[int]:
-    """Ids from a small alphabet, so that prefixes meet."""
-    return [rng.randrange(3) for _ in range(rng.randrange(1, 25))]
+def test_a_chunk_that_ends_inside_a_page_is_published_up_to_the_page() -> None:
+    cache = PrefixCache(64, page=16)
+    run = Run(cache, range(40))
+    assert [run.schedule(1, most=20), run.num_computed] == [16, 16]
+    run.commit()
+    assert [run.schedule(2), run.num_computed, run.node.end] == [24, 40, 32]
+    run.take_back()
+    assert (run.num_computed, run.node.end, run.num_slots) == (16, 16, 16)
+    cache.check(owned=[run.own], held=[run.node])
+    run.schedule(3)
+    run.commit()
+    run.abandon()
+    cache.check()
+    assert cache.num_available == 64
 
 
-def _try_schedule(cache: PrefixCache, run: Run, epoch: int) -> bool:
-    if len(run.ids) > cache.num_available:
-        cache.tree.release(run.node)
-        return False
-    run.schedule(epoch)
-    return True
-
-
-def _finish_step(scheduled: list[Run], contents: dict[int, tuple[Namespace, tuple[int, ...]]], *, failed: bool) -> None:
-    if failed:
-        for run in reversed(scheduled):
-            run.take_back()
-        return
-    for run in scheduled:
-        for place in range(run.num_matched, len(run.ids)):
-            contents[int(run.slots[place])] = (run.namespace, tuple(run.ids[: place + 1]))
-        run.commit()
-
-
-def _end(cache: PrefixCache, run: Run, rng: random.Random) -> None:
-    if run.node.end == len(run.ids) and rng.random() < 0.7:
-        run.finish()
-    elif run.node.end == len(run.ids):
-        cache.abandon(run.node, run.slots[:0])
-        cache.discard(run.node, run.num_matched)
-    else:
-        cache.tree.release(run.node)
-
-
-def _check_contents(run: Run, contents: dict[int, tuple[Namespace, tuple[int, ...]]]) -> None:
-    """Every slot that a request reads was written for exactly its prefix."""
-    slots = np.zeros(len(run.ids), dtype=np.int32)
-    run.cache.read_slots(run.node, 0, slots)
-    for place in range(run.node.end):
-        assert contents[int(slots[place])] == (run.namespace, tuple(run.ids[: place + 1]))
+def test_pages_are_released_whole_or_not_at_all() -> None:
+    pool = SlotPool(64, page=16)
+    slots = pool.reserve(32)
+    with pytest.raises(AssertionError, match="part of a page"):
+        pool.release(slots[:20])
+    with pytest.raises(AssertionError, match="mixed page"):
+        pool.release(np.concatenate([slots[8:16], slots[16:24]]))
+    with pytest.raises(AssertionError, match="whole pages"):
+        pool.reserve(3)
+    pool.release(slots)
+    pool.check()

@@ -14,7 +14,7 @@ import pytest
 
 from radixgen.mask import MaskEngine, Matcher
 from radixgen.mask.index import unpack_ids
-from radixgen.mask.walk import load_kernels, plain_kernels
+from radixgen.mask.jit import load_kernels, plain_kernels
 from radixgen.params import JsonSchema
 from radixgen.tokens.vocabulary import Vocabulary
 
@@ -46,7 +46,7 @@ def test_masks_equal_stepping_every_token(name: str, kernels: str) -> None:
         matcher = matcher_of(engine, BY_NAME[name], white_space=("compact", "spaced", "free")[seed])
         for _ in range(18):
             allowed = masking.brute_allowed(matcher)
-            assert unpack_ids(matcher.grammar.record(matcher.state).bits).tolist() == allowed, matcher.text
+            assert unpack_ids(matcher.grammar.mask_bits(matcher.state)).tolist() == allowed, matcher.text
             goes_on = [one for one in allowed if one not in engine.index.eos_ids]
             if not goes_on:
                 break

@@ -13,8 +13,8 @@ import toy_machine
 from radixgen.errors import BudgetTooSmall, ConstraintError, RequestFailed
 from radixgen.mask import Matcher
 from radixgen.mask.index import unpack_ids
+from radixgen.mask.jit import load_kernels, plain_kernels
 from radixgen.mask.states import Grammar
-from radixgen.mask.walk import load_kernels, plain_kernels
 from radixgen.tokens.vocabulary import Vocabulary
 
 KERNELS = {"numba": load_kernels, "plain": plain_kernels}
@@ -22,7 +22,7 @@ KERNELS = {"numba": load_kernels, "plain": plain_kernels}
 
 def grammar_of(name: str, kernels: str = "numba", vocabulary: Vocabulary | None = None) -> Grammar:
     engine = masking.engine(vocabulary, kernels=KERNELS[kernels]())
-    return Grammar(toy_machine.toy_machine(name), engine._pieces, engine._ledger, engine._masks, is_json=True)
+    return Grammar(toy_machine.toy_machine(name), engine._pieces, engine._ledger, is_json=True)
 
 
 def matcher_of(grammar: Grammar, max_tokens: int, encode=None) -> Matcher:
@@ -208,7 +208,7 @@ def test_what_belongs_to_a_document_goes_with_it() -> None:
     for turn in range(150):
         quote = toy_machine.QuoteAutomaton(b"Acme Corp %d the end" % turn)
         machine = toy_machine.ToyMachine(toy_machine.QUOTING, {"quote": quote})
-        grammar = Grammar(machine, engine._pieces, engine._ledger, engine._masks, is_json=True)
+        grammar = Grammar(machine, engine._pieces, engine._ledger, is_json=True)
         masking.write(matcher_of(grammar, 40), random.Random(turn))
         del grammar, machine, quote
         if turn % 50 == 49:
@@ -220,7 +220,7 @@ def test_what_belongs_to_a_document_goes_with_it() -> None:
 def test_memos_stay_within_their_bytes_and_masks_stay_right() -> None:
     engine = masking.engine(max_bytes=20_000)
     machine = toy_machine.toy_machine("record")
-    grammar = Grammar(machine, engine._pieces, engine._ledger, engine._masks, is_json=True)
+    grammar = Grammar(machine, engine._pieces, engine._ledger, is_json=True)
     for seed in range(5):
         rng, matcher = random.Random(seed), matcher_of(grammar, 200)
         while not matcher.is_finished and matcher.num_tokens < 40:

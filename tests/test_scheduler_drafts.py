@@ -6,16 +6,15 @@ import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from fakes import EOS_ID, FakeMatcher, FakeStops, copying_logits
 from model_folder import make_model_folder
-from test_scheduler import House, ids_of, text
+from test_scheduler import House, text
 
 from radixgen import Engine
 from radixgen.errors import RequestFailed
 from radixgen.runner.plan import StepPlan
-from radixgen.scheduler.drafts import MOST_DRAFTED, Appetite, find_continuation, make_path
+from radixgen.scheduler.drafts import LONGEST, MOST_DRAFTED, MOST_PLACES, Appetite, History, make_path
 from radixgen.scheduler.request import Failed, Finished, OutputFinished, Scored
 
 
@@ -172,30 +171,57 @@ def test_without_room_for_masks_nothing_is_proposed_for_constrained_rows() -> No
         ([1, 2, 3, 4, 5, 2, 3, 6, 1, 2, 3], [4, 5]),
         ([2, 3, 4, 2, 3, 5, 2, 3], [5, 2]),
         ([2, 3, 2, 3], [2, 3]),
-        ([7, 7, 7], [7]),
+        ([7, 7, 7], [7, 7]),
+        ([4, 1, 2, 4, 1], [2, 4]),
         ([3, 1, 2, 3], []),
         ([1, 2, 3, 4, 5, 9, 2, 3, 4, 6, 1, 2, 3, 4], [5, 9]),
         ([7, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 8, 7, 1, 2, 3, 4], [8, 7]),
         ([3, 3], []),
-        ([], []),
+        ([3], []),
     ],
 )
 def test_the_longest_suffix_that_stood_before_is_found_where_it_stood_last(ids: list[int], expected: list[int]) -> None:
-    assert find_continuation(np.array(ids, np.int32), 2).tolist() == expected
+    history = History()
+    history.extend(ids[:3])
+    history.extend(ids[3:])
+    assert history.continuation(2) == expected
 
 
 def test_a_path_holds_what_the_grammar_forces_and_leaves_the_matcher_where_it_was() -> None:
     matcher = FakeMatcher(force_every=10, end_id=1)
     matcher.advance(11)
-    path = make_path(ids_of(12, 20, 8, 11, 13, 30, 50), matcher, (EOS_ID,), 20)
+    path = make_path([12, 20, 8, 11, 13, 30, 50], matcher, (EOS_ID,), 20)
     assert path.ids == [12, 20, 8, 11, 13, 30, 4, 10]
     assert path.ends == [1, 4, 5, 8]
     assert [path.segment(place) for place in range(4)] == [[12], [20, 8, 11], [13], [30, 4, 10]]
     assert matcher.ids == [11]
     assert not matcher.forced()
-    assert make_path(ids_of(12, 20, 8, 11, 13), matcher, (EOS_ID,), 3).ids == [12]
-    assert make_path(ids_of(12, 1, 8), matcher, (EOS_ID,), 9).ids == [12]
-    assert make_path(ids_of(12, EOS_ID, 8), None, (EOS_ID,), 9) == ([12], [1])
+    assert make_path([12, 20, 8, 11, 13], matcher, (EOS_ID,), 3).ids == [12]
+    assert make_path([12, 1, 8], matcher, (EOS_ID,), 9).ids == [12]
+    assert make_path([12, EOS_ID, 8], None, (EOS_ID,), 9) == ([12], [1])
+
+
+def test_a_text_that_repeats_itself_is_taken_to_go_on() -> None:
+    history = History()
+    history.extend([1, 2, 3, 1, 2])
+    assert history.continuation(8) == [3, 1, 2, 3, 1, 2, 3, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_continuation_is_what_a_search_from_the_end_finds(seed: int) -> None:
+    rng, history, ids = random.Random(seed), History(), []
+    for _ in range(300):
+        ids.append(rng.randrange(4))
+        history.extend(ids[-1:])
+        best, at, seen = 1, -1, 0
+        for place in range(len(ids) - 2, 0, -1):
+            if ids[place - 1 : place + 1] != ids[-2:] or best == LONGEST or seen == MOST_PLACES:
+                continue
+            seen += 1
+            common = next((n for n in range(2, LONGEST) if place < n or ids[place - n] != ids[-1 - n]), LONGEST)
+            if common > best:
+                best, at = common, place
+        assert history.continuation(1) == ([] if at < 0 else [ids[at + 1]])
 
 
 def test_appetite_is_one_more_than_came_true_and_rests_once_after_nothing() -> None:

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from radixgen import errors
 from radixgen.errors import ConfigError, ParamError, ProtocolError
-from radixgen.params import Choices, Document, Ids, JsonSchema, Message, Regex, SamplingParams, Text
-from radixgen.wire import codec, messages
+from radixgen.params import Choices, Document, Ids, JsonSchema, Message, Namespace, Regex, SamplingParams, Text
+from radixgen.wire import cache, codec, messages
 from radixgen.wire.address import address_in, check_address, new_folder, remove_folder
 from radixgen.wire.sockets import Connection, Listener
 
@@ -29,6 +29,13 @@ PROMPT = (
 CHAT = (Message("system", (Text("be brief"),)), Message("user", PROMPT))
 INFO = messages.TokenInfo(3, -0.5, 0.25, ((3, -0.5), (1, -2.0)))
 USAGE = messages.Usage(prompt_tokens=3, queue_s=0.5)
+TOTALS = [name for name in cache.CacheReport.__struct_fields__ if name != "namespaces"]
+COUNTS = [name for name in cache.NamespaceReport.__struct_fields__ if name != "namespace"]
+SPACE = cache.NamespaceReport(namespace=Namespace("t"), **dict.fromkeys(COUNTS, 2))
+NODE = cache.TreeNode(
+    number=0, parent=-1, namespace=Namespace("t"), start=0, end=3, text="abc", num_holds=1, is_pinned=True,
+    is_pending=False, eviction_order=None,
+)  # fmt: skip
 FROM_CLIENT = [
     messages.Hello(),
     messages.Generate(1, CHAT, SamplingParams(stop=("x",), logprobs=2), JsonSchema("{}", verbatim=True), stream=True),
@@ -38,7 +45,13 @@ FROM_CLIENT = [
     messages.Abort(4),
     messages.Heartbeat(),
     messages.Call(5, messages.Stats()),
-    messages.Call(6, messages.Flush()),
+    messages.Call(6, cache.Flush(None)),
+    messages.Call(6, cache.Flush("salt")),
+    messages.Call(6, cache.Pin(PROMPT, Namespace("tenant", "adapter", "salt"), "owner", 5.0)),
+    messages.Call(6, cache.Unpin("salt", "owner")),
+    messages.Call(6, cache.CacheStats()),
+    messages.Call(6, cache.CacheDump(Namespace("tenant"), 7)),
+    messages.Call(6, cache.CacheEvents(2**60)),
     messages.Call(7, messages.Score(PROMPT, (Text("a"), Ids((1,))), "space")),
     messages.Call(8, messages.Tokenize(CHAT)),
     messages.Call(9, messages.Detokenize((1, 2))),
@@ -51,7 +64,14 @@ FROM_WORKER = [
     messages.End(1, (messages.OutputResult("a", (1,), "stop", ("/a",), {"/a": (1, 2)}, {"/a": 0.5}, (INFO,)),), USAGE),
     messages.Failed(1, "ParamError", "no", {"sure": 3, "pointer": "/a"}),
     messages.Reply(1, messages.StatsResult({"a": 1.0})),
-    messages.Reply(2, messages.Flushed(3)),
+    messages.Reply(2, cache.Flushed(3)),
+    messages.Reply(2, cache.Pinned(3)),
+    messages.Reply(2, cache.Unpinned(3)),
+    messages.Reply(2, cache.CacheReport(**dict.fromkeys(TOTALS, 1), namespaces=(SPACE,))),
+    messages.Reply(2, cache.CacheDumped((NODE,), 4)),
+    messages.Reply(
+        2, cache.CacheEventPage((cache.CacheEvent("stored", Namespace("t"), b"\0" * 8, b"\xff" * 16),), 2**60)
+    ),
     messages.Reply(3, messages.Scored((messages.ScoredRow((1,), (-1.0,), -1.0),), USAGE)),
     messages.Reply(4, messages.Tokenized((1, 2))),
     messages.Reply(5, messages.Detokenized("a")),

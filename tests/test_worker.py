@@ -27,13 +27,14 @@ from radixgen.params import (
     Ids,
     JsonSchema,
     Message,
+    Namespace,
     PromptPart,
     Regex,
     SamplingParams,
     Text,
 )
 from radixgen.tokens.tokenizer import Tokenizer
-from radixgen.wire import messages
+from radixgen.wire import cache, messages
 from radixgen.worker.answer import AnswerText, confidence
 from radixgen.worker.core import Core
 from radixgen.worker.start import start_core
@@ -280,9 +281,29 @@ def test_verbs_answer(talk: Talk) -> None:
     values = talk.call(messages.Stats()).values
     assert values["scheduler.num_steps"] > 0
     assert values["time.forward_s"] > 0
-    assert talk.call(messages.Flush()).num_tokens > 0
-    assert talk.call(messages.Flush()).num_tokens == 0
     assert json.loads(talk.call(messages.Dump()).text)["open"] == 0
+
+
+def test_the_cache_s_verbs_answer_and_keep_namespaces_apart(talk: Talk) -> None:
+    talk.call(cache.Flush(None))
+    ours, text = Namespace("us", "", "salt"), (Text("the vendor of this invoice " * 3),)
+    page = talk.call(cache.CacheEvents())
+    talk.ask(*text, max_tokens=0, namespace=ours)
+    talk.run()
+    num_tokens = talk.call(cache.Pin(text, ours, "me", 60.0)).num_tokens
+    assert num_tokens > 0
+    assert talk.call(cache.Pin(text, "other")).num_tokens == 0
+    report = talk.call(cache.CacheStats())
+    assert [one.namespace for one in report.namespaces] == [ours]
+    assert (report.num_pinned, report.namespaces[0].num_requests) == (num_tokens, 1)
+    [node] = talk.call(cache.CacheDump(ours)).nodes
+    assert (node.text[:10], node.end, node.is_pinned) == ("the vendor", num_tokens, True)
+    assert talk.call(cache.CacheDump("other")).nodes == ()
+    assert talk.call(cache.CacheEvents(page.next)).next >= page.next
+    assert talk.call(cache.Flush(ours)).num_tokens == 0
+    assert talk.call(cache.Unpin("other", "me")).num_pins == 0
+    assert talk.call(cache.Unpin(ours, "me")).num_pins == 1
+    assert talk.call(cache.Flush(ours)).num_tokens == num_tokens
 
 
 def test_a_number_that_is_open_already_is_refused_and_the_first_goes_on(talk: Talk) -> None:

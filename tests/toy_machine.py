@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from radixgen.automata.machine import DEAD, UNKNOWN, Scalar
+from radixgen.automata.machine import DEAD, NOTHING, SEVERAL, UNKNOWN, Scalar
 from radixgen.automata.single import regex_machine
 
 Item = "str | Regex"
@@ -45,9 +45,7 @@ class ToyMachine:
         for stack in state:
             if stack:
                 (table, q), *rest = stack
-                if table.table[q, 0] == UNKNOWN:
-                    table.expand(q)
-                after = int(table.table[q, byte])
+                after = table.step(q, byte)
                 if after != DEAD:
                     found |= self._closed(((table, after), *rest))
         return frozenset(found) or None
@@ -109,6 +107,8 @@ class Places(NamedTuple):
 class QuoteAutomaton:
     """A JSON string that quotes `text` from word border to word border."""
 
+    kind, growth = "table", 64
+
     def __init__(self, text: bytes) -> None:
         self.text = np.frombuffer(text, np.uint8)
         borders = [i for i in range(1, len(text) + 1) if i == len(text) or text[i : i + 1] == b" "]
@@ -153,6 +153,13 @@ class QuoteAutomaton:
         if self.table[q, 0] == UNKNOWN:
             self.expand(q)
         return int(self.table[q, byte])
+
+    def ends(self, q: int) -> bool:
+        return bool(self.accepting[q])
+
+    def only_byte(self, q: int) -> int:
+        live = [byte for byte in range(256) if self.step(q, byte) != DEAD]
+        return live[0] if len(live) == 1 else SEVERAL if live else NOTHING
 
     def source_span(self, q: int, value: bytes) -> tuple[int, int]:
         start = bytes(self.text).index(value[1:-1])

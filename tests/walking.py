@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from radixgen.automata.machine import DEAD, UNKNOWN, ByteMachine
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton, TableAutomaton
 
 
 def accepts(machine: ByteMachine, text: bytes) -> bool:
@@ -40,13 +40,14 @@ def close(machine: ByteMachine, state: object) -> bytes:
     return rest
 
 
-def row_bytes(automaton: TableAutomaton, q: int) -> list[int]:
-    automaton.expand(q)
-    assert not (automaton.table[q] == UNKNOWN).any()
-    return [byte for byte in range(256) if automaton.table[q, byte] != DEAD]
+def row_bytes(automaton: Automaton, q: int) -> list[int]:
+    if isinstance(automaton, TableAutomaton):
+        automaton.expand(q)
+        assert not (automaton.table[q] == UNKNOWN).any()
+    return [byte for byte in range(256) if automaton.step(q, byte) != DEAD]
 
 
-def spell(automaton: TableAutomaton, rng: random.Random, num_bytes: int) -> bytes:
+def spell(automaton: Automaton, rng: random.Random, num_bytes: int) -> bytes:
     """Like `write`, over an automaton's rows."""
     q, text = 0, b""
     for _ in range(num_bytes):
@@ -55,7 +56,7 @@ def spell(automaton: TableAutomaton, rng: random.Random, num_bytes: int) -> byte
             assert automaton.accepting[q], text
             break
         byte = rng.choice(live)
-        q, text = int(automaton.table[q, byte]), text + bytes([byte])
+        q, text = automaton.step(q, byte), text + bytes([byte])
     rest = automaton.completion(q)
     assert len(rest) <= automaton.growth
     assert automaton.accepts(text + rest), (text, rest)

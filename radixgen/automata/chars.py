@@ -7,20 +7,21 @@ construction; any other is proved live by an A* search for a text, whose every s
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 from radixgen.automata import codepoints
-from radixgen.automata.regex import MANY, Node, Regexes
+from radixgen.automata.regex import Regexes
+from radixgen.automata.regex_derive import Deriver
+from radixgen.automata.regex_nodes import MANY, Kind, Node
+from radixgen.automata.work import Work
 from radixgen.errors import ConstraintError
 
-MAX_SEARCH = 5_000
 MAX_SHORTEST = 20_000
 SMALL_NEED = 64
-MAX_EXPLORED = 300
-WORK_PER_STATE = 1_000
-"""What a state that a walk gets to may cost on average, beyond `regex.MAX_WORK`: a few milliseconds."""
+MAX_EXPLORED = 64
+MAX_PARTITIONS = 2_000
 
 
 class Arc(NamedTuple):
@@ -36,6 +37,10 @@ class CharMachine(Protocol):
 
     max_need: int
     """Upper bound of the characters in any state's completion."""
+
+    @property
+    def work(self) -> Work | None:
+        """Told of every row of the automaton that is made of it."""
 
     def start(self) -> Hashable: ...
 
@@ -60,7 +65,9 @@ class Derivatives:
     """The live derivatives of one node."""
 
     def __init__(self, regexes: Regexes, node: Node) -> None:
-        self._regexes, self._node = regexes, node
+        self._regexes, self._node, self.work = regexes, node, regexes.work
+        self._deriver = Deriver(regexes)
+        self._partitions: dict[int, Partition] = {}
         self._arcs: dict[Node, tuple[Arc, ...]] = {}
         self._all_arcs: dict[Node, tuple[Arc, ...]] = {}
         self._steps: dict[Node, _Step] = {}
@@ -82,11 +89,6 @@ class Derivatives:
 
     def arcs(self, state: Hashable) -> tuple[Arc, ...]:
         assert isinstance(state, Node)
-        if state not in self._arcs:
-            self._regexes.allow(WORK_PER_STATE)
-        return self._live_arcs(state)
-
-    def _live_arcs(self, state: Node) -> tuple[Arc, ...]:
         found = self._arcs.get(state)
         if found is None:
             live = (arc for arc in self._moves(state) if self.is_live(arc.target))
@@ -101,13 +103,13 @@ class Derivatives:
         return found
 
     def _derive_all(self, node: Node) -> tuple[Arc, ...]:
-        targets: dict[frozenset[Node], Node] = {}
+        derive, empty = self._deriver.derive, self._regexes.empty
+        partition = self._partition(node.front)
+        targets = [derive(node, true) for true in partition.truths]
         arcs: list[Arc] = []
-        for low, high, true in _partition(node.front, is_total=not node.is_plain):
-            target = targets.get(true)
-            if target is None:
-                target = targets[true] = self._regexes.derive(node, true)
-            if target is self._regexes.empty:
+        for low, high, truth in partition.pieces:
+            target = targets[truth]
+            if target is empty:
                 continue
             if arcs and arcs[-1].target is target and arcs[-1].high + 1 == low:
                 arcs[-1] = Arc(arcs[-1].low, high, target)
@@ -115,10 +117,18 @@ class Derivatives:
                 arcs.append(Arc(low, high, target))
         return tuple(arcs)
 
+    def _partition(self, front: int) -> Partition:
+        found = self._partitions.get(front)
+        if found is None:
+            if len(self._partitions) >= MAX_PARTITIONS:
+                self._partitions.clear()
+            found = self._partitions[front] = _partition(self._regexes.classes, front)
+        return found
+
     def is_live(self, node: Node) -> bool:
         if node in self._dead:
             return False
-        return node.is_plain or node.nullable or node in self._steps or self._search(node)
+        return _is_surely_live(node) or node in self._steps or self._search(node)
 
     def _explored_need(self, otherwise: int) -> int:
         """The longest completion of any state, when there are few enough to look at all of them."""
@@ -127,7 +137,7 @@ class Derivatives:
         seen = {self._node}
         queue = [self._node]
         while queue and len(seen) <= MAX_EXPLORED:
-            fresh = {arc.target for arc in self._live_arcs(queue.pop())} - seen
+            fresh = {arc.target for arc in self.arcs(queue.pop())} - seen
             seen |= fresh
             queue += fresh
         return max(len(self.completion(node)) for node in seen) if len(seen) <= MAX_EXPLORED else otherwise
@@ -142,19 +152,22 @@ class Derivatives:
         return "".join(chars)
 
     def _find_step(self, node: Node) -> _Step:
-        if not node.is_plain:
+        if not _is_surely_live(node):
             self._search(node)
             return self._steps[node]
-        # min_len is exact here, so some arc is one character nearer
-        arc = min(self._moves(node), key=lambda one: (one.target.min_len, _plainness(one)))
-        step = self._steps[node] = _Step(chr(codepoints.plainest(arc.low, arc.high)), arc.target)
+        # min_len is exact in what is plain, so some arc is one character nearer
+        plain = min(_plain_items(node), key=lambda one: one.min_len)
+        arc = min(self._moves(plain), key=lambda one: (one.target.min_len, _plainness(one)))
+        point = codepoints.plainest(arc.low, arc.high)
+        target = next(one.target for one in self._moves(node) if one.low <= point <= one.high)
+        step = self._steps[node] = _Step(chr(point), target)
         return step
 
     def _search(self, start: Node) -> bool:
         """A* for a text, by min_len. Remembers a step for each state on the way, or that all it saw is dead.
 
         Raises:
-            ConstraintError: when MAX_SEARCH states did not decide it.
+            LimitError: when the effort allowed did not decide it.
         """
         cost = {start: 0}
         came: dict[Node, tuple[Node, str]] = {}
@@ -164,12 +177,11 @@ class Derivatives:
             node = heapq.heappop(heap)[3]
             if node in done:
                 continue
-            if node.nullable or node.is_plain or node in self._steps:
+            if _is_surely_live(node) or node in self._steps:
                 self._remember(start, node, came)
                 return True
             done.add(node)
-            if len(done) > MAX_SEARCH:
-                raise ConstraintError(f"pattern: {MAX_SEARCH} states do not show if any text matches; make it simpler")
+            self.work.spend()
             for arc in sorted(self._moves(node), key=_plainness):
                 target, length = arc.target, cost[node] + 1
                 if target not in self._dead and length < cost.get(target, MANY):
@@ -185,19 +197,46 @@ class Derivatives:
             node = before
 
 
-def _partition(classes: frozenset[Node], *, is_total: bool) -> list[tuple[int, int, frozenset[Node]]]:
-    """Code points cut into ranges whose members are in the same classes; total: those in no class too."""
-    events: dict[int, list[tuple[Node, bool]]] = {0: [], 0xD800: [], 0xE000: [], codepoints.LAST + 1: []}
-    for node in classes:
-        for low, high in node.ranges:
-            events.setdefault(low, []).append((node, True))
-            events.setdefault(high + 1, []).append((node, False))
-    pieces: list[tuple[int, int, frozenset[Node]]] = []
-    inside: set[Node] = set()
-    points = sorted(events)
-    for point, after in pairwise(points):
-        for node, enters in events[point]:
-            (inside.add if enters else inside.discard)(node)
-        if (inside or is_total) and point != 0xD800:
-            pieces.append((point, after - 1, frozenset(inside)))
-    return pieces
+def _is_surely_live(node: Node) -> bool:
+    return node.nullable or any(_plain_items(node))
+
+
+def _plain_items(node: Node) -> Iterator[Node]:
+    if node.is_plain:
+        yield node
+    elif node.kind == Kind.ALT:
+        for item in node.items:
+            yield from _plain_items(item)
+
+
+class Piece(NamedTuple):
+    """Code points low..high are in the classes of truths[truth]."""
+
+    low: int
+    high: int
+    truth: int
+
+
+class Partition(NamedTuple):
+    """All code points, cut so that no class of a front tells two of one piece apart."""
+
+    pieces: tuple[Piece, ...]
+    truths: tuple[int, ...]
+
+
+def _partition(classes: list[Node], front: int) -> Partition:
+    flips: dict[int, int] = {0: 0, 0xD800: 0, 0xE000: 0}
+    while front:
+        bit = front & -front
+        front ^= bit
+        for low, high in classes[bit.bit_length() - 1].ranges:
+            flips[low] = flips.get(low, 0) ^ bit
+            flips[high + 1] = flips.get(high + 1, 0) ^ bit
+    pieces: list[Piece] = []
+    truths: dict[int, int] = {}
+    inside = 0
+    for point, after in pairwise([*sorted(flips), codepoints.LAST + 1]):
+        inside ^= flips[point]
+        if point != 0xD800 and point <= codepoints.LAST:
+            pieces.append(Piece(point, after - 1, truths.setdefault(inside, len(truths))))
+    return Partition(tuple(pieces), tuple(truths))

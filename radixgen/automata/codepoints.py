@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from functools import cache
+from typing import NamedTuple
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -56,7 +58,8 @@ def of_text(chars: str) -> Ranges:
 
 
 def contains(ranges: Ranges, point: int) -> bool:
-    return any(low <= point <= high for low, high in ranges)
+    at = bisect_right(ranges, (point, LAST))
+    return at > 0 and point <= ranges[at - 1][1]
 
 
 def spelling_cost(point: int) -> int:
@@ -135,19 +138,26 @@ def category(name: str) -> Ranges | None:
     return union(*found) if found else None
 
 
+class _CaseGroups(NamedTuple):
+    points: list[int]
+    """Ascending: all that have another case."""
+    others: dict[int, frozenset[int]]
+
+
 @cache
-def _case_groups() -> dict[int, frozenset[int]]:
+def _case_groups() -> _CaseGroups:
     groups: dict[str, set[int]] = {}
     for point in range(0x1E944):
         char = chr(point)
         lower, upper = char.lower(), char.upper()
         if lower != upper and len(lower) == len(upper) == 1:
             groups.setdefault(upper.lower(), set()).update((point, ord(lower), ord(upper)))
-    return {point: frozenset(group) for group in groups.values() for point in group}
+    others = {point: frozenset(group) for group in groups.values() for point in group}
+    return _CaseGroups(sorted(others), others)
 
 
 def ignore_case(ranges: Ranges) -> Ranges:
     """`ranges` with every one-character upper and lower case form of its members."""
-    groups = _case_groups()
-    extra = (point for low, high in ranges for point in groups if low <= point <= high)
-    return union(ranges, ((other, other) for point in extra for other in groups[point]))
+    points, others = _case_groups()
+    inside = (point for low, high in ranges for point in points[bisect_left(points, low) : bisect_right(points, high)])
+    return union(ranges, ((other, other) for point in inside for other in others[point]))

@@ -14,7 +14,7 @@ from decimal import Context, Decimal
 from math import lcm
 from typing import NamedTuple
 
-from radixgen.errors import LimitError
+from radixgen.errors import ConstraintError
 
 MAX_MODULI = 6
 MAX_TRIES = 64
@@ -84,13 +84,13 @@ def combine(left: Lattice, right: Lattice, keep: Callable[[bool, bool], bool]) -
     """The numbers for which `keep(is in left, is in right)`.
 
     Raises:
-        LimitError: for more than MAX_MODULI different moduli.
+        ConstraintError: for more than MAX_MODULI different moduli.
     """
     if not left.moduli and not right.moduli:
         return EVERYTHING if keep(bool(left.cells), bool(right.cells)) else NOTHING
     moduli = tuple(sorted({*left.moduli, *right.moduli}))
     if len(moduli) > MAX_MODULI:
-        raise LimitError(
+        raise ConstraintError(
             f"more than {MAX_MODULI} different values of multipleOf meet in one number; drop some", "states"
         )
     to_left, to_right = _projection(moduli, left.moduli), _projection(moduli, right.moduli)

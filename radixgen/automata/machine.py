@@ -7,7 +7,7 @@ Two levels, because JSON (and most text) is long scalars held together by a litt
          ▼                               ▼
     machine state                  row of a lazy table, shared by every state that is inside an equal scalar
 
-A `ByteAutomaton` is a table that numba can walk over a whole vocabulary; it knows nothing of what surrounds it.
+A `ByteAutomaton` is what numba can walk over a whole vocabulary; it knows nothing of what surrounds it.
 A `ByteMachine` knows the nesting. The language of a machine state is the union, over its scalars, of
 L(automaton from q) followed by L(follow), where follow None is the end of the text.
 
@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from enum import Enum
-from typing import Final, NamedTuple, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 DEAD = -1
 UNKNOWN = -2
+SEVERAL = -1
+NOTHING = -2
+"""What `only_byte` says where no one byte follows."""
 
 State = Hashable
 
@@ -53,18 +53,29 @@ class ByRow:
 
 
 class ByteAutomaton(Protocol):
-    """A lazy deterministic automaton over bytes; state 0 is its start. Rows are filled when a walk first needs them."""
+    """A lazy deterministic automaton over bytes; row 0 is its start, and every row is live.
 
-    table: npt.NDArray[np.int32]
-    """[capacity, 256]: next state, DEAD, or UNKNOWN in a whole row not yet filled. `expand` may replace the array."""
-    accepting: npt.NDArray[np.uint8]
-    """[capacity]: 1 where the scalar may end (known for every state that exists, expanded or not)."""
+    `kind` says how a walk over a vocabulary follows it: by its table of rows ("table"), along its texts ("words"), or
+    by what it does to another automaton ("minus", "counted"). See `table.Automaton`, which all of ours are.
+    """
 
-    def expand(self, q: int) -> None:
-        """Fill row q. Raises `ConstraintError` when a limit (states, bytes, search effort) is crossed."""
+    kind: ClassVar[str]
+    growth: int
+    """An upper bound, in bytes, of any row's completion."""
+    accepting: Any
+    """[q]: 1 where the scalar may end."""
+
+    def step(self, q: int, byte: int) -> int:
+        """The next row, or DEAD. Raises `ConstraintError` when a limit (states, bytes, search effort) is crossed."""
+
+    def ends(self, q: int) -> bool:
+        """True when q accepts and nothing can follow inside this scalar."""
 
     def completion(self, q: int) -> bytes:
-        """A short text that leads from q to an accepting state; empty if q accepts."""
+        """A short text that leads from q to an accepting row; empty if q accepts."""
+
+    def only_byte(self, q: int) -> int:
+        """The one byte that may follow inside the scalar, SEVERAL (also where that is not known), or NOTHING."""
 
 
 class Scalar(NamedTuple):

@@ -16,7 +16,7 @@ from itertools import pairwise
 from math import inf, isinf, nextafter
 
 from radixgen.automata.lattice import EVERYTHING, EXACT, NOTHING, Lattice, combine, multiples
-from radixgen.errors import LimitError
+from radixgen.errors import ConstraintError
 
 MAX_MAGNITUDE = 350
 MAX_DIGITS = 1_000
@@ -28,11 +28,11 @@ def exact(number: Number) -> Decimal:
     """A JSON number as a decimal without trailing zeros.
 
     Raises:
-        LimitError: for one beyond 10**350, below 10**-350, or of more than 1,000 digits.
+        ConstraintError: for one beyond 10**350, below 10**-350, or of more than 1,000 digits.
     """
     value = Decimal(number)
     if value and (abs(value.adjusted()) > MAX_MAGNITUDE or len(value.as_tuple().digits) > MAX_DIGITS):
-        raise LimitError(
+        raise ConstraintError(
             f"the number {str(number)[:40]} is beyond 10**{MAX_MAGNITUDE} or has too many digits", "digits"
         )
     return value.normalize(EXACT) or Decimal(0)

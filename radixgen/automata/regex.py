@@ -1,98 +1,49 @@
-"""Regular expressions as interned nodes, and their Brzozowski derivatives.
+"""Regular expressions as interned nodes: one algebra, closed under concatenation, repetition, and, or, not.
 
-A node is a language; `derive(node, c)` is what may follow after c. Smart constructors keep nodes in a normal form
-(flat, sorted, absorbed: `.*|x` is `.*`), so that the set of derivatives stays finite and small, and equal languages
-are mostly equal nodes. Counted repetition stays a counter (`r{m,n}`), never m copies, so an unused `{1000}` is free.
+Smart constructors keep nodes in a normal form (flat, sorted, absorbed: `.*|x` is `.*`), so that the set of derivatives
+stays finite and small, and equal languages are mostly equal nodes. Counted repetition stays a counter (`r{m,n}`),
+never m copies, so an unused `{1000}` is free. How nodes are derived: `regex_derive`.
 
 Source: J. A. Brzozowski, Derivatives of Regular Expressions, 1964; S. Owens et al., Regular-expression derivatives
 re-examined, 2009.
-
-Invariant: without AND and NOT inside (`is_plain`), a node that is not `empty` has a text, and `min_len` is its length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import IntEnum
-from typing import NamedTuple
 
 from radixgen.automata import codepoints
 from radixgen.automata.codepoints import Ranges
-from radixgen.errors import RegexError
+from radixgen.automata.regex_nodes import MANY, Kind, Node, measure
+from radixgen.automata.work import Work, over
 
-MAX_WORK = 300_000
-"""Derivatives looked at (see `Regexes.allow`): about a second, then a pattern is refused, not waited for."""
-MANY = 1 << 20
-"""A length or count that stands for "no useful bound"."""
-
-
-class Kind(IntEnum):
-    EMPTY = 0
-    EPSILON = 1
-    CLASS = 2
-    CONCAT = 3
-    ALT = 4
-    AND = 5
-    NOT = 6
-    REPEAT = 7
-
-
-class Node:
-    """One language. Compare by identity: a `Regexes` makes each node once."""
-
-    __slots__ = (
-        "front",
-        "high",
-        "is_plain",
-        "items",
-        "kind",
-        "low",
-        "max_len",
-        "min_len",
-        "need",
-        "nullable",
-        "positions",
-        "ranges",
-        "serial",
-    )
-
-    kind: Kind
-    items: tuple[Node, ...]
-    low: int
-    high: int | None
-    """REPEAT counts; high None is no end."""
-    ranges: Ranges
-    serial: int
-    nullable: bool
-    min_len: int
-    """No text of the language is shorter (in characters)."""
-    max_len: int | None
-    is_plain: bool
-    front: frozenset[Node]
-    """The CLASS nodes that the first character is tested against."""
-    need: int
-    """Upper bound of the shortest text of any derivative, in characters."""
-    positions: int
-    """Upper bound of the number of partial derivatives."""
+MAX_NODES = 200_000
+NODE_BYTES = 700
+MAX_JOINED = 100
+"""Characters at the start of alternatives that are joined."""
 
 
 class Regexes:
-    """Makes nodes, each once, and derives them. Not shared between threads.
+    """Makes nodes, each once. Not shared between threads.
 
     Raises:
-        RegexError: from any constructor, when more than `max_nodes` nodes would exist; from `derive`, when more work
-            was done than `max_work` and what was allowed on top.
+        LimitError: from any constructor, when more than `max_nodes` nodes would exist.
     """
 
-    def __init__(self, max_nodes: int = 400_000, max_work: int = MAX_WORK) -> None:
+    def __init__(self, work: Work | None = None, max_nodes: int = MAX_NODES) -> None:
+        self.work = work or Work()
+        self.classes: list[Node] = []
+        """The CLASS nodes; each knows its place here as `low`."""
         self._nodes: dict[tuple[object, ...], Node] = {}
-        self._derived: dict[tuple[Node, frozenset[Node]], Node] = {}
         self._max_nodes = max_nodes
-        self._work_left = max_work
         self.empty = self._make(Kind.EMPTY)
         self.epsilon = self._make(Kind.EPSILON)
-        self.any_char = self._make(Kind.CLASS, ranges=codepoints.ANY)
+        self.any_char = self.chars(codepoints.ANY)
         self.anything = self._make(Kind.REPEAT, (self.any_char,), 0, None)
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self._nodes)
 
     def _make(
         self, kind: Kind, items: tuple[Node, ...] = (), low: int = 0, high: int | None = 0, ranges: Ranges = ()
@@ -101,23 +52,58 @@ class Regexes:
         node = self._nodes.get(key)
         if node is None:
             if len(self._nodes) >= self._max_nodes:
-                raise RegexError(f"the pattern needs more than {self._max_nodes} nodes; make it or its counts smaller")
+                raise over(f"has patterns of more than {self._max_nodes} nodes", "constraint_states")
             node = Node()
             node.kind, node.items, node.low, node.high, node.ranges = kind, items, low, high, ranges
             node.serial = len(self._nodes)
-            _measure(node)
+            if kind == Kind.CLASS:
+                node.low = len(self.classes)
+                self.classes.append(node)
+            measure(node)
             self._nodes[key] = node
+            self.work.grow(NODE_BYTES)
         return node
+
+    # ---- texts and characters
 
     def chars(self, ranges: Ranges) -> Node:
         ranges = codepoints.intersect(ranges, codepoints.ANY)
         return self._make(Kind.CLASS, ranges=ranges) if ranges else self.empty
 
+    def truth(self, point: int) -> int:
+        """The classes that hold a code point, one bit each."""
+        return sum(1 << at for at, node in enumerate(self.classes) if codepoints.contains(node.ranges, point))
+
     def text(self, text: str) -> Node:
         node = self.epsilon
         for char in reversed(text):
-            node = self.concat(self.chars(((ord(char), ord(char)),)), node)
+            node = self._cons(self.chars(((ord(char), ord(char)),)), node)
         return node
+
+    def words(self, words: Iterable[str]) -> Node:
+        """Exactly these texts, as a prefix tree: as cheap for a thousand as for ten."""
+        path = ""
+        levels: list[list[Node]] = [[]]
+        for word in sorted(set(words)):
+            self._close(path, levels, _num_common(path, word))
+            levels += [[] for _ in range(len(word) + 1 - len(levels))]
+            levels[-1].append(self.epsilon)
+            path = word
+        self._close(path, levels, 0)
+        return self.alt(levels[0])
+
+    def _close(self, path: str, levels: list[list[Node]], length: int) -> None:
+        """Fold the branches of `path` that are deeper than `length` into their parents."""
+        while len(levels) > length + 1:
+            tail = self.alt(levels.pop())
+            point = ord(path[len(levels) - 1])
+            levels[-1].append(self.concat(self.chars(((point, point),)), tail))
+
+    def lengths(self, low: int, high: int | None) -> Node:
+        """Any text of low..high characters."""
+        return self.empty if high is not None and high < low else self.repeat(self.any_char, low, high)
+
+    # ---- one after the other
 
     def concat(self, left: Node, right: Node) -> Node:
         if left.kind == Kind.EMPTY or right.kind == Kind.EMPTY:
@@ -137,65 +123,25 @@ class Regexes:
             return tail
         if tail.kind == Kind.EPSILON:
             return head
-        first = tail.items[0] if tail.kind == Kind.CONCAT else tail
-        if head is first and head is self.anything:
-            return tail
+        if head.kind == Kind.AHEAD and head.items[0] is self.epsilon and not head.high and tail.is_free:
+            return head if tail.nullable else self.empty  # the text ends here
+        if self._is_gap(tail):
+            if head is self.anything:
+                return tail
+            if head.kind == Kind.REPEAT and head.low != head.high and head.is_free:
+                head = self.repeat(head.items[0], head.low, head.low)  # what is more of it, the gap takes too
+                return self._cons(head, tail)
         return self._make(Kind.CONCAT, (head, tail))
+
+    def _is_gap(self, node: Node) -> bool:
+        """Whether any text may come first: `.*` and what follows it."""
+        return node is self.anything or (node.kind == Kind.CONCAT and node.items[0] is self.anything)
 
     def sequence(self, nodes: Iterable[Node]) -> Node:
         node = self.epsilon
         for one in reversed(tuple(nodes)):
             node = self.concat(one, node)
         return node
-
-    def alt(self, nodes: Iterable[Node]) -> Node:
-        flat = {one for node in nodes for one in (node.items if node.kind == Kind.ALT else (node,))}
-        flat.discard(self.empty)
-        if self.anything in flat:
-            return self.anything
-        classes = [node for node in flat if node.kind == Kind.CLASS]
-        if len(classes) > 1:
-            flat.difference_update(classes)
-            flat.add(self.chars(codepoints.union(*(node.ranges for node in classes))))
-        if self.epsilon in flat and any(node.nullable for node in flat if node is not self.epsilon):
-            flat.discard(self.epsilon)
-        if len(flat) <= 1:
-            return next(iter(flat), self.empty)
-        return self._make(Kind.ALT, tuple(sorted(flat, key=_serial)))
-
-    def both(self, nodes: Iterable[Node]) -> Node:
-        """The texts that all nodes accept."""
-        flat = {one for node in nodes for one in (node.items if node.kind == Kind.AND else (node,))}
-        flat.discard(self.anything)
-        if self.empty in flat or any(node.kind == Kind.NOT and node.items[0] in flat for node in flat):
-            return self.empty
-        flat = self._join_lengths(flat)
-        if len(flat) <= 1:
-            return next(iter(flat), self.anything)
-        shortest, longest = max(node.min_len for node in flat), min(_or_many(node.max_len) for node in flat)
-        if shortest > longest:
-            return self.empty
-        if self.epsilon in flat:
-            return self.epsilon if all(node.nullable for node in flat) else self.empty
-        return self._make(Kind.AND, tuple(sorted(flat, key=_serial)))
-
-    def _join_lengths(self, flat: set[Node]) -> set[Node]:
-        lengths = [node for node in flat if node.kind == Kind.REPEAT and node.items[0] is self.any_char]
-        if len(lengths) < 2:
-            return flat
-        low = max(node.low for node in lengths)
-        highs = [node.high for node in lengths if node.high is not None]
-        if highs and min(highs) < low:
-            return {self.empty}
-        return flat.difference(lengths) | {self.repeat(self.any_char, low, min(highs, default=None))}
-
-    def invert(self, node: Node) -> Node:
-        """The texts that `node` does not accept."""
-        if node.kind == Kind.NOT:
-            return node.items[0]
-        if node is self.anything:
-            return self.empty
-        return self.anything if node is self.empty else self._make(Kind.NOT, (node,))
 
     def repeat(self, node: Node, low: int, high: int | None) -> Node:
         """`node{low,high}`; high None is no end."""
@@ -207,143 +153,132 @@ class Regexes:
             return self.empty
         if low == high == 1:
             return node
-        if node.kind == Kind.REPEAT and node.low == 0 and node.high is None and (high is None or high >= 1):
+        if node.kind == Kind.REPEAT and node.low == 0 and node.high is None:
             return node
         return self._make(Kind.REPEAT, (node,), low, high)
 
-    def allow(self, work: int) -> None:
-        """More work may be done: a walk that gets to new states earns some for each."""
-        self._work_left += work
+    # ---- or, and, not
 
-    def derive(self, node: Node, true: frozenset[Node]) -> Node:
-        """What may follow a first character that the CLASS nodes in `true`, of all in `node.front`, contain."""
-        self._work_left -= 1
-        if self._work_left < 0:
-            raise RegexError("the pattern takes too long to follow; make it simpler, or its nested counts smaller")
-        key = (node, true & node.front)
-        found = self._derived.get(key)
-        if found is None:
-            found = self._derived[key] = self._derive(node, key[1])
-        return found
+    def alt(self, nodes: Iterable[Node]) -> Node:
+        flat = {one for node in nodes for one in (node.items if node.kind == Kind.ALT else (node,))}
+        flat.discard(self.empty)
+        if self.anything in flat:
+            return self.anything
+        if len(flat) > 1:
+            self._join_classes(flat)
+            self._absorb_gaps(flat)
+            if self.epsilon in flat and any(node.nullable for node in flat if node is not self.epsilon):
+                flat.discard(self.epsilon)
+        if len(flat) <= 1:
+            return next(iter(flat), self.empty)
+        return self._make(Kind.ALT, tuple(sorted(flat, key=_serial)))
 
-    def _derive(self, node: Node, true: frozenset[Node]) -> Node:
-        match node.kind:
-            case Kind.CLASS:
-                return self.epsilon if node in true else self.empty
-            case Kind.CONCAT:
-                return self._derive_concat(node, true)
-            case Kind.ALT:
-                return self.alt(self.derive(item, true) for item in node.items)
-            case Kind.AND:
-                return self.both([self.derive(item, true) for item in node.items])
-            case Kind.NOT:
-                return self.invert(self.derive(node.items[0], true))
-            case Kind.REPEAT:
-                rest = self.repeat(node.items[0], max(node.low - 1, 0), None if node.high is None else node.high - 1)
-                return self.concat(self.derive(node.items[0], true), rest)
-        return self.empty
+    def _join_classes(self, flat: set[Node]) -> None:
+        classes = [node for node in flat if node.kind == Kind.CLASS]
+        if len(classes) > 1:
+            flat.difference_update(classes)
+            flat.add(self.chars(codepoints.union(*(node.ranges for node in classes))))
 
-    def _derive_concat(self, node: Node, true: frozenset[Node]) -> Node:
-        """A loop along the tail: a long run of optional heads must not become deep recursion."""
-        found = []
-        while node.kind == Kind.CONCAT:
+    def _absorb_gaps(self, flat: set[Node]) -> None:
+        """`x{2}.*y` takes in `x{5}.*y`: of counts before one gap, only the least is needed."""
+        least: dict[tuple[Node, Node], Node] = {}
+        for node in tuple(flat):
+            if node.kind != Kind.CONCAT or not self._is_gap(node.items[1]):
+                continue
             head, tail = node.items
-            found.append(self.concat(self.derive(head, true), tail))
-            if not head.nullable:
-                return self.alt(found)
-            node = tail
-        found.append(self.derive(node, true))
-        return self.alt(found)
+            is_counted = head.kind == Kind.REPEAT and head.is_free
+            key = (head.items[0] if is_counted else head, tail)
+            other = least.setdefault(key, node)
+            if other is not node:
+                longer = max(node, other, key=_min_len)
+                least[key] = other if longer is node else node
+                flat.discard(longer)
+            if tail in flat:
+                flat.discard(node)
+
+    def choice(self, nodes: Iterable[Node], depth: int = 0) -> Node:
+        """`alt` of many alternatives that a user wrote: what starts alike is joined, into a prefix tree."""
+        tails: dict[Node, list[Node]] = {}
+        others = []
+        for node in nodes:
+            head, tail = node.items if node.kind == Kind.CONCAT else (node, self.epsilon)
+            if head.kind == Kind.CLASS and depth < MAX_JOINED:
+                tails.setdefault(head, []).append(tail)
+            else:
+                others.append(node)
+        for head, rest in tails.items():
+            others.append(self.concat(head, self.choice(rest, depth + 1) if len(rest) > 1 else rest[0]))
+        return self.alt(others)
+
+    def both(self, nodes: Iterable[Node]) -> Node:
+        """The texts that all nodes accept."""
+        flat = {one for node in nodes for one in (node.items if node.kind == Kind.AND else (node,))}
+        flat.discard(self.anything)
+        if self.empty in flat or any(node.kind == Kind.NOT and node.items[0] in flat for node in flat):
+            return self.empty
+        flat = self._join_lengths(flat)
+        if len(flat) <= 1:
+            return next(iter(flat), self.anything)
+        shortest = max(node.min_len for node in flat)
+        if shortest > min(MANY if node.max_len is None else node.max_len for node in flat):
+            return self.empty
+        if self.epsilon in flat and all(node.is_free for node in flat):
+            return self.epsilon if all(node.nullable for node in flat) else self.empty
+        return self._make(Kind.AND, tuple(sorted(flat, key=_serial)))
+
+    def _join_lengths(self, flat: set[Node]) -> set[Node]:
+        lengths = [node for node in flat if node.kind == Kind.REPEAT and node.items[0] is self.any_char]
+        if len(lengths) < 2:
+            return flat
+        low = max(node.low for node in lengths)
+        high = min((node.high for node in lengths if node.high is not None), default=None)
+        return flat.difference(lengths) | {self.lengths(low, high)}
+
+    def invert(self, node: Node) -> Node:
+        """The texts that `node` does not accept."""
+        if node.kind == Kind.NOT:
+            return node.items[0]
+        if node is self.anything:
+            return self.empty
+        return self.anything if node is self.empty else self._make(Kind.NOT, (node,))
+
+    # ---- assertions
+
+    def ahead(self, rest: Node, *, is_negative: bool = False) -> Node:
+        """Nothing, where the rest of the text, to its end, is (or is not) in `rest`."""
+        rest = self._without_end(rest)
+        if rest is self.anything or rest is self.empty:
+            return self.epsilon if (rest is self.empty) == is_negative else self.empty
+        return self._make(Kind.AHEAD, (rest,), 0, int(is_negative))
+
+    def _without_end(self, node: Node) -> Node:
+        """A node that reaches to the text's end need not say so."""
+        if node.kind == Kind.AHEAD and node.items[0] is self.epsilon and not node.high:
+            return self.epsilon
+        if node.kind == Kind.CONCAT and not node.items[1].is_free:
+            return self.concat(node.items[0], self._without_end(node.items[1]))
+        return self.alt(map(self._without_end, node.items)) if node.kind == Kind.ALT else node
+
+    def behind(self, before: Node, *, is_negative: bool = False) -> Node:
+        """Nothing, where all the text before is (or is not) in `before`, which has no assertions."""
+        assert before.is_free
+        if before is self.anything or before is self.empty:
+            return self.epsilon if (before is self.empty) == is_negative else self.empty
+        return self._make(Kind.BEHIND, (before,), 0, int(is_negative))
+
+    def placed(self, node: Node, rests: tuple[Node, ...], *, is_nullable: bool) -> Node:
+        """A whole language of a node with assertions; see `regex_derive.Deriver.placed`."""
+        return self._make(Kind.PLACED, (node, *rests), int(is_nullable))
+
+
+def _num_common(left: str, right: str) -> int:
+    pairs = zip(left, right, strict=False)
+    return next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))
 
 
 def _serial(node: Node) -> int:
     return node.serial
 
 
-def _or_many(length: int | None) -> int:
-    return MANY if length is None else length
-
-
-def _cap(value: int) -> int:
-    return min(value, MANY)
-
-
-def _measure(node: Node) -> None:
-    """Fill what follows from kind and items alone."""
-    items = node.items
-    node.is_plain = node.kind not in (Kind.AND, Kind.NOT) and all(item.is_plain for item in items)
-    node.front = frozenset().union(*(item.front for item in items)) if items else frozenset()
-    match node.kind:
-        case Kind.EMPTY | Kind.EPSILON:
-            size = _Size(nullable=node.kind == Kind.EPSILON, min_len=0, max_len=0, need=0, positions=1)
-        case Kind.CLASS:
-            node.front = frozenset((node,))
-            size = _Size(nullable=False, min_len=1, max_len=1, need=1, positions=2)
-        case Kind.CONCAT:
-            if not items[0].nullable:
-                node.front = items[0].front
-            size = _concat_size(*items)
-        case Kind.ALT:
-            size = _alt_size(items)
-        case Kind.AND:
-            size = _and_size(items)
-        case Kind.NOT:
-            is_nullable = not items[0].nullable
-            size = _Size(nullable=is_nullable, min_len=int(not is_nullable), max_len=None, need=MANY, positions=MANY)
-        case Kind.REPEAT:
-            size = _repeat_size(items[0], node.low, node.high)
-    node.nullable, node.min_len, node.max_len, node.need, node.positions = size
-
-
-class _Size(NamedTuple):
-    nullable: bool
-    min_len: int
-    max_len: int | None
-    need: int
-    positions: int
-
-
-def _concat_size(head: Node, tail: Node) -> _Size:
-    return _Size(
-        nullable=head.nullable and tail.nullable,
-        min_len=head.min_len + tail.min_len,
-        max_len=None if head.max_len is None or tail.max_len is None else head.max_len + tail.max_len,
-        need=_cap(max(head.need + tail.min_len, tail.need)),
-        positions=_cap(head.positions + tail.positions),
-    )
-
-
-def _alt_size(items: tuple[Node, ...]) -> _Size:
-    longest = [item.max_len for item in items if item.max_len is not None]
-    return _Size(
-        nullable=any(item.nullable for item in items),
-        min_len=min(item.min_len for item in items),
-        max_len=max(longest) if len(longest) == len(items) else None,
-        need=max(item.need for item in items),
-        positions=_cap(sum(item.positions for item in items)),
-    )
-
-
-def _and_size(items: tuple[Node, ...]) -> _Size:
-    """The shortest text of a product is no longer than the longest text, nor than the product of the sizes."""
-    product = 1
-    for item in items:
-        product = _cap(product * item.positions)
-    longest = min((item.max_len for item in items if item.max_len is not None), default=None)
-    return _Size(
-        nullable=all(item.nullable for item in items),
-        min_len=max(item.min_len for item in items),
-        max_len=longest,
-        need=min(product, _or_many(longest)),
-        positions=product,
-    )
-
-
-def _repeat_size(item: Node, low: int, high: int | None) -> _Size:
-    return _Size(
-        nullable=low == 0 or item.nullable,
-        min_len=low * item.min_len,
-        max_len=None if high is None or item.max_len is None else high * item.max_len,
-        need=_cap(item.need + max(low - 1, 0) * item.min_len),
-        positions=_cap(item.positions * (low + 1 if high is None else high)),
-    )
+def _min_len(node: Node) -> int:
+    return node.min_len

@@ -1,18 +1,23 @@
-"""A pattern's tree -> a node without anchors or lookaheads.
+"""A pattern's tree -> a node without anchors.
 
 Each part of a tree matches a region of the text; what `^` and `$` mean in it depends only on whether the region's left
 edge is the text's start (`s`) and its right edge the text's end (`e`). A concatenation a b of an (s, e) region is
 
     a(s,-) b(-,e)   |   b(s,e) if a may be empty at (s,-)   |   a(s,e) if b may be empty at (-,e)   |   both empty
 
-which is exact, because an anchor only ever adds texts when an edge becomes known. A lookahead is an intersection with
-what follows it up to the end of the text; so it may stand only where that rest is known: not inside a repetition.
+which is exact, because an anchor only ever adds texts when an edge becomes known. So `^abc$` costs no more than `abc`.
+Inside lookarounds (where a text more may be a match less) and under large counts, anchors are assertions that are
+followed with the text, as word borders and lookarounds are (`regex_derive`).
 """
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from radixgen.automata import codepoints
-from radixgen.automata.regex import Node, Regexes
+from radixgen.automata.regex import Regexes
+from radixgen.automata.regex_derive import Deriver
+from radixgen.automata.regex_nodes import Kind, Node
 from radixgen.automata.regex_parse import Begin, Cat, Chars, Either, End, Look, Times, Tree
 from radixgen.errors import RegexError
 
@@ -21,38 +26,29 @@ _ANYTHING = Times(Chars(codepoints.ANY), 0, None)
 
 
 def whole(regexes: Regexes, tree: Tree) -> Node:
-    """The texts that match the pattern as a whole."""
-    return _Anchors(regexes).convert(_spine(tree, ()), True, True)
+    """The texts that match the pattern as a whole.
+
+    Raises:
+        RegexError: for lookarounds that no automaton follows; for anchors nested too deep.
+    """
+    try:
+        return Deriver(regexes).placed(_Anchors(regexes).convert(tree, True, True))
+    except RecursionError:
+        raise RegexError("regular expression: too many anchors or lookarounds in a row, or too deep") from None
 
 
 def search(regexes: Regexes, tree: Tree) -> Node:
-    """The texts in which the pattern matches somewhere."""
-    return _Anchors(regexes).convert(_Pair(_ANYTHING, _spine(tree, (_ANYTHING,))), True, True)
+    """The texts in which the pattern matches somewhere. Raises as `whole` does."""
+    return whole(regexes, Cat((_ANYTHING, tree, _ANYTHING)))
 
 
 class _Pair:
-    """A concatenation of two; lookaheads in `left` never occur, `right` holds all that follows them."""
+    """A concatenation of two."""
 
     __slots__ = ("left", "right")
 
     def __init__(self, left: _Tree, right: _Tree) -> None:
         self.left, self.right = left, right
-
-
-class _Ahead:
-    """A lookahead and all that follows it, to the end of the text."""
-
-    __slots__ = ("look", "rest")
-
-    def __init__(self, look: Look, rest: _Tree) -> None:
-        self.look, self.rest = look, rest
-
-
-class _Any:
-    __slots__ = ("items",)
-
-    def __init__(self, items: tuple[_Tree, ...]) -> None:
-        self.items = items
 
 
 class _Star:
@@ -64,51 +60,20 @@ class _Star:
         self.item = item
 
 
-_Tree = Tree | _Pair | _Ahead | _Any | _Star
-
-
-def _has_look(tree: Tree) -> bool:
-    if isinstance(tree, Cat | Either):
-        return any(map(_has_look, tree.items))
-    return isinstance(tree, Look) or (isinstance(tree, Times) and _has_look(tree.item))
+_Tree = Tree | _Pair | _Star
 
 
 def _has_anchor(tree: Tree) -> bool:
+    """Anchors outside of lookarounds."""
     if isinstance(tree, Cat | Either):
         return any(map(_has_anchor, tree.items))
-    return isinstance(tree, Begin | End | Look) or (isinstance(tree, Times) and _has_anchor(tree.item))
-
-
-def _spine(tree: Tree, after: tuple[Tree, ...]) -> _Tree:
-    """`tree` followed by `after` as pairs that lean right, each lookahead together with all that follows it."""
-    if isinstance(tree, Cat):
-        return _lean((*tree.items, *after))
-    return _lean((tree, *after))
-
-
-def _lean(items: tuple[Tree, ...]) -> _Tree:
-    if not items:
-        return Cat(())
-    cut = next((index for index, item in enumerate(items) if _has_look(item)), len(items))
-    rest = _from_look(items[cut], items[cut + 1 :]) if cut < len(items) else None
-    for item in reversed(items[:cut]):
-        rest = item if rest is None else _Pair(item, rest)
-    return Cat(()) if rest is None else rest
-
-
-def _from_look(item: Tree, after: tuple[Tree, ...]) -> _Tree:
-    if isinstance(item, Look):
-        return _Ahead(item, _lean(after))
-    if isinstance(item, Either):
-        return _Any(tuple(_spine(one, after) for one in item.items))
-    if isinstance(item, Times):
-        raise RegexError("regular expression: a lookahead inside a repetition is not supported; write the rule out")
-    return _spine(item, after)
+    return isinstance(tree, Begin | End) or (isinstance(tree, Times) and _has_anchor(tree.item))
 
 
 class _Anchors:
-    def __init__(self, regexes: Regexes) -> None:
-        self._regexes = regexes
+    def __init__(self, regexes: Regexes, *, asserts: bool = False) -> None:
+        """asserts: anchors become assertions, wherever they stand."""
+        self._regexes, self._asserts = regexes, asserts
         self._memo: dict[tuple[int, bool, bool], Node] = {}
         self._keep: list[_Tree] = []
 
@@ -116,6 +81,7 @@ class _Anchors:
         key = (id(tree), at_start, at_end)
         node = self._memo.get(key)
         if node is None:
+            self._regexes.work.spend()
             self._keep.append(tree)  # an id is only good while its object lives
             node = self._memo[key] = self._convert(tree, at_start, at_end)
         return node
@@ -126,9 +92,9 @@ class _Anchors:
             case Chars(ranges):
                 return regexes.chars(ranges)
             case Begin() | End():
-                return regexes.epsilon if (at_start if isinstance(tree, Begin) else at_end) else regexes.empty
-            case Either(items) | _Any(items=items):
-                return regexes.alt([self.convert(item, at_start, at_end) for item in items])
+                return self._anchor(tree, at_start if isinstance(tree, Begin) else at_end)
+            case Either(items):
+                return regexes.choice([self.convert(item, at_start, at_end) for item in items])
             case Cat(items):
                 return self._cat(items, at_start, at_end)
             case _Pair(left=left, right=right):
@@ -137,37 +103,47 @@ class _Anchors:
                 return self._times(item, low, high, at_start, at_end)
             case _Star(item=item):
                 return self._star(item, at_start, at_end)
-            case _Ahead(look=look, rest=rest):
-                return self._ahead(look, rest, at_start, at_end)
-        raise RegexError("regular expression: a lookahead inside a lookahead is not supported; write the rule out")
+            case Look():
+                return self._look(tree)
+        raise AssertionError(f"no tree: {tree!r}")
+
+    def _anchor(self, tree: Begin | End, is_edge: bool) -> Node:
+        regexes = self._regexes
+        if not self._asserts:
+            return regexes.epsilon if is_edge else regexes.empty
+        return (regexes.behind if isinstance(tree, Begin) else regexes.ahead)(regexes.epsilon)
 
     def _cat(self, items: tuple[Tree, ...], at_start: bool, at_end: bool) -> Node:
-        if not any(map(_has_anchor, items)):
+        if self._asserts or not any(map(_has_anchor, items)):
             return self._regexes.sequence([self.convert(item, False, False) for item in items])
-        tree: _Tree = items[-1]
-        for item in reversed(items[:-1]):
-            tree = _Pair(item, tree)
+        parts: list[Tree] = []
+        for has_anchor, run in groupby(items, _has_anchor):
+            some = tuple(run)
+            parts += some if has_anchor else (Cat(some),)
+        tree: _Tree = parts[-1]
+        for part in reversed(parts[:-1]):
+            tree = _Pair(part, tree)
         return self.convert(tree, at_start, at_end)
 
     def _pair(self, left: _Tree, right: _Tree, at_start: bool, at_end: bool) -> Node:
         regexes = self._regexes
-        found = [regexes.concat(self.convert(left, at_start, False), self.convert(right, False, at_end))]
-        if self._may_be_empty(left, at_start, False):
-            found.append(self.convert(right, at_start, at_end))
-        if self._may_be_empty(right, False, at_end):
-            found.append(self.convert(left, at_start, at_end))
-        if self._may_be_empty(left, at_start, at_end) and self._may_be_empty(right, at_start, at_end):
-            found.append(regexes.epsilon)
+        left_part, right_part = self._empty_part(left, at_start, False), self._empty_part(right, False, at_end)
+        found = [
+            regexes.concat(self.convert(left, at_start, False), self.convert(right, False, at_end)),
+            regexes.concat(left_part, self.convert(right, at_start, at_end)),
+            regexes.concat(self.convert(left, at_start, at_end), right_part),
+            regexes.concat(self._empty_part(left, at_start, at_end), self._empty_part(right, at_start, at_end)),
+        ]
         return regexes.alt(found)
 
-    def _may_be_empty(self, tree: _Tree, at_start: bool, at_end: bool) -> bool:
-        return self.convert(tree, at_start, at_end).nullable
+    def _empty_part(self, tree: _Tree, at_start: bool, at_end: bool) -> Node:
+        return _empty_part(self._regexes, self.convert(tree, at_start, at_end))
 
     def _times(self, item: Tree, low: int, high: int | None, at_start: bool, at_end: bool) -> Node:
-        if not _has_anchor(item):
+        if self._asserts or not _has_anchor(item):
             return self._regexes.repeat(self.convert(item, False, False), low, high)
         if max(low, high or 0) > MAX_ANCHORED_COUNT:
-            raise RegexError(f"regular expression: an anchor is repeated over {MAX_ANCHORED_COUNT} times; move it out")
+            return _Anchors(self._regexes, asserts=True).convert(Times(item, low, high), False, False)
         tree: _Tree = _Star(item) if high is None else Cat(())
         for one in [Either((Cat(()), item))] * ((high or low) - low) + [item] * low:
             tree = _Pair(one, tree)
@@ -179,15 +155,32 @@ class _Anchors:
         several = regexes.sequence([self.convert(item, at_start, False), middle, self.convert(item, False, at_end)])
         return regexes.alt([regexes.epsilon, self.convert(item, at_start, at_end), several])
 
-    def _ahead(self, look: Look, rest: _Tree, at_start: bool, at_end: bool) -> Node:
-        if _has_begin(look.item):
-            raise RegexError("regular expression: '^' inside a lookahead; put it before the lookahead", look.position)
+    def _look(self, look: Look) -> Node:
+        """A lookahead speaks of all that follows, a lookbehind of all that came before."""
         regexes = self._regexes
-        seen = self.convert(_Pair(look.item, _ANYTHING), at_start, at_end)
-        return regexes.both([regexes.invert(seen) if look.is_negative else seen, self.convert(rest, at_start, at_end)])
+        if not look.is_behind:
+            rest = _Anchors(regexes, asserts=True).convert(Cat((look.item, _ANYTHING)), False, False)
+            return regexes.ahead(rest, is_negative=look.is_negative)
+        before = _Anchors(regexes).convert(Cat((_ANYTHING, look.item)), True, False)
+        if not before.is_free:
+            raise RegexError(
+                f"regular expression, position {look.position}: a lookaround inside a lookbehind is not supported",
+                look.position,
+            )
+        return regexes.behind(before, is_negative=look.is_negative)
 
 
-def _has_begin(tree: Tree) -> bool:
-    if isinstance(tree, Cat | Either):
-        return any(map(_has_begin, tree.items))
-    return isinstance(tree, Begin) or (isinstance(tree, Times | Look) and _has_begin(tree.item))
+def _empty_part(regexes: Regexes, node: Node) -> Node:
+    """What of a node matches no character, with its conditions."""
+    if node.is_free:
+        return regexes.epsilon if node.nullable else regexes.empty
+    match node.kind:
+        case Kind.AHEAD | Kind.BEHIND:
+            return node
+        case Kind.CONCAT:
+            return regexes.sequence([_empty_part(regexes, item) for item in node.items])
+        case Kind.ALT:
+            return regexes.alt([_empty_part(regexes, item) for item in node.items])
+        case Kind.REPEAT:
+            return regexes.epsilon if node.low == 0 else _empty_part(regexes, node.items[0])
+    raise AssertionError(f"no part of a pattern: {node.kind!r}")

@@ -8,8 +8,9 @@ from radixgen.automata.lift import Utf8Automaton
 from radixgen.automata.machine import DEAD, Scalar, State
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_parse import parse
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.words import WordsAutomaton
+from radixgen.automata.work import Work
 from radixgen.errors import ConstraintError, RegexError
 
 
@@ -18,7 +19,7 @@ class SingleMachine:
 
     num_unknown = 0
 
-    def __init__(self, automaton: TableAutomaton) -> None:
+    def __init__(self, automaton: Automaton) -> None:
         self._automaton = automaton
 
     def start(self) -> State:
@@ -42,22 +43,17 @@ class SingleMachine:
         return (Scalar(self._automaton, state, None),)
 
 
-def regex_machine(pattern: str) -> SingleMachine:
+def regex_machine(pattern: str, work: Work | None = None) -> SingleMachine:
     """The texts that `pattern` (Python's `re` syntax less back references) matches as a whole.
 
     `$` is the very end of the text: the newline that Python's `$` also looks past is not.
 
     Raises:
         RegexError: for what cannot be read or followed, with its position; for a pattern that no text matches.
-        ConstraintError: when a limit is crossed, now or in a walk.
+        LimitError: when it takes too much work or too many nodes, now or in a walk.
     """
-    regexes = Regexes()
-    try:
-        chars = Derivatives(regexes, regex_anchors.whole(regexes, parse(pattern)))
-    except RecursionError:
-        raise RegexError(
-            f"regular expression: {len(pattern)} characters are too many or too deep; fixed texts go into choices"
-        ) from None
+    regexes = Regexes(work)
+    chars = Derivatives(regexes, regex_anchors.whole(regexes, parse(pattern)))
     if chars.is_empty():
         raise RegexError(f"regular expression: no text matches {pattern!r}")
     return SingleMachine(Utf8Automaton(chars))

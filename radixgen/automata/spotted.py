@@ -11,7 +11,7 @@ import numpy as np
 
 from radixgen.automata.numbers import Interval
 from radixgen.automata.quotable import QuotableText
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span
 from radixgen.automata.words import WordsAutomaton
 
@@ -100,7 +100,7 @@ def _is_allowed(spelling: str, interval: Interval) -> bool:
     return interval.contains(Decimal(spelling))
 
 
-def find_quotes(quotable: QuotableText, rule: TableAutomaton) -> dict[bytes, Span]:
+def find_quotes(quotable: QuotableText, rule: Automaton) -> dict[bytes, Span]:
     """The quotes of a text that an automaton of JSON strings accepts: JSON spelling -> first place.
 
     Looks at MAX_STEPS bytes in all: of a long document and a rule that nearly anything keeps, the first part.
@@ -123,7 +123,7 @@ class _Run(NamedTuple):
     num_steps: int
 
 
-def _follow(quotable: QuotableText, text: bytes, rule: TableAutomaton, start: int) -> _Run:
+def _follow(quotable: QuotableText, text: bytes, rule: Automaton, start: int) -> _Run:
     """Where quotes that start here may end and the rule accepts them."""
     most = int(np.searchsorted(quotable.num_chars, quotable.num_chars[start] + MAX_QUOTE, side="right")) - 1
     ends, q, position = [], rule.step(0, ord('"')), start

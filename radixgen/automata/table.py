@@ -1,4 +1,4 @@
-"""The lazy table behind every automaton: interned keys, rows that a walk fills when it first needs them.
+"""What every automaton can do, and the lazy table behind most: interned keys, rows filled when a walk needs them.
 
     key ──_state──► q      table[q, byte]: next q, DEAD, or UNKNOWN in a whole row not yet filled
 
@@ -10,26 +10,65 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from radixgen.automata.machine import DEAD, UNKNOWN
-from radixgen.errors import ConstraintError
+from radixgen.automata.machine import DEAD, NOTHING, SEVERAL, UNKNOWN
+from radixgen.automata.work import Work, over
 
 MAX_STATES = 60_000
 """A row takes 1 KB: 60 MB for one automaton is more than any sane pattern needs."""
 
+ROW_BYTES = 1200
+"""With its key and its share of the maps."""
+
 Row = npt.NDArray[np.int32]
 
 
-class TableAutomaton(ABC):
+class Automaton(ABC):
+    """A deterministic automaton over bytes; row 0 is the start. Every row is live."""
+
+    kind: ClassVar[str] = "table"
+    """How a walk over a vocabulary follows it: "table", "words", "minus", "counted"."""
+    growth: int
+    """An upper bound, in bytes, of any row's completion."""
+    accepting: Any
+    """[q]: 1 where the text may end."""
+
+    @abstractmethod
+    def step(self, q: int, byte: int) -> int:
+        """The next row, or DEAD."""
+
+    @abstractmethod
+    def ends(self, q: int) -> bool:
+        """True when q accepts and nothing can follow."""
+
+    @abstractmethod
+    def completion(self, q: int) -> bytes:
+        """A short text that leads from q to an accepting row; empty if q accepts."""
+
+    @abstractmethod
+    def only_byte(self, q: int) -> int:
+        """The one byte that may follow in this automaton, SEVERAL (also where it is not known), or NOTHING."""
+
+    def accepts(self, data: bytes) -> bool:
+        """Whether the whole of `data` is in the language."""
+        q = 0
+        for byte in data:
+            q = self.step(q, byte)
+            if q == DEAD:
+                return False
+        return bool(self.accepting[q])
+
+
+class TableAutomaton(Automaton):
     """A `ByteAutomaton` whose rows are computed from hashable keys. State 0 is the start."""
 
-    growth: int
-    """An upper bound, in bytes, of any state's completion."""
-
-    def __init__(self, start: Hashable, growth: int) -> None:
+    def __init__(self, start: Hashable, growth: int, work: Work | None = None) -> None:
+        """work: told of every row."""
+        self._work = work
         self.table: Row = np.full((8, 256), UNKNOWN, np.int32)
         self.accepting: npt.NDArray[np.uint8] = np.zeros(8, np.uint8)
         self.growth = growth
@@ -71,26 +110,31 @@ class TableAutomaton(ABC):
             found = self._completions[q] = b"" if self.accepting[q] else self._complete(self._keys[q])
         return found
 
-    def accepts(self, data: bytes) -> bool:
-        """Whether the whole of `data` is in the language."""
-        q = 0
-        for byte in data:
-            q = self.step(q, byte)
-            if q == DEAD:
-                return False
-        return bool(self.accepting[q])
+    def only_byte(self, q: int) -> int:
+        if self.table[q, 0] == UNKNOWN:
+            self.expand(q)
+        live = np.flatnonzero(self.table[q] != DEAD)
+        return int(live[0]) if len(live) == 1 else SEVERAL if len(live) else NOTHING
 
     def _state(self, key: Hashable) -> int:
         q = self._ids.get(key)
         if q is None:
-            q = self._ids[key] = len(self._keys)
-            if q >= MAX_STATES:
-                raise ConstraintError(f"a pattern or length needs more than {MAX_STATES} states; make it simpler")
-            self._keys.append(key)
-            if q >= len(self.accepting):
-                self._grow()
-            self.accepting[q] = self._accepts(key)
+            if len(self._keys) >= MAX_STATES:
+                raise over(f"has a pattern or length of more than {MAX_STATES} states", "constraint_states")
+            accepts = self._accepts(key)  # may let others work, who may add states, this one too
+            q = self._ids.setdefault(key, len(self._keys))
+            if q == len(self._keys):
+                self._add(key, accepts=accepts)
         return q
+
+    def _add(self, key: Hashable, *, accepts: bool) -> None:
+        q = len(self._keys)
+        self._keys.append(key)
+        if q >= len(self.accepting):
+            self._grow()
+        self.accepting[q] = accepts
+        if self._work is not None:
+            self._work.grow(ROW_BYTES)
 
     def _grow(self) -> None:
         capacity = len(self.accepting)

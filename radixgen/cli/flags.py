@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import MISSING, fields
 from typing import Any
 
 from radixgen.config import WorkerConfig
 
 
-def add_worker_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag a field of `WorkerConfig`, in a group of their own; a flag left out keeps the field's default."""
-    group = parser.add_argument_group("engine")
-    for one in fields(WorkerConfig):
+def add_worker_flags(
+    parser: argparse.ArgumentParser, names: Collection[str] = WorkerConfig.option_names(), title: str = "engine"
+) -> None:
+    """One flag a field of `WorkerConfig` (those named), in a group of their own; a flag left out keeps the field's
+    default."""
+    group = parser.add_argument_group(title)
+    for one in (one for one in fields(WorkerConfig) if one.name in names):
         default = one.default if one.default is not MISSING else None
         flag = "--" + one.name.replace("_", "-")
         text = one.metadata.get("help", "") + f" (default: {default})"

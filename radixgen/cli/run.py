@@ -1,4 +1,4 @@
-"""`radixgen run`: one prompt from the shell, its answer to standard output as it is written."""
+"""`radixgen run`: one prompt from the shell, its answer to standard output as it is written; or a program."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from radixgen.cli import program
 from radixgen.cli.flags import add_worker_flags, worker_options
 from radixgen.cli.schemas import load_schema
 from radixgen.errors import InputError
-from radixgen.params import Document, JsonSchema, Message, Regex, Text
+from radixgen.params import Document, Message, Text
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("run", help="one prompt", description=__doc__)
-    parser.add_argument("prompt", metavar="PROMPT", help="the prompt, or - to read it from standard input")
+    parser = commands.add_parser("run", help="one prompt, or a program", description=__doc__)
+    parser.add_argument(
+        "prompt", metavar="PROMPT", help="the prompt, - to read it from standard input, or a program.py"
+    )
     constraint = parser.add_mutually_exclusive_group()
     constraint.add_argument("--schema", metavar="FILE|MODULE:MODEL", help="the answer is JSON that fits this schema")
     constraint.add_argument("--regex", help="the answer matches this regular expression as a whole")
@@ -33,11 +36,14 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--stop", action="append", default=[], help="end before this string; may be given several times"
     )
+    program.add_flags(parser)
     add_worker_flags(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if program.is_program(arguments.prompt):
+        return program.run_program(arguments)
     from radixgen.engine import Engine
 
     prompt = _prompt(arguments)
@@ -55,15 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(asked: dict[str, Any]) -> None:
     """Raises what is wrong with the options or the constraint, before a model is loaded."""
-    from radixgen.automata.single import regex_machine
+    from radixgen.automata.work import Limits, Work
     from radixgen.engine.options import read_options
-    from radixgen.schema import SchemaCompiler
+    from radixgen.mask.machines import Machines
 
     constraint = read_options(asked).constraint
-    if isinstance(constraint, JsonSchema):
-        SchemaCompiler().compile(constraint)
-    elif isinstance(constraint, Regex):
-        regex_machine(constraint.pattern)
+    if constraint is not None:
+        Machines(Work(), Limits()).compile(constraint)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:

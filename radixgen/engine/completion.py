@@ -26,11 +26,15 @@ class Output:
     its probability that the model gave to what the constraint allowed, as the geometric mean over the ids it was asked
     for: near 1 it would have written so anyway; far below, constraint and prompt ask for different things. Forced ids
     are not asked for: try a new schema out with `forced_tokens=False`.
+    num_text_ids, num_text_chars, healed_chars: which ids spell what of the text, see `wire.messages.OutputResult`.
     """
 
     text: str
     token_ids: tuple[int, ...]
     finish_reason: str
+    num_text_ids: int
+    num_text_chars: int
+    healed_chars: int
     closed: tuple[str, ...]
     offsets: Mapping[str, tuple[int, int]]
     confidence: Mapping[str, float]
@@ -138,6 +142,9 @@ def _output(result: OutputResult, parse: Parse) -> Output:
         result.text,
         result.token_ids,
         result.finish_reason,
+        result.num_text_ids,
+        result.num_text_chars,
+        result.healed_chars,
         result.closed,
         result.offsets,
         result.confidence,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar, Unpack
 
 from radixgen.config import WorkerConfig
+from radixgen.engine.cache import EngineCache
 from radixgen.engine.client import Client, MakeLink
 from radixgen.engine.completion import Completion
 from radixgen.engine.local import LocalLink, make_core
@@ -18,7 +19,7 @@ from radixgen.engine.pending import AsyncStream, Pending, Sink, Stream, pending_
 from radixgen.engine.process import WorkerProcess
 from radixgen.engine.remote import SocketLink
 from radixgen.errors import ConfigError, ParamError, RadixgenError, WorkerDied
-from radixgen.params import Constraint, Content, Ids, Prompt, PromptPart, Text, prompt_parts
+from radixgen.params import Constraint, Content, Ids, Namespace, Prompt, PromptPart, Text, prompt_parts
 from radixgen.wire.messages import (
     NO_REQUEST,
     Check,
@@ -27,8 +28,6 @@ from radixgen.wire.messages import (
     Detokenized,
     Dump,
     Dumped,
-    Flush,
-    Flushed,
     Generate,
     Result,
     Score,
@@ -72,6 +71,7 @@ class Engine:
 
     def _adopt(self, parts: tuple[Client, Callable[[], None]]) -> None:
         self._client, end = parts
+        self.cache = EngineCache(self._client.call)
         self._finalizer = weakref.finalize(self, end)
         try:
             self._welcome = self._client.welcome.result(_HELLO_S)
@@ -155,7 +155,7 @@ class Engine:
         return stream
 
     def score(
-        self, prompt: Prompt, continuations: Sequence[str | Text | Ids], *, namespace: str = ""
+        self, prompt: Prompt, continuations: Sequence[str | Text | Ids], *, namespace: Namespace | str = ""
     ) -> list[ScoredRow]:
         """Log-probability of each continuation after the prompt: one row (ids, logprobs, total) each, in order.
 
@@ -164,9 +164,24 @@ class Engine:
         return list(self._call(_score(prompt, continuations, namespace), Scored).result().rows)
 
     async def ascore(
-        self, prompt: Prompt, continuations: Sequence[str | Text | Ids], *, namespace: str = ""
+        self, prompt: Prompt, continuations: Sequence[str | Text | Ids], *, namespace: Namespace | str = ""
     ) -> list[ScoredRow]:
         return list((await asyncio.wrap_future(self._call(_score(prompt, continuations, namespace), Scored))).rows)
+
+    def select(self, prompt: Prompt, choices: Sequence[str], *, namespace: str = "") -> Scored:
+        """Score texts that may follow the prompt so that they can be compared: one row (ids, logprobs, total) each.
+
+        Each choice is tokenized as one text with the prompt, and all are scored from the same place: the first id in
+        which any of them departs from the prompt's own. Where an id there begins with bytes of the prompt, its
+        probability is the one among all ids that begin with these bytes.
+
+        Raises:
+            ParamError: no choices, or one that is empty. PromptTooLong.
+        """
+        return self._call(_select(prompt, choices, namespace), Scored).result()
+
+    async def aselect(self, prompt: Prompt, choices: Sequence[str], *, namespace: str = "") -> Scored:
+        return await asyncio.wrap_future(self._call(_select(prompt, choices, namespace), Scored))
 
     def tokenize(self, prompt: Prompt) -> tuple[int, ...]:
         """The ids a prompt is computed as, the chat template's included."""
@@ -185,10 +200,6 @@ class Engine:
     def stats(self) -> dict[str, float]:
         """The worker's counters since it started, by name."""
         return dict(self._call(Stats(), StatsResult).result().values)
-
-    def flush(self, namespace: str = "") -> int:
-        """Forget a namespace's cached prefixes that nothing uses; how many tokens that freed."""
-        return self._call(Flush(namespace), Flushed).result().num_tokens
 
     def dump(self) -> str:
         """What the worker is doing, for a person to read."""
@@ -282,8 +293,14 @@ def _delivered(results: Sequence[Any], *, is_list: bool, return_errors: bool) ->
     return list(results) if is_list else results[0]
 
 
-def _score(prompt: Prompt, continuations: Sequence[str | Text | Ids], namespace: str) -> Score:
+def _score(prompt: Prompt, continuations: Sequence[str | Text | Ids], namespace: Namespace | str) -> Score:
     return Score(prompt_parts(prompt), tuple(_continuation(one) for one in continuations), namespace)
+
+
+def _select(prompt: Prompt, choices: Sequence[str], namespace: str) -> Score:
+    if not choices or not all(choices):
+        raise ParamError("choices: give at least one text, none of them empty")
+    return Score(prompt_parts(prompt), tuple(map(Text, choices)), namespace, is_joint=True)
 
 
 def _continuation(given: object) -> Content:

@@ -20,6 +20,7 @@ from radixgen.params import (
     Ids,
     JsonSchema,
     Message,
+    Namespace,
     PromptPart,
     ReadyMade,
     Regex,
@@ -66,7 +67,7 @@ class Options(TypedDict, total=False):
     logprobs: int | None
     ignore_eos: bool
     forced_tokens: bool
-    namespace: str
+    namespace: Namespace | str
     priority: int
     truncate: bool
 

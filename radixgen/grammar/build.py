@@ -34,6 +34,8 @@ from radixgen.grammar.rules import (
     parts_of,
 )
 
+MANY_LITERALS = 8
+
 
 def build(rules: Rules, forms: Forms) -> Form:
     """Fill `forms.rules`; returns the form of the start.
@@ -52,6 +54,7 @@ class _Builder:
         """Of terminals, and of rules that are leaves by themselves."""
         self._lazy: set[str] = set()
         """Terminals that are as short as they can be where a rule uses them."""
+        self._chars: dict[str, Node] = {}
         self._ignored = forms.epsilon
 
     def build(self) -> Form:
@@ -149,6 +152,8 @@ class _Builder:
         match tree:
             case Literal(text, ignores_case):
                 return regexes.sequence([self._char(char, ignores_case=ignores_case) for char in text])
+            case Either(items) if len(items) >= MANY_LITERALS and all(map(_is_plain, items)):
+                return regexes.words(item.text for item in items if isinstance(item, Literal))
             case Pattern(pattern, place):
                 whole = self._pattern(pattern, place)
                 return self._shortest(whole) if tree.is_lazy and not is_terminal else whole
@@ -180,8 +185,14 @@ class _Builder:
         return nodes
 
     def _char(self, char: str, *, ignores_case: bool) -> Node:
-        ranges = ((ord(char), ord(char)),)
-        return self._regexes.chars(codepoints.ignore_case(ranges) if ignores_case else ranges)
+        """Case is ignored as one writes: `s` is s and S, not the long s as well."""
+        if ignores_case:
+            cases = {char, *(one for one in (char.lower(), char.upper()) if len(one) == 1)}
+            return self._regexes.chars(codepoints.of_text("".join(cases)))
+        node = self._chars.get(char)
+        if node is None:
+            node = self._chars[char] = self._regexes.chars(((ord(char), ord(char)),))
+        return node
 
     def _pattern(self, pattern: Regular, place: Place) -> Node:
         try:
@@ -193,3 +204,7 @@ class _Builder:
         if left.kind == right.kind == Kind.CLASS:
             return self._regexes.chars(codepoints.intersect(left.ranges, codepoints.complement(right.ranges)))
         return self._regexes.both([left, self._regexes.invert(right)])
+
+
+def _is_plain(tree: Tree) -> bool:
+    return isinstance(tree, Literal) and not tree.ignores_case

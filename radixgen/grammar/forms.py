@@ -147,10 +147,30 @@ class Forms:
             return item
         if item.kind == Kind.REPEAT and item.low == 0 and item.high in (None, 1):
             return self.repeat(item.items[0], 0, None if None in (high, item.high) else high)
+        if low == 0 and high is None:
+            item = self._without_runs(item)
         node = self._light_node(item)
         if node is not None and node.positions * max(low, high or 0, 1) <= LIGHT_POSITIONS:
             return self.leaf(self.regexes.repeat(node, low, high))
         return self._make(Kind.REPEAT, (item,), low, high)
+
+    def _without_runs(self, item: Form) -> Form:
+        """An item of a star, less alternatives that are runs of others: (x | x y? | y)* is (x | y)*."""
+        if item.kind != Kind.ALT:
+            return item
+        single = {one for one in item.items if one.kind != Kind.SEQ}
+        single |= {one.items[0] for one in single if one.kind == Kind.REPEAT and one.low <= 1}
+        return self.alt([one for one in item.items if one.kind != Kind.SEQ or not self._is_run(one, single)])
+
+    def _is_run(self, form: Form, single: set[Form]) -> bool:
+        while form.kind == Kind.SEQ:
+            if not self._is_single(form.items[0], single):
+                return False
+            form = form.items[1]
+        return self._is_single(form, single)
+
+    def _is_single(self, form: Form, single: set[Form]) -> bool:
+        return form in single or (form.kind == Kind.REPEAT and form.items[0] in single)
 
     def star(self, item: Form) -> Form:
         return self.repeat(item, 0, None)

@@ -39,16 +39,16 @@ class Cut(NamedTuple):
     rests: dict[str, Form]
 
 
-def remove_left_recursion(forms: Forms, start: Form) -> Form:
-    """Rewrite `forms.rules` so that no rule begins with itself; returns the start, rewritten.
+def remove_left_recursion(forms: Forms, start: Form) -> Form | None:
+    """Rewrite `forms.rules` so that no rule begins with itself; returns the start, rewritten; None: none does.
 
-    `measure` comes before it, and again after it.
+    `settle` comes before it, and again after it.
 
     Raises:
         LimitError: when too many rules begin with each other.
     """
     if not _recursive_sets(_left_calls(forms, start, {form for form in all_forms(forms, start) if form.is_nullable})):
-        return start
+        return None
     start = _without_empty_rules(forms, start)
     for names in _recursive_sets(_left_calls(forms, start, _may_be_empty(forms, start))):
         _solve(forms, names)

@@ -29,8 +29,18 @@ def _children(forms: Forms, form: Form) -> tuple[Form, ...]:
     return (forms.rules[form.name],) if form.kind == Kind.CALL else form.items
 
 
-def measure(forms: Forms, start: Form, leaf_cost: Callable[[Leaf], int | None]) -> None:
-    """Set `cost` and `best` of every form in reach of `start`."""
+def settle(forms: Forms, start: Form, leaf_cost: Callable[[Leaf], int | None]) -> Form:
+    """Measure all forms and cut out those without a text, unless the start is one of them; returns the start."""
+    reached = measure(forms, start, leaf_cost)
+    if start.cost is None or all(form.cost is not None for form in reached):
+        return start
+    start = prune(forms, start)
+    measure(forms, start, leaf_cost)
+    return start
+
+
+def measure(forms: Forms, start: Form, leaf_cost: Callable[[Leaf], int | None]) -> list[Form]:
+    """Set `cost` and `best` of every form in reach of `start`; returns them."""
     reached = all_forms(forms, start)
     parents: dict[Form, list[Form]] = {form: [] for form in reached}
     for form in reached:
@@ -51,6 +61,7 @@ def measure(forms: Forms, start: Form, leaf_cost: Callable[[Leaf], int | None]) 
             if parent.cost is None:
                 for found in _cost_with(parent, form):
                     heapq.heappush(heap, (found, parent.serial))
+    return reached
 
 
 def _own_cost(form: Form, leaf_cost: Callable[[Leaf], int | None]) -> Iterator[int]:

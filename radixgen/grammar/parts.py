@@ -10,9 +10,11 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Protocol
 
 from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, ByteMachine, Scalar, State
-from radixgen.automata.table import TableAutomaton
+from radixgen.automata.table import Automaton
 
 Follow = State | None
+NO_TEXT = b"\xff"
+"""A byte that no UTF-8 text holds."""
 
 
 class Part(Protocol):
@@ -41,7 +43,7 @@ class TablePart:
 
     __slots__ = ("automaton",)
 
-    def __init__(self, automaton: TableAutomaton) -> None:
+    def __init__(self, automaton: Automaton) -> None:
         self.automaton = automaton
 
     def start(self) -> int:
@@ -116,4 +118,4 @@ def _outer(inner: State | ByRow | Ask | None, behind: Follow, within: Callable[[
 
 def special_bytes(name: str) -> bytes:
     """What a special token is to a grammar and to the vocabulary's index."""
-    return b"\xff" + name.encode() + b"\xfe"
+    return NO_TEXT + name.encode() + b"\xfe"

@@ -108,6 +108,10 @@ class StackTable:
         """Every stack of `upper` on every stack of `lower`."""
         if upper is self.end or lower is self.end:
             return lower if upper is self.end else upper
+        if len(upper.branches) == 1 and not upper.has_end:
+            [(form, below)] = upper.branches.items()
+            if below is self.end:
+                return self.push(form, lower)
         root = _Pair(upper, lower)
         if len(self._appended) > _MOST_MEMOS:
             self._appended.clear()

@@ -76,15 +76,13 @@ class Locks:
 
     # ranks
 
-    def note_hit(self, node: Node) -> None:
-        """A request, which holds `node`, found it computed."""
-        if self._policy.ranks_hits:
-            _raise_rank(node, HIT_RANK)
+    def note_hit(self, node: Node) -> bool:
+        """A request, which holds `node`, found it computed. True: that raised its rank."""
+        return self._policy.ranks_hits and _raise_rank(node, HIT_RANK)
 
-    def note_end(self, node: Node, priority: int) -> None:
-        """A request of this priority, which holds `node`, ends."""
-        if self._policy.ranks_priority:
-            _raise_rank(node, priority)
+    def note_end(self, node: Node, priority: int) -> bool:
+        """A request of this priority, which holds `node`, ends. True: that raised its rank."""
+        return self._policy.ranks_priority and _raise_rank(node, priority)
 
     def _lower(self) -> None:
         """The least recently used of the upper rank come back as the most recently used of the lowest."""
@@ -136,8 +134,10 @@ class Locks:
         return found
 
 
-def _raise_rank(node: Node, rank: int) -> None:
-    """Of a held node and of those above it, which are held too."""
+def _raise_rank(node: Node, rank: int) -> bool:
+    """Of a held node and of those above it, which are held too. False: it ranks as high already."""
+    first = node
     while node.rank < rank and node.parent is not None:
         node.rank = rank
         node = node.parent
+    return node is not first

@@ -8,13 +8,15 @@ the soonest to expire first. Until then requests wait, or are sent back, rather 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from radixgen.errors import ParamError
 from radixgen.kvcache.node import ID_BYTES, Node
 from radixgen.kvcache.radix import RadixTree
 from radixgen.params import Namespace
+
+Clock = Callable[[], float]
 
 
 class _Pin(NamedTuple):
@@ -24,20 +26,23 @@ class _Pin(NamedTuple):
 
 
 class Pins:
-    """The pins of one cache. Times are seconds of the caller's clock."""
+    """The pins of one cache."""
 
-    def __init__(self, tree: RadixTree, most_tokens: int) -> None:
+    def __init__(self, tree: RadixTree, most_tokens: int, clock: Clock) -> None:
         self._tree = tree
+        self._clock = clock
         self._most_tokens = most_tokens
         self._pins: list[_Pin] = []
         """Soonest to expire first."""
 
-    def pin(self, namespace: Namespace, key: bytes, owner: str, expires_s: float) -> int:
-        """Keep what is cached of `key`; how many ids that is. Once more for the same ids and owner: a new time.
+    def pin(self, namespace: Namespace, key: bytes, owner: str, ttl_s: float) -> int:
+        """Keep what is cached of `key` for `ttl_s` seconds; how many ids that is. Once more for the same ids and owner:
+        the time begins anew.
 
         Raises:
             ParamError: all pins together would keep more than their share of the pool.
         """
+        self.expire()
         tree = self._tree
         root = tree.hold_root(namespace)
         node = tree.move_hold(root, tree.match(root, key, len(key) // ID_BYTES))
@@ -52,7 +57,7 @@ class Pins:
                 "(pin_share of the KV pool); unpin some, or start the worker with a larger pin_share"
             )
         self._drop([one for one in self._pins if one.node is node and one.owner == owner])
-        self._pins.append(_Pin(owner, node, expires_s))
+        self._pins.append(_Pin(owner, node, self._clock() + ttl_s))
         self._pins.sort(key=lambda one: one.expires_s)
         return node.end
 
@@ -60,10 +65,10 @@ class Pins:
         """Drop all pins of an owner in a namespace; how many there were."""
         return self._drop([one for one in self._pins if one.owner == owner and one.node.root.namespace == namespace])
 
-    def expire(self, now: float) -> None:
+    def expire(self) -> None:
         """Drop those whose time is over."""
-        while self._pins and self._pins[0].expires_s <= now:
-            self._drop(self._pins[:1])
+        while self._pins and self._pins[0].expires_s <= self._clock():
+            self.drop_soonest()
 
     def drop_soonest(self) -> bool:
         """Drop the one that would expire first. False: there is none."""

@@ -16,6 +16,7 @@ slots: what a request has beyond `node.end` begins at a page border, and its las
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable
 
@@ -26,7 +27,7 @@ from radixgen.kvcache.checks import check_tree
 from radixgen.kvcache.events import BLOCK_LEN, EventLog, EventPage
 from radixgen.kvcache.locks import Locks
 from radixgen.kvcache.node import ID_BYTES, Int32, Node, Private, Usage
-from radixgen.kvcache.pins import Pins, pinned_nodes
+from radixgen.kvcache.pins import Clock, Pins, pinned_nodes
 from radixgen.kvcache.policies import get_policy
 from radixgen.kvcache.pool import SlotPool
 from radixgen.kvcache.radix import RadixTree
@@ -37,7 +38,15 @@ from radixgen.params import Namespace
 class PrefixCache:
     """Slots for running requests, and the prefixes that earlier ones left behind."""
 
-    def __init__(self, num_slots: int, *, page: int = 1, policy: str = "lru", pin_share: float = 0.25) -> None:
+    def __init__(
+        self,
+        num_slots: int,
+        *,
+        page: int = 1,
+        policy: str = "lru",
+        pin_share: float = 0.25,
+        clock: Clock = time.monotonic,
+    ) -> None:
         """page: ids that are cached together. pin_share: the share of the pool that pins may keep.
 
         Raises:
@@ -50,7 +59,7 @@ class PrefixCache:
         self._locks = Locks(get_policy(policy), self.pool.num_slots)
         self._events = EventLog()
         self.tree = RadixTree(page, self._locks, self._events)
-        self._pins = Pins(self.tree, int(pin_share * self.pool.num_slots))
+        self._pins = Pins(self.tree, int(pin_share * self.pool.num_slots), clock)
 
     @property
     def num_available(self) -> int:
@@ -145,7 +154,7 @@ class PrefixCache:
             self.tree.commit(node)
         if len(slots) > num_ids:
             self.pool.release(slots[num_ids:])
-        self._locks.note_end(node, priority)
+        self.tree.note_end(node, priority)
         self.tree.release(node)
 
     def abandon(self, node: Node, own: Int32) -> None:
@@ -192,21 +201,21 @@ class PrefixCache:
 
     # pins
 
-    def pin(self, namespace: Namespace, key: bytes, owner: str, expires_s: float) -> int:
-        """Keep what is cached of `key` until `expires_s` of the caller's clock, or longer; how many ids that is.
+    def pin(self, namespace: Namespace, key: bytes, owner: str, ttl_s: float) -> int:
+        """Keep what is cached of `key` for `ttl_s` seconds; how many ids that is.
 
         Raises:
             ParamError: beyond `pin_share` of the pool.
         """
-        return self._pins.pin(namespace, key, owner, expires_s)
+        return self._pins.pin(namespace, key, owner, ttl_s)
 
     def unpin(self, namespace: Namespace, owner: str) -> int:
         """Drop all pins of an owner in a namespace; how many there were."""
         return self._pins.unpin(namespace, owner)
 
-    def expire_pins(self, now: float) -> None:
+    def expire_pins(self) -> None:
         """Drop the pins whose time is over."""
-        self._pins.expire(now)
+        self._pins.expire()
 
     def yield_pins(self, count: int) -> bool:
         """Drop pins until `count` slots are available or no pin is left; for when nothing else can go on. True if one
@@ -219,6 +228,7 @@ class PrefixCache:
     # telling
 
     def stats(self) -> CacheStats:
+        self._pins.expire()
         roots = list(self.tree.roots.values())
         pinned = pinned_nodes(self._pins.nodes())
         total = Usage()

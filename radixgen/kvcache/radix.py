@@ -107,8 +107,9 @@ class RadixTree:
             return node
         reached = match.node if match.partial is None else self._split(match.partial, match.inside)
         self.locks.hold(reached)
-        self.locks.note_hit(reached)
         node.lock -= 1  # what was reached holds it
+        if self.locks.note_hit(reached):
+            self._absorb(reached)
         return reached
 
     def release(self, node: Node) -> None:
@@ -147,6 +148,11 @@ class RadixTree:
             above = above.parent
         self._absorb(node)
 
+    def note_end(self, node: Node, priority: int) -> None:
+        """A request of this priority ends, which still holds `node`."""
+        if self.locks.note_end(node, priority):
+            self._absorb(node)
+
     def take_back(self, node: Node, back_to: Node) -> None:
         """Remove the pending path from `node` (held by its publisher alone) up to `back_to`; the hold moves there.
 
@@ -163,14 +169,14 @@ class RadixTree:
     def _absorb(self, node: Node) -> None:
         """Merge the edge above into `node`, which is held, when nobody else ends or branches there."""
         above = node.parent
-        if above is None or above.parent is None or len(above.children) > 1 or above.epoch or node.epoch:
+        if above is None or above.parent is None or len(above.children) > 1 or node.epoch:
             return
-        if above.lock > 1 or len(above.slots) + len(node.slots) > MERGED_LEN:
+        if above.lock > 1 or above.rank != node.rank or len(above.slots) + len(node.slots) > MERGED_LEN:
             return
         if self.events.is_on:
             self.events.note_merged(above, node)
         above.parent.children[above.key[: self._unit]] = node
-        node.parent, node.rank = above.parent, above.rank
+        node.parent = above.parent
         node.key = above.key + node.key
         node.slots = np.concatenate((above.slots, node.slots))
         node.root.num_nodes -= 1
@@ -206,13 +212,9 @@ class RadixTree:
             node = self.locks.front()
             if node is None:
                 break
-            size = len(node.slots)
-            if size > missing:
-                size = missing
-                gone.append(self._cut_tail(node, size))
-            else:
-                gone.append(self._remove_idle(node))
+            size = min(missing, len(node.slots))
             node.root.usage.num_evicted += size
+            gone.append(self._remove_idle(node) if size == len(node.slots) else self._cut_tail(node, size))
             missing -= size
         return _joined(gone)
 

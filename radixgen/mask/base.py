@@ -2,6 +2,11 @@
 
 A piece is one walk: from row q over the whole trie (the base mask), or over the subtrees of some nodes (tokens that
 began in an earlier scalar). It is keyed by exactly what the walk looked at: automaton, row and nodes.
+
+    table      rows, walked by the kernel                            kept
+    words      the texts themselves, followed through the trie       made anew: that takes less than remembering
+    counted    cut from the plain string's counts (counts.py)        the counts are kept, with the plain string
+    minus      the plain string's piece, less what ends a text (closings.py)   made anew
 """
 
 from __future__ import annotations
@@ -12,35 +17,52 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from radixgen.automata.machine import DEAD
-from radixgen.mask.index import Int32, UInt32, pack_ids
-from radixgen.mask.kernels import UNKNOWN
+from radixgen.automata.counted import CountedAutomaton
+from radixgen.automata.machine import NOTHING, SEVERAL
+from radixgen.automata.minus import MinusAutomaton
+from radixgen.mask.closings import Closings
+from radixgen.mask.counts import Counts
+from radixgen.mask.index import Int32, pack_ids
 from radixgen.mask.memo import Ledger, Memo
-from radixgen.mask.walk import Walk, Walker
+from radixgen.mask.pool import MaskPool, Slot
+from radixgen.mask.walk import NONE, Walk, Walker
 
 ROOT = np.zeros(1, np.int32)
-SEVERAL = -1
-NOTHING = -2
 _MANY_ROWS = 8
-"""Beyond this many rows the automaton's own bound, in bytes, is taken if it has one: no completion is looked at."""
+"""Beyond this many rows the automaton's own bound, in bytes, is taken: no completion is looked at."""
+
+
+class Base(NamedTuple):
+    """A mask of the pool, less some ids."""
+
+    slot: Slot
+    removed: Int32
 
 
 class Piece(NamedTuple):
-    """Tokens of one walk. `bits` instead of `ids` where that is smaller."""
+    """Tokens of one walk: those of `slot` less `removed`, and `ids`."""
 
+    slot: Slot
+    removed: Int32
     ids: Int32
-    bits: UInt32 | None
     exits: Int32
-    tail: int
-    """An upper bound, in tokens, of what ends the scalar after any of the tokens; FAR if no tokens can."""
+    """[2, n] nodes, with tokens below them, where the scalar may end; the row (of a list: the word) it ends in."""
+    ends: Int32
+    """All nodes where the scalar may end, as far as somebody asks."""
+    rows: Int32
+    """Rows in which tokens end, as far as that is known."""
+    growth: int
+    """An upper bound, in bytes, of what ends the scalar after any of the tokens."""
 
 
 class Pieces:
     """The pieces of every automaton that is alive."""
 
-    def __init__(self, walker: Walker, ledger: Ledger) -> None:
+    def __init__(self, walker: Walker, ledger: Ledger, pool: MaskPool) -> None:
         self.walker = walker
+        self.pool = pool
         self._ledger = ledger
+        self._unions = ledger.open()
         self._memos: dict[int, Memo] = {}
         """By id. Where an automaton is collected, on whatever thread, its id is noted, before it can be another's."""
         self._gone: deque[int] = deque()
@@ -51,6 +73,14 @@ class Pieces:
         Raises:
             ConstraintError: when the automaton's limits do not let the walk finish.
         """
+        kind = automaton.kind
+        if kind == "words":
+            walk = self.walker.walk_words(automaton.listed, automaton.run(q), nodes)
+            return Piece(self.pool.empty, NONE, walk.ids, walk.exits, NONE, NONE, automaton.growth)
+        if kind == "counted":
+            return self._counted(automaton, q, nodes)
+        if kind == "minus":
+            return self._minus(automaton, q, nodes)
         places = _places(automaton, q)
         if places is not None:
             return self._piece(automaton, self.walker.walk_places(places, nodes))
@@ -62,26 +92,47 @@ class Pieces:
             memo.put(key, piece, _size(piece) + len(key[1]))
         return piece
 
-    def add(self, piece: Piece, bits: UInt32) -> None:
-        """Set the piece's tokens in a mask."""
-        if piece.bits is not None:
-            np.bitwise_or(bits, piece.bits, out=bits)
-        elif len(piece.ids):
-            self.walker.add_ids(bits, piece.ids)
+    def find_counts(self, plain: Any, q: int, nodes: Int32 = ROOT) -> Counts:
+        """Tokens and exits below `nodes` by the characters they take of a plain string in row q."""
+        memo = self._memo(plain)
+        key = ("counts", q, nodes.tobytes())
+        counts = memo.entries.get(key)
+        if counts is None:
+            table = plain.filled()
+            between = np.array([plain.is_between(row) for row in range(plain.num_states)], np.uint8)
+            walk = self.walker.walk_counted(table, plain.accepting, between, q, nodes)
+            counts = Counts(walk, self.pool)
+            memo.put(key, counts, counts.num_bytes)
+        return counts
+
+    def join(self, bases: list[Base]) -> Base:
+        """One base that holds all ids of several."""
+        if len(bases) == 1:
+            return bases[0]
+        if not bases:
+            return Base(self.pool.empty, NONE)
+        key = frozenset((slot, removed.tobytes()) for slot, removed in bases)
+        slot = self._unions.entries.get(key)
+        if slot is None:
+            parts = []
+            for one, removed in bases:
+                bits = one.bits.copy()
+                self.walker.kernels.fill_row(one.bits, removed, NONE, bits)
+                parts.append(bits)
+            slot = self.pool.put(np.bitwise_or.reduce(parts))
+            self._unions.put(key, slot, slot.bits.nbytes)
+        return Base(slot, NONE)
+
+    def tail(self, automaton: Any, piece: Piece) -> int:
+        """An upper bound, in tokens, of what ends the scalar after any of a piece's tokens."""
+        if not 0 < len(piece.rows) <= _MANY_ROWS or automaton.kind != "table":
+            return piece.growth
+        return max(self._row_cost(automaton, row) for row in piece.rows.tolist())
 
     def only_byte(self, automaton: Any, q: int) -> int:
         """The one byte that goes on inside the scalar, SEVERAL, or NOTHING."""
         places = _places(automaton, q)
-        if places is not None:
-            return _only_in_text(places)
-        memo = self._memo(automaton)
-        found = memo.entries.get(("byte", q))
-        if found is None:
-            if automaton.table[q, 0] == UNKNOWN:
-                automaton.expand(q)
-            live = np.flatnonzero(automaton.table[q] > DEAD)
-            found = memo.put(("byte", q), int(live[0]) if len(live) == 1 else SEVERAL if len(live) else NOTHING)
-        return int(found)
+        return _only_in_text(places) if places is not None else automaton.only_byte(q)
 
     def forget_gone(self) -> None:
         """Let go of the pieces of automata that have been collected."""
@@ -89,24 +140,22 @@ class Pieces:
             self._memos.pop(self._gone.popleft(), None)
 
     def _memo(self, automaton: Any) -> Memo:
-        self.forget_gone()
+        if self._gone:
+            self.forget_gone()
         memo = self._memos.get(id(automaton))
         if memo is None:
             memo = self._memos[id(automaton)] = self._ledger.open()
             weakref.finalize(automaton, self._gone.append, id(automaton)).atexit = False
+        else:
+            self._ledger.touch(memo)
         return memo
 
     def _piece(self, automaton: Any, walk: Walk) -> Piece:
-        num_words = self.walker.index.num_words
-        bits = pack_ids(walk.ids, num_words) if len(walk.ids) > num_words else None
-        ids = walk.ids if bits is None else walk.ids[:0]
-        return Piece(ids, bits, walk.exits, max(walk.gap, self._tail(automaton, walk.rows)))
-
-    def _tail(self, automaton: Any, rows: Int32) -> int:
-        bound = getattr(automaton, "growth", None)
-        if bound is not None and len(rows) > _MANY_ROWS:
-            return int(bound)
-        return max((self._row_cost(automaton, row) for row in rows.tolist()), default=0)
+        slot, ids = self.pool.empty, walk.ids
+        if len(ids) > self.walker.index.num_words:
+            slot, ids = self.pool.put(pack_ids(ids, self.walker.index.num_words)), NONE
+        growth = walk.gap if len(walk.by_text) == len(walk.ids) else max(walk.gap, automaton.growth)
+        return Piece(slot, NONE, ids, walk.exits, walk.ends, walk.rows, growth)
 
     def _row_cost(self, automaton: Any, row: int) -> int:
         memo = self._memo(automaton)
@@ -114,6 +163,38 @@ class Pieces:
         if found is None:
             found = memo.put(("cost", row), self.walker.count_tokens(automaton.completion(row)))
         return int(found)
+
+    def _counted(self, automaton: CountedAutomaton, q: int, nodes: Int32) -> Piece:
+        row, need, room = automaton.find_room(q)
+        cut = self.find_counts(automaton.plain, row, nodes).cut(need, room)
+        return Piece(cut.slot, NONE, cut.ids, cut.exits, NONE, NONE, automaton.growth)
+
+    def _minus(self, automaton: MinusAutomaton, q: int, nodes: Int32) -> Piece:
+        plain = self.find(automaton.plain, automaton.plain_row(q), nodes)
+        begun = automaton.find_begun(q)
+        if begun is None:
+            return plain
+        closings = self._find_closings(automaton, automaton.plain_row(q), nodes)
+        ends = closings.find(begun)
+        return self._less(automaton, plain, np.array(ends, np.int32)) if ends else plain
+
+    def _find_closings(self, automaton: MinusAutomaton, row: int, nodes: Int32) -> Closings:
+        memo = self._memo(automaton.plain)
+        key = ("closings", row, nodes.tobytes())
+        found = memo.entries.get(key)
+        if found is None:
+            ends = self.find(automaton.plain, row, nodes).ends
+            found = Closings(self.walker.index, nodes, ends, is_whole=row == 0 or automaton.plain.is_between(row))
+            memo.put(key, found, 200 * len(ends))
+        return found
+
+    def _less(self, automaton: MinusAutomaton, plain: Piece, ends: Int32) -> Piece:
+        """The piece of the plain string less what ends it at some nodes."""
+        tokens = self.walker.index.token[ends]
+        gone = self.walker.with_aliases(tokens[tokens >= 0])
+        ids = plain.ids[~np.isin(plain.ids, gone)] if len(plain.ids) else plain.ids
+        exits = plain.exits[:, ~np.isin(plain.exits[0], ends)]
+        return plain._replace(removed=gone, ids=ids, exits=exits, growth=automaton.growth)
 
 
 def _places(automaton: Any, q: int) -> Any:
@@ -136,4 +217,6 @@ def _only_in_text(places: Any) -> int:
 
 
 def _size(piece: Piece) -> int:
-    return piece.ids.nbytes + piece.exits.nbytes + (0 if piece.bits is None else piece.bits.nbytes)
+    return (
+        piece.ids.nbytes + piece.exits.nbytes + piece.ends.nbytes + (piece.slot.bits.nbytes if piece.slot.index else 0)
+    )

@@ -19,8 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.machine import Scalar, State
-from radixgen.mask.base import ROOT
+from radixgen.automata.minus import MinusAutomaton
+from radixgen.automata.words import Run, list_texts
+from radixgen.mask.base import ROOT, Pieces
 from radixgen.mask.index import Int32, unpack_ids
 from radixgen.mask.kernels import FAR
 from radixgen.mask.states import Grammar
@@ -49,9 +52,9 @@ def find_costs(grammar: Grammar, state: State) -> TokenCosts:
 
 
 def _token_costs(grammar: Grammar, state: State) -> TokenCosts:
-    record = grammar.record(state)
-    bits = record.bits & ~grammar.index.eos_bits if record.is_accepting else record.bits
-    ids = unpack_ids(bits)
+    ids = unpack_ids(grammar.mask_bits(state))
+    if grammar.record(state).is_accepting:
+        ids = ids[~np.isin(ids, grammar.index.eos_array)]
     is_many = len(ids) > FEW_TOKENS
     groups = _groups(grammar, grammar.closure(state), ids) if is_many else np.full(len(ids), AMBIGUOUS, np.int32)
     costs = np.full(len(ids), FAR, np.int32)
@@ -67,30 +70,58 @@ def _token_costs(grammar: Grammar, state: State) -> TokenCosts:
 def _groups(grammar: Grammar, scalars: Sequence[Scalar], ids: Int32) -> Int32:
     """A number per token: equal numbers lead to equal states; AMBIGUOUS where the end rows do not tell."""
     groups = np.zeros(len(ids), np.int64)
-    is_ambiguous = np.zeros(len(ids), bool)
+    is_ambiguous, is_inside = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
     for scalar in scalars:
         ends = _end_rows(grammar, scalar)[ids]
+        is_inside |= ends >= 0
         is_ambiguous |= ends == AMBIGUOUS
         _, groups = np.unique(groups * (int(ends.max(initial=0)) + 3) + ends + 2, return_inverse=True)
-    groups[is_ambiguous] = AMBIGUOUS
+    groups[is_ambiguous | ~is_inside] = AMBIGUOUS
     return groups.astype(np.int32)
 
 
 def _end_rows(grammar: Grammar, scalar: Scalar) -> Int32:
-    """[V] the row in which each token ends, -1 where it does not fit the scalar."""
-    walker, index = grammar.pieces.walker, grammar.index
+    """[V] a number for the row in which each token ends, -1 where it does not fit the scalar."""
+    pieces, index = grammar.pieces, grammar.index
+    piece = pieces.find(scalar.automaton, scalar.q)
     ends = np.full(index.vocab_size, -1, np.int32)
-    walk = walker.walk(scalar.automaton, scalar.q, ROOT, ends)
-    ends[walk.by_text] = AMBIGUOUS
+    match scalar.automaton:
+        case CountedAutomaton() as automaton:
+            _end_counted(pieces, automaton, scalar.q, ends)
+        case MinusAutomaton() as automaton:
+            _end_minus(pieces, automaton, scalar.q, ends)
+        case automaton if automaton.kind == "words":
+            ends[piece.ids] = AMBIGUOUS
+        case automaton:
+            ends[pieces.walker.walk(automaton, scalar.q, ROOT, ends).by_text] = AMBIGUOUS
     if scalar.follow is not None:
-        crossed = np.zeros(len(index.skip), bool)
-        for node in walk.exits:
-            crossed[node + 1 : index.skip[node]] = True
-        tokens = index.token[crossed]
-        ends[tokens[tokens >= 0]] = AMBIGUOUS
-        if len(index.alias):
-            ends[index.alias[:, 1]] = ends[index.alias[:, 0]]
+        ends[index.tokens_below(piece.exits[0])] = AMBIGUOUS
     return ends
+
+
+def _end_counted(pieces: Pieces, automaton: CountedAutomaton, q: int, ends: Int32) -> None:
+    """Rows of the plain string, each once for every number of characters."""
+    row, need, room = automaton.find_room(q)
+    pieces.walker.walk(automaton.plain, row, ROOT, ends)
+    ids, spans, _ = pieces.find_counts(automaton.plain, row).walk
+    is_last = spans < 0
+    chars = np.where(is_last, -1 - spans, spans)
+    ends[ids] += np.where(is_last, 0, automaton.plain.num_states * chars).astype(np.int32)
+    ends[ids[(chars > room) | is_last & (chars < need)]] = -1
+
+
+def _end_minus(pieces: Pieces, automaton: MinusAutomaton, q: int, ends: Int32) -> None:
+    """Rows of the plain string, but for tokens on the way to a text that is left out."""
+    pieces.walker.walk(automaton.plain, automaton.plain_row(q), ROOT, ends)
+    ends[pieces.find(automaton, q).removed] = -1
+    begun = automaton.find_begun(q)
+    if begun is not None:
+        index = pieces.walker.index
+        inside = np.flatnonzero(ends >= 0) if begun.half else index.escaped[ends[index.escaped] >= 0]
+        ends[inside] = AMBIGUOUS
+        words = list_texts(sorted(rest.encode("utf-8", "replace") for rest in begun.rests))
+        nodes = ROOT if automaton.plain_row(q) else index.find_nodes(b'"', ROOT)
+        ends[pieces.walker.walk_words(words, Run(0, len(begun.rests), 0), nodes).ids] = AMBIGUOUS
 
 
 class _Steps:

@@ -10,31 +10,23 @@ from collections import OrderedDict
 from typing import Any, Literal
 
 from radixgen.automata.machine import ByteMachine
-from radixgen.automata.single import choices_machine, regex_machine
 from radixgen.automata.work import Account, Limits, Work
-from radixgen.errors import ConstraintError
-from radixgen.grammar import GrammarCompiler
+from radixgen.errors import GrammarError
+from radixgen.grammar import mark_bytes
 from radixgen.mask.base import Pieces
 from radixgen.mask.forced import EncodeForced
 from radixgen.mask.free import FreeMatcher
 from radixgen.mask.index import build_index
-from radixgen.mask.limits import check_text
+from radixgen.mask.jit import Kernels
+from radixgen.mask.machines import Machines
 from radixgen.mask.matcher import Matcher
-from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.memo import Ledger
+from radixgen.mask.pool import MaskPool
 from radixgen.mask.states import Grammar
 from radixgen.mask.thinking import ThinkingBudget
-from radixgen.mask.walk import Kernels, Walker
-from radixgen.params import (
-    Choices,
-    Constraint,
-    GrammarText,
-    JsonSchema,
-    ReadyMade,
-    Regex,
-    StructuralTags,
-    Thinking,
-)
-from radixgen.schema import SchemaCompiler
+from radixgen.mask.walk import Walker
+from radixgen.mask.warm import SCHEMA, warm_up
+from radixgen.params import Constraint, JsonSchema, Thinking
 
 MOST_GRAMMARS = 512
 
@@ -52,21 +44,21 @@ class MaskEngine:
         limits: Limits | None = None,
         kernels: Kernels | None = None,
     ) -> None:
-        """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos.
-        limits: of one constraint. kernels: for tests; by default numba's where it is installed."""
+        """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos, and
+        half as much of tables that no grammar in use holds. limits: of one constraint. kernels: for tests; by default
+        numba's where it is installed."""
         self.work = Work()
         self._limits = limits or Limits()
+        self._max_table_bytes = max_bytes // 2
         self.index = build_index(vocabulary)
+        names, ends = vocabulary.special_names, vocabulary.eos_ids
+        self._special_names = frozenset(name for i, name in names.items() if i not in ends)
         self._ledger = Ledger(max_bytes)
-        self._masks = MaskPool()
-        walker = Walker(self.index, kernels)
-        walker.warm_up()
-        self._pieces = Pieces(walker, self._ledger)
+        self._pieces = Pieces(Walker(self.index, kernels), self._ledger, MaskPool(self.index.num_words, max_bytes))
         self._encode = encode_forced
-        self._white_space = default_white_space
-        self._schemas = SchemaCompiler()
-        self._rules = GrammarCompiler(self.work)
+        self._machines = Machines(self.work, self._limits, default_white_space=default_white_space)
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
+        warm_up(self._grammar(SCHEMA, self._machines.compile(SCHEMA), Account(Limits())))
 
     @property
     def num_words(self) -> int:
@@ -78,6 +70,11 @@ class MaskEngine:
         """What all memos hold now, roughly."""
         self._pieces.forget_gone()
         return self._ledger.num_bytes
+
+    @property
+    def num_table_bytes(self) -> int:
+        """What tables have taken since they were last forgotten."""
+        return self.work.num_bytes
 
     def compile(self, constraint: Constraint, document: str | None = None, prefix_bytes: bytes = b"") -> Grammar:
         """The grammar of a constraint; `document` is what verbatim values quote.
@@ -96,13 +93,18 @@ class MaskEngine:
         return FreeMatcher(self.index, prefix_bytes, ignore_eos=ignore_eos)
 
     def _compile(self, constraint: Constraint, document: str | None) -> Grammar:
-        check_text(constraint, self._limits)
+        if self.work.num_bytes > self._max_table_bytes:
+            self._forget_tables()
+        known = self._grammars.get(constraint)
+        if known is not None and not isinstance(constraint, JsonSchema):  # whose compiler keeps its machines itself
+            return self._kept(constraint, known.machine, known.account)
         account = Account(self._limits)
-        with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(account):
-            machine = self._machine(constraint, document)
-            if getattr(machine, "quotes_document", False):
-                return self._grammar(constraint, machine, account)
-            return self._kept(constraint, machine, account)
+        with self.work.charged(account):
+            machine = self._machines.compile(constraint, document)
+        self._check_names(getattr(machine, "special_names", frozenset()))
+        if getattr(machine, "quotes_document", False):
+            return self._grammar(constraint, machine, account)
+        return self._kept(constraint, machine, account)
 
     def matcher(self, grammar: Grammar, *, max_tokens: int, forced_tokens: bool = True) -> Matcher:
         """A matcher at the start of an answer.
@@ -114,7 +116,13 @@ class MaskEngine:
         with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(grammar.account):
             return Matcher(grammar, max_tokens=max_tokens, encode_forced=self._encode if forced_tokens else None)
 
-    def _kept(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
+    def _forget_tables(self) -> None:
+        """Leave all tables to the requests that hold them. They are shared, so none could be told from the others."""
+        self._machines.forget()
+        self._grammars.clear()
+        self.work.num_bytes = 0
+
+    def _kept(self, constraint: Constraint, machine: ByteMachine, account: Account | None) -> Grammar:
         """The one grammar of a machine that serves every request."""
         grammar = self._grammars.get(constraint)
         if grammar is None or grammar.machine is not machine:
@@ -125,24 +133,18 @@ class MaskEngine:
         self._ledger.touch(grammar.memo)
         return grammar
 
-    def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account) -> Grammar:
+    def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account | None) -> Grammar:
         is_json = isinstance(constraint, JsonSchema)
-        grammar = Grammar(machine, self._pieces, self._ledger, self._masks, is_json=is_json, account=account)
+        grammar = Grammar(machine, self._pieces, self._ledger, is_json=is_json, account=account)
         if isinstance(constraint, Thinking) and constraint.max_tokens is not None:
-            return grammar.with_thinking(ThinkingBudget(constraint.end.encode(), constraint.max_tokens))
+            return grammar.with_thinking(ThinkingBudget(mark_bytes(constraint.end), constraint.max_tokens))
         return grammar
 
-    def _machine(self, constraint: Constraint, document: str | None) -> ByteMachine:
-        """The schema compiler keeps and shares its machines itself; those of the others are kept with their grammar."""
-        if isinstance(constraint, JsonSchema):
-            return self._schemas.compile(constraint, document=document, default_white_space=self._white_space)
-        known = self._grammars.get(constraint)
-        if known is not None:
-            return known.machine
-        if isinstance(constraint, Regex):
-            return regex_machine(constraint.pattern)
-        if isinstance(constraint, Choices):
-            return choices_machine(constraint.choices)
-        if isinstance(constraint, GrammarText | ReadyMade | StructuralTags | Thinking):
-            return self._rules.compile(constraint, lambda inner: self._machine(inner, document))
-        raise ConstraintError(f"a {type(constraint).__name__} is no constraint; use JsonSchema, Regex or GrammarText")
+    def _check_names(self, names: frozenset[str]) -> None:
+        """Raises `GrammarError` for a special token that the vocabulary lacks."""
+        missing = sorted(names - self._special_names)
+        if missing:
+            known = ", ".join(sorted(self._special_names)[:10]) or "none"
+            raise GrammarError(
+                f"the vocabulary has no special token {missing[0]!r} that a grammar can name; there are {known}"
+            )

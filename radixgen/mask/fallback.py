@@ -18,8 +18,8 @@ def walk_table(
 ) -> tuple[int, int, int]:
     """See `kernels.walk_table`; only the order of what is found differs."""
     byte, skip, token, _ = trie
-    _, _, ids, exits, blocked_nodes, blocked_rows = scratch
-    found, left, stuck_nodes, stuck_rows = [], [], [], []
+    _, _, ids, exits, blocked = scratch
+    found, left, left_rows, stuck_nodes, stuck_rows = [], [], [], [], []
     nodes, states = np.asarray(roots, np.int64), np.asarray(rows, np.int64)
     while nodes.size:
         is_stuck = (table[states, 0] == UNKNOWN) & (skip[nodes] > nodes + 1)
@@ -33,16 +33,31 @@ def walk_table(
         seen[states[is_token]] = 1
         if len(ends):
             ends[found[-1]] = states[is_token]
-        left.append(nodes[(accepting[states] > 0) & (skip[nodes] > nodes + 1)])
+        is_exit = accepting[states] > 0
+        left.append(nodes[is_exit])
+        left_rows.append(states[is_exit])
     new = np.unique(_joined(found))
     flags = np.zeros(len(bits) * 32, np.uint8)
     flags[new] = 1
     bits |= np.packbits(flags, bitorder="little").view("<u4")
-    stuck = _joined(stuck_nodes)
-    if len(stuck) > len(blocked_nodes):
+    stuck, out = _joined(stuck_nodes), np.unique([_joined(left), _joined(left_rows)], axis=1)
+    exits[:, : out.shape[1]] = out
+    if len(stuck) > blocked.shape[1]:
         return _put(ids, new), 0, -1
-    _put(blocked_rows, _joined(stuck_rows))
-    return _put(ids, new), _put(exits, np.unique(_joined(left))), _put(blocked_nodes, stuck)
+    _put(blocked[1], _joined(stuck_rows))
+    return _put(ids, new), out.shape[1], _put(blocked[0], stuck)
+
+
+def fill_row(base: Any, removed: Any, ids: Any, row: Any) -> None:
+    """See `kernels.fill_row`."""
+    row[: len(base)] = base
+    row[len(base) :] = 0
+    np.bitwise_and.at(row, removed >> 5, ~_bits(removed))
+    np.bitwise_or.at(row, ids >> 5, _bits(ids))
+
+
+def _bits(ids: Any) -> npt.NDArray[np.uint32]:
+    return np.uint32(1) << (ids & 31).astype(np.uint32)
 
 
 def _children(skip: Any, nodes: Any, states: Any) -> tuple[Any, Any]:

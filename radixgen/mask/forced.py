@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from radixgen.automata.machine import State
-from radixgen.mask.base import NOTHING, SEVERAL
+from radixgen.automata.machine import NOTHING, SEVERAL, State
 from radixgen.mask.states import Grammar, only_token
 
 MOST_BYTES = 512

@@ -11,17 +11,20 @@ node as a sorted run (`first_child[n] .. first_child[n+1]`), because a walk alon
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from radixgen.grammar.parts import NO_TEXT, special_bytes
 
 Int32 = npt.NDArray[np.int32]
 UInt8 = npt.NDArray[np.uint8]
 UInt32 = npt.NDArray[np.uint32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class TokenIndex:
     """N trie nodes, V token ids, W = ceil(V/32) mask words."""
 
@@ -37,16 +40,17 @@ class TokenIndex:
     """[N+1] offsets into `child`."""
     child: Int32
     """[N-1] child nodes, by parent and then byte."""
-    root_child: Int32
-    """[256] the root's child by byte, or 0."""
+    tree: Int32
+    """[N+1, 4] byte, token, skip and first_child once more, side by side for who jumps about."""
     alias: Int32
     """[A, 2] (id in the trie, another id of the same bytes)."""
     token_bytes: tuple[bytes, ...]
+    """See `grammar_bytes`."""
     eos_ids: tuple[int, ...]
-    eos_bits: UInt32
-    """[W] the bits of `eos_ids`."""
+    eos_array: Int32
+    """`eos_ids`."""
     num_bytes: int
-    """Bytes that are a token by themselves."""
+    """Bytes that are a token by themselves, less 0xFF, which no text needs."""
     longest: int
     """Length in bytes of the longest token."""
 
@@ -57,24 +61,65 @@ class TokenIndex:
     @property
     def has_all_bytes(self) -> bool:
         """Every byte is a token, so no text needs more tokens than it has bytes."""
-        return self.num_bytes == 256
+        return self.num_bytes == 255
 
     @property
     def num_words(self) -> int:
-        return len(self.eos_bits)
+        return (len(self.token_bytes) + 31) // 32
+
+    @cached_property
+    def eos_bits(self) -> UInt32:
+        """[W] the bits of `eos_ids`."""
+        return pack_ids(self.eos_ids, self.num_words)
+
+    @cached_property
+    def escaped(self) -> Int32:
+        """Tokens that hold a backslash."""
+        return np.array([i for i, data in enumerate(self.token_bytes) if b"\\" in data], np.int32)
+
+    def tokens_below(self, nodes: Int32) -> Int32:
+        """Tokens of the subtrees of `nodes`, less those that end at the nodes themselves."""
+        inside = np.zeros(len(self.skip), bool)
+        for node in nodes:
+            inside[node + 1 : self.skip[node]] = True
+        tokens = self.token[inside]
+        tokens = tokens[tokens >= 0]
+        twins = self.alias[np.isin(self.alias[:, 0], tokens), 1]
+        return np.concatenate([tokens, twins])
+
+    def text(self, node: int) -> bytes:
+        """The bytes that lead from the root to a node."""
+        leaf = node
+        while self.token[leaf] < 0:
+            leaf += 1
+        return self.token_bytes[self.token[leaf]][: self.depth[node]]
+
+    def find_node(self, text: bytes, node: int = 0) -> int | None:
+        """The node that `text` leads to from another, if there is one."""
+        for byte in text:
+            children = self.child[self.first_child[node] : self.first_child[node + 1]]
+            place = int(np.searchsorted(self.byte[children], byte))
+            if place == len(children) or self.byte[children[place]] != byte:
+                return None
+            node = int(children[place])
+        return node
+
+    def find_nodes(self, text: bytes, nodes: Int32) -> Int32:
+        """The nodes that `text` leads to from each of some others."""
+        found = (self.find_node(text, node) for node in nodes.tolist())
+        return np.array([node for node in found if node is not None], np.int32)
 
 
 def build_index(vocabulary: Any) -> TokenIndex:
-    """The index of a `tokens.Vocabulary` (or anything with its `token_bytes`, `eos_ids` and `trie`)."""
-    trie = vocabulary.trie
+    """The index of a `tokens.Vocabulary`."""
+    token_bytes = grammar_bytes(vocabulary)
+    trie = vocabulary.trie_of(list(token_bytes))
     byte, skip = np.ascontiguousarray(trie.byte, np.uint8), np.ascontiguousarray(trie.skip, np.int32)
     parent, depth = np.asarray(trie.parent), np.ascontiguousarray(trie.depth, np.int32)
     child = (np.lexsort((byte[1:], parent[1:])) + 1).astype(np.int32)
     first_child = np.searchsorted(parent[child], np.arange(len(skip) + 1)).astype(np.int32)
-    root_child = np.zeros(256, np.int32)
-    tops = child[: first_child[1]]
-    root_child[byte[tops]] = tops
-    token_bytes = tuple(bytes(one) for one in vocabulary.token_bytes)
+    tree = np.zeros((len(skip) + 1, 4), np.int32)
+    tree[:-1, 0], tree[:-1, 1], tree[:-1, 2], tree[:, 3] = byte, trie.token, skip, first_child
     return TokenIndex(
         byte=byte,
         skip=skip,
@@ -82,14 +127,22 @@ def build_index(vocabulary: Any) -> TokenIndex:
         depth=depth,
         first_child=first_child,
         child=child,
-        root_child=root_child,
+        tree=tree,
         alias=np.ascontiguousarray(trie.alias, np.int32).reshape(-1, 2),
         token_bytes=token_bytes,
         eos_ids=tuple(vocabulary.eos_ids),
-        eos_bits=pack_ids(vocabulary.eos_ids, (len(token_bytes) + 31) // 32),
-        num_bytes=int((trie.token[root_child[root_child > 0]] >= 0).sum()),
+        eos_array=np.array(vocabulary.eos_ids, np.int32).reshape(-1),
+        num_bytes=int((trie.token[child[: first_child[1]]] >= 0).sum()),
         longest=int(depth.max(initial=0)),
     )
+
+
+def grammar_bytes(vocabulary: Any) -> tuple[bytes, ...]:
+    """What every id is to a grammar: special tokens by their names, unless they end answers, and nothing else with a
+    byte that begins such a name and no text."""
+    names = {i: name for i, name in vocabulary.special_names.items() if i not in vocabulary.eos_ids}
+    plain = [b"" if NO_TEXT in one else bytes(one) for one in vocabulary.token_bytes]
+    return tuple(special_bytes(names[i]) if i in names else one for i, one in enumerate(plain))
 
 
 def pack_ids(ids: Any, num_words: int) -> UInt32:

@@ -102,15 +102,15 @@ class Matcher:
         Where the budget narrows it, `wide` (if given) gets what the grammar alone allows; else `wide` is left alone.
         """
         record = self.grammar.record(self.state)
-        if self.remaining - 1 >= record.ceiling:
-            _copy(record.bits, row)
+        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+            self.grammar.fill(record, row)
             return MaskFill(record.num_allowed, False)
         bits = self._narrowed(record)
         num_allowed = count_bits(bits)
         is_narrowed = num_allowed < record.num_allowed
         _copy(bits, row)
         if wide is not None and is_narrowed:
-            _copy(record.bits, wide)
+            self.grammar.fill(record, wide)
         return MaskFill(num_allowed, is_narrowed)
 
     def advance(self, token_id: int) -> None:
@@ -189,8 +189,8 @@ class Matcher:
         ids, costs = find_costs(self.grammar, self.state)
         plan = self._plan(len(self._path) - 1)
         keep = ids[costs <= self.remaining - 1] if self.remaining > 0 else ids[:0]
-        bits = pack_ids(np.append(keep, plan[:1]), self.grammar.index.num_words)
-        return bits | self.grammar.index.eos_bits if record.is_accepting else bits
+        eos = self.grammar.index.eos_array if record.is_accepting else plan[:0]
+        return pack_ids(np.concatenate([keep, plan[:1], eos]), self.grammar.index.num_words)
 
     def _plan(self, place: int) -> Int32:
         """The plan held at a place of the path: its own, or the rest of the one before if that is as short."""

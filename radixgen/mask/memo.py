@@ -14,8 +14,6 @@ from collections import OrderedDict, deque
 from collections.abc import Hashable
 from typing import Any
 
-from radixgen.mask.index import UInt32
-
 ENTRY_BYTES = 200
 """What a key, its slot and a small record take, roughly."""
 
@@ -90,20 +88,3 @@ class Memo:
         self.entries[key] = value
         self._ledger.grow(self.number, ENTRY_BYTES + num_bytes)
         return value
-
-
-class MaskPool:
-    """Equal masks are one array. Weak: a mask lives as long as a memo holds it."""
-
-    def __init__(self) -> None:
-        self._masks: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-
-    def share(self, bits: UInt32) -> tuple[UInt32, int]:
-        """The array that stands for `bits` (made read-only), and the bytes that keeping it takes anew."""
-        content = bits.tobytes()
-        known = self._masks.get(hash(content))
-        if known is not None and known.tobytes() == content:
-            return known, 0
-        bits.flags.writeable = False
-        self._masks[hash(content)] = bits
-        return bits, bits.nbytes

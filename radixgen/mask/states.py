@@ -1,9 +1,7 @@
 """A compiled constraint over one vocabulary: masks, successors and plans of machine states, each found once.
 
-    mask(state) = for each scalar (automaton, q, follow):  base piece of (automaton, q)
-                                                           + from its exits, the same question asked of `follow`
-
-The recursion ends because every exit lies deeper in the trie; empty scalars are passed through by `closure`.
+A record holds what a mask is made of, not the mask: one mask of the pool that thousands of records share, and a few
+ids. So a new state costs some hundred bytes, and a mask that is filled one copy.
 """
 
 from __future__ import annotations
@@ -11,36 +9,36 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from radixgen.automata.machine import ByteMachine, Scalar, State
+from radixgen.automata.machine import ASK, ByRow, ByteMachine, Scalar, State
 from radixgen.automata.work import Account
 from radixgen.errors import ConstraintError
 from radixgen.mask.ahead import AheadMachine
-from radixgen.mask.base import ROOT, Piece, Pieces
-from radixgen.mask.index import Int32, UInt32, count_bits, unpack_ids
+from radixgen.mask.base import ROOT, Pieces
+from radixgen.mask.index import Int32, UInt32, unpack_ids
 from radixgen.mask.kernels import FAR
-from radixgen.mask.memo import Ledger, MaskPool
+from radixgen.mask.lengths import Lengths
+from radixgen.mask.memo import Ledger
+from radixgen.mask.pool import Slot
+from radixgen.mask.reach import Reacher, closure, find_follows, step_bytes
 from radixgen.mask.thinking import ThinkingBudget
+from radixgen.mask.walk import NONE
 
 
 @dataclass(slots=True)
 class Record:
-    """What the mask of one state says."""
+    """What the mask of one state says: the ids of `slot` less `removed`, and `ids`."""
 
-    bits: UInt32
-    """[W] the tokens the grammar allows, with the ids that end the text iff the state accepts."""
+    slot: Slot
+    removed: Int32
+    ids: Int32
     num_allowed: int
     ceiling: int
-    """An upper bound of the cost of every state that an allowed token leads to."""
+    """An upper bound of the cost of every state that an allowed token leads to: cheap, and rather high."""
     is_accepting: bool
-
-
-class _Below(NamedTuple):
-    pieces: tuple[Piece, ...]
-    ceiling: int
+    """The ids that end the text are among `ids`."""
 
 
 class Grammar:
@@ -51,19 +49,17 @@ class Grammar:
         machine: ByteMachine,
         pieces: Pieces,
         ledger: Ledger,
-        masks: MaskPool,
         *,
         is_json: bool,
         account: Account | None = None,
     ) -> None:
-        self.machine = machine
         self.account = account
         """What its tables keep counts here, where whoever works says so (`Work.charged`)."""
         self.pieces = pieces
         self.index = pieces.walker.index
         self.is_json = is_json
-        self._masks = masks
         self.memo = ledger.open()
+        self._bind(machine)
         self.prefix = b""
         """What an answer writes before the constraint's own text begins."""
         self.thinking: ThinkingBudget | None = None
@@ -71,34 +67,25 @@ class Grammar:
     def with_prefix(self, prefix: bytes) -> Grammar:
         """The same with a text to be written before; shares all that is known of states."""
         twin = copy.copy(self)
-        twin.machine, twin.prefix = AheadMachine(self.machine, prefix), prefix
+        twin.prefix = prefix
+        twin._bind(AheadMachine(self.machine, prefix))
         return twin
 
     def with_thinking(self, thinking: ThinkingBudget) -> Grammar:
         """The same with a budget for the thinking that it begins with."""
         twin = copy.copy(self)
-        twin.machine, twin.thinking = AheadMachine(self.machine), thinking
+        twin.thinking = thinking
+        twin._bind(AheadMachine(self.machine))
         return twin
+
+    def _bind(self, machine: ByteMachine) -> None:
+        self.machine = machine
+        self._lengths = Lengths(machine, self.pieces, self.memo)
+        self._reacher = Reacher(machine, self.pieces, self._lengths, self.memo)
 
     def closure(self, state: State) -> Sequence[Scalar]:
         """The scalars of a state, those behind scalars that may end at once included."""
-        scalars = self.machine.scalars(state)
-        for automaton, q, follow in scalars:
-            if follow is not None and automaton.accepting[q]:
-                return self._closure(state)
-        return scalars
-
-    def _closure(self, state: State) -> list[Scalar]:
-        found: list[Scalar] = []
-        waiting, seen = [state], {state}
-        while waiting:
-            for scalar in self.machine.scalars(waiting.pop()):
-                found.append(scalar)
-                follow = scalar.follow
-                if follow is not None and scalar.automaton.accepting[scalar.q] and follow not in seen:
-                    seen.add(follow)
-                    waiting.append(follow)
-        return found
+        return closure(self.machine, state)
 
     def record(self, state: State) -> Record:
         """The mask of a state.
@@ -111,6 +98,16 @@ class Grammar:
             found = self._make_record(state)
         return found
 
+    def mask_bits(self, state: State) -> UInt32:
+        """[W] the mask of a state, written anew."""
+        bits = np.empty(self.index.num_words, np.uint32)
+        self.fill(self.record(state), bits)
+        return bits
+
+    def fill(self, record: Record, row: UInt32) -> None:
+        """Write a record's mask into `row` [at least W words]."""
+        self.pieces.walker.kernels.fill_row(record.slot.bits, record.removed, record.ids, row)
+
     def next_state(self, state: State, token_id: int) -> State | None:
         """The state after one token, or None where the grammar has no such token."""
         key = (state, token_id)
@@ -118,11 +115,18 @@ class Grammar:
             return self.memo.entries[key]
         except KeyError:
             data = self.index.token_bytes[token_id] if 0 <= token_id < self.index.vocab_size else b""
-            return self.memo.put(key, self._step_bytes(state, data) if data else None)
+            return self.memo.put(key, step_bytes(self.machine, state, data) if data else None)
+
+    def tight_ceiling(self, state: State) -> int:
+        """An upper bound as a record's, in tokens of the vocabulary where that is in bytes."""
+        found = self.memo.entries.get(("ceiling", state))
+        if found is None:
+            found = self.memo.put(("ceiling", state), self._tight_ceiling(state, ROOT))
+        return int(found)
 
     def plan(self, state: State) -> Int32:
         """The fewest ids that write one of the state's known completions: the machine's, and each of its scalars'
-        with the machine's completion of what follows.
+        with the machine's completion of what follows. Empty where none is known.
 
         Raises:
             ConstraintError: when the vocabulary cannot write a byte of them.
@@ -135,93 +139,67 @@ class Grammar:
 
     def is_within(self, state: State, num_tokens: int) -> bool:
         """Whether the cost of `state` is at most `num_tokens`."""
-        is_short = self.index.has_all_bytes and len(self.machine.completion(state)) <= num_tokens
-        return is_short or self.cost(state) <= num_tokens
+        text = self.machine.completion(state) if self.index.has_all_bytes else None
+        return (text is not None and len(text) <= num_tokens) or self.cost(state) <= num_tokens
 
     def cost(self, state: State) -> int:
-        """Tokens of the state's plan; FAR where the vocabulary cannot write it."""
+        """Tokens of the state's plan; FAR where the vocabulary cannot write it, or no plan is known."""
         found = self.memo.entries.get(("cost", state))
         if found is None:
-            least = min(self.pieces.walker.count_tokens(text) for text in self._completions(state))
-            found = self.memo.put(("cost", state), least)
+            costs = map(self.pieces.walker.count_tokens, self._completions(state))
+            found = self.memo.put(("cost", state), min(costs, default=FAR))
         return int(found)
 
     def _completions(self, state: State) -> set[bytes]:
-        completion = self.machine.completion
-        texts = {completion(state)}
+        texts = {self.machine.completion(state)}
         for automaton, q, follow in self.closure(state):
-            texts.add(automaton.completion(q) + (b"" if follow is None else completion(follow)))
-        return texts
+            if follow is None:
+                texts.add(automaton.completion(q))
+            elif follow is not ASK and not isinstance(follow, ByRow):
+                behind = self.machine.completion(follow)
+                texts.add(None if behind is None else automaton.completion(q) + behind)
+        return {text for text in texts if text is not None}
 
     def _make_plan(self, state: State) -> Int32:
         walker = self.pieces.walker
-        best = min(sorted(self._completions(state)), key=walker.count_tokens)
+        best = min(sorted(self._completions(state)), key=walker.count_tokens, default=None)
+        if best is None:
+            return NONE
         plan = walker.fewest_tokens(best)
         if plan is None:
             raise ConstraintError(_unwritable(best, self.index.token_bytes))
         return plan
 
-    def _follow_cost(self, state: State | None) -> int:
-        """Tokens of the machine's own completion of what follows a scalar.
-
-        Not `cost`: a token that ends inside a scalar leads to a state whose plan is at most the tokens of the scalar's
-        completion and of this one; that is why `plan` looks at every scalar, and why a ceiling is one.
-        """
-        if state is None:
-            return 0
-        found = self.memo.entries.get(("follow", state))
-        if found is None:
-            found = self.memo.put(("follow", state), self.pieces.walker.count_tokens(self.machine.completion(state)))
-        return int(found)
-
-    def _step_bytes(self, state: State, data: bytes) -> State | None:
-        step = self.machine.step
-        for byte in data:
-            after = step(state, byte)
-            if after is None:
-                return None
-            state = after
-        return state
+    def _tight_ceiling(self, state: State, nodes: Int32) -> int:
+        ceiling = 0
+        for scalar in self.closure(state):
+            piece = self.pieces.find(scalar.automaton, scalar.q, nodes)
+            tail = self.pieces.tail(scalar.automaton, piece)
+            ceiling = max(ceiling, tail + self._lengths.most_tokens(scalar, state))
+            if scalar.follow is not None and piece.exits.shape[1]:
+                for follow, exits in find_follows(scalar, piece.exits):
+                    if follow is not ASK:
+                        ceiling = max(ceiling, self._tight_ceiling(follow, exits))
+        return min(ceiling, FAR)
 
     def _make_record(self, state: State) -> Record:
-        below = self._below(state, ROOT)
-        bits = np.zeros(self.index.num_words, np.uint32)
-        for piece in below.pieces:
-            self.pieces.add(piece, bits)
+        reach = self._reacher.find(state)
         is_accepting = self.machine.is_accepting(state)
-        if is_accepting:
-            bits |= self.index.eos_bits
-        num_allowed = count_bits(bits)
-        bits, num_bytes = self._masks.share(bits)
-        return self.memo.put(("mask", state), Record(bits, num_allowed, below.ceiling, is_accepting), num_bytes)
-
-    def _below(self, state: State, nodes: Int32) -> _Below:
-        """The pieces that hold every token below `nodes` that goes on from `state`."""
-        pieces, ceiling = [], 0
-        for automaton, q, follow in self.closure(state):
-            piece = self.pieces.find(automaton, q, nodes)
-            if len(piece.ids) or piece.bits is not None:
-                pieces.append(piece)
-                ceiling = max(ceiling, piece.tail + self._follow_cost(follow))
-            if follow is not None and len(piece.exits):
-                deeper = self._find_below(follow, piece.exits)
-                pieces.extend(deeper.pieces)
-                ceiling = max(ceiling, deeper.ceiling)
-        return _Below(tuple(pieces), min(ceiling, FAR))
-
-    def _find_below(self, state: State, nodes: Int32) -> _Below:
-        key = ("below", state, nodes.tobytes())
-        found = self.memo.entries.get(key)
-        if found is None:
-            found = self.memo.put(key, self._below(state, nodes), len(key[2]))
-        return found
+        ids = [*reach.ids, self.index.eos_array] if is_accepting else reach.ids
+        base = self.pieces.join(reach.bases)
+        parts = ids[0] if len(ids) == 1 else np.concatenate(ids) if ids else NONE
+        merged, num_gone = self.pieces.walker.merge(parts, base.slot.bits, base.removed)
+        num_allowed = base.slot.num_ids - num_gone + len(merged)
+        record = Record(base.slot, base.removed, merged, num_allowed, reach.ceiling, is_accepting)
+        self.memo.put(("mask", state), record, merged.nbytes)
+        return record
 
 
 def only_token(record: Record) -> int | None:
     """The one token that a state allows, unless it may also end there."""
     if record.num_allowed != 1 or record.is_accepting:
         return None
-    return int(unpack_ids(record.bits)[0])
+    return int(record.ids[0]) if len(record.ids) else int(unpack_ids(record.slot.bits)[0])
 
 
 def _unwritable(completion: bytes, token_bytes: tuple[bytes, ...]) -> str:

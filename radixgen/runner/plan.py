@@ -76,6 +76,8 @@ class ScoreRow(NamedTuple):
 
     logit: int
     token_id: int
+    among: Int32 | None = None
+    """[n] ids, this one with them: its probability is the one among these; None: among all."""
 
 
 class Sampled(NamedTuple):

@@ -74,6 +74,10 @@ class Sampler:
         logprobs = self._logprobs(logits, log_totals, logit_rows, ids)
         score_rows = self._index([score.logit for score in scores])
         scored = self._logprobs(logits, log_totals, score_rows, self._index([score.token_id for score in scores]))
+        for index, score in enumerate(scores):
+            if score.among is not None:
+                among = torch.from_numpy(score.among).to(self.device, torch.int64)
+                scored[index] = logits[score.logit, score.token_id] - torch.logsumexp(logits[score.logit, among], -1)
         return Drawn(rows, ids, best.masses, narrowed, logprobs, scored, self._top(logits, log_totals, rows))
 
     def _index(self, values: Sequence[int]) -> torch.Tensor:

@@ -9,24 +9,21 @@ counts only while the sequence has come to exactly the ids that were computed th
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from radixgen.runner.plan import Int32
 from radixgen.scheduler.ports import Matcher
 
 if TYPE_CHECKING:
     from radixgen.scheduler.sequence import Sequence
 
-MOST_DRAFTED = 8
-MOST_IDS = 5
+MOST_DRAFTED = 5
 """Of a whole path: with the id drawn last, a row that an attention kernel still counts as short."""
 FIRST_DRAFTED = 2
 LONGEST = 4
 """Ids that are looked for."""
-NOTHING = np.empty(0, dtype=np.int32)
+MOST_PLACES = 8
+"""Where they stood that are looked at, the last ones first."""
 
 
 class Path(NamedTuple):
@@ -75,22 +72,65 @@ class Appetite:
             self._most = min(MOST_DRAFTED, max(self._most, accepted + 1))
 
 
-def find_continuation(ids: Int32, most: int) -> Int32:
-    """The ids that followed the last LONGEST ids, or as many of them as stood before but at least two, when these stood
-    there last; at most `most`."""
-    places, length = np.flatnonzero(ids[:-1] == ids[-1:]), 1
-    while length < LONGEST:
-        longer = places[places >= length]
-        longer = longer[ids[longer - length] == ids[-1 - length]] if len(longer) else longer
-        if not len(longer):
-            break
-        places, length = longer, length + 1
-    return ids[places[-1] + 1 :][:most] if length > 1 else NOTHING
+class History:
+    """A sequence's ids, and where each pair of them stood before: chains of places, as Lempel-Ziv coders keep them.
+
+        ids     a b c a b d a b         _last    (a b) ─► 7, (b c) ─► 2, ...: a pair's second id, where it was last
+                  └──── └─────┘         _before  7 ─► 4 ─► 1 ─► -1:           and where before that
+
+    A step costs the same however long the text is.
+    """
+
+    __slots__ = ("_before", "_last", "ids")
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self._last: dict[tuple[int, int], int] = {}
+        self._before: list[int] = []
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the last two ids stood before."""
+        return self._before[-1] >= 0
+
+    def extend(self, ids: Iterable[int]) -> None:
+        """Ids that follow."""
+        last, before = self._last, self._before
+        one = self.ids[-1] if self.ids else -1
+        for place, other in enumerate(ids, len(self.ids)):
+            pair = one, other
+            before.append(last.get(pair, -1))
+            last[pair] = place
+            one = other
+            self.ids.append(other)
+
+    def continuation(self, most: int) -> list[int]:
+        """What followed the last LONGEST ids, or as many of them as stood before but at least two, where these stood
+        last; at most `most` ids. Where the text ends before that, it is taken to go on repeating itself."""
+        ids, place, longest, found = self.ids, self._before[-1], 1, -1
+        for _ in range(MOST_PLACES):
+            if place < 0 or longest == LONGEST:
+                break
+            length = self._common(place)
+            if length > longest:
+                longest, found = length, place
+            place = self._before[place]
+        if found < 0:
+            return []
+        period = len(ids) - 1 - found
+        return [ids[found + 1 + offset % period] for offset in range(most)]
+
+    def _common(self, place: int) -> int:
+        """How many ids up to `place` are the last ones, of LONGEST; the last two are."""
+        ids, end, length = self.ids, len(self.ids) - 1, 2
+        while length < LONGEST and place >= length and ids[place - length] == ids[end - length]:
+            length += 1
+        return length
 
 
-def make_path(source: Int32, matcher: Matcher | None, eos_ids: Collection[int], most: int) -> Path:
+def make_path(source: list[int], matcher: Matcher | None, eos_ids: Collection[int], most: int) -> Path:
     """As much of a draft as the grammar lets pass, with what it forces in between; at most `most` ids."""
-    wanted = source[:most].tolist()
+    wanted = source[:most]
     wanted = wanted[: next((at for at, token_id in enumerate(wanted) if token_id in eos_ids), len(wanted))]
     if matcher is None:
         return Path(wanted, list(range(1, len(wanted) + 1)))
@@ -119,9 +159,16 @@ def make_path(source: Int32, matcher: Matcher | None, eos_ids: Collection[int], 
 
 def propose(seq: Sequence, eos_ids: Collection[int], room: int) -> Path | None:
     """A draft of at most `room` ids for a sequence, or None: nothing is worth trying."""
-    most = seq.appetite.ask() if room > 0 else 0
-    source = find_continuation(seq.ids[: seq.num_ids], most) if most else NOTHING
-    if not len(source):
+    most = seq.appetite.ask()
+    if not most:
         return None
-    path = make_path(source, seq.matcher, eos_ids, min(room, MOST_IDS))
+    history, known = seq.history, len(seq.history.ids)
+    history.extend((seq.ids.item(known),) if known == seq.num_ids - 1 else seq.ids[known : seq.num_ids].tolist())
+    if not history.is_seen:
+        return None
+    room = min(room, seq.num_left - 1, MOST_DRAFTED)
+    source = history.continuation(min(most, room))
+    if not source:
+        return None
+    path = make_path(source, seq.matcher, eos_ids, room)
     return path if path.ids else None

@@ -14,6 +14,7 @@ from radixgen.runner.plan import Sampled, StepResult
 from radixgen.scheduler.ledger import Ledger
 from radixgen.scheduler.outputs import Advance, advance_output, open_output, settle_output
 from radixgen.scheduler.planner import Row
+from radixgen.scheduler.request import FinishReason, TokenEvent
 from radixgen.scheduler.sampling import StepSamples, as_request_error
 from radixgen.scheduler.sequence import Sequence
 
@@ -59,15 +60,7 @@ class Landing:
             return
         if advance.event is not None:
             self._ledger.note_start(one.progress)
-        self.give_out(one, advance)
-
-    def give_out(self, one: Sequence, advance: Advance) -> None:
-        """Tell what became of an output."""
-        if advance.event is not None:
-            self._ledger.events.append(advance.event)
-            self._ledger.counts.forced += sum(advance.event.forced)
-        if advance.reason is not None:
-            self._ledger.finish(one, advance.reason)
+        self._give_out(one, advance.event, advance.reason)
 
     def _account(self, rows: list[Row]) -> None:
         computed = 0
@@ -80,27 +73,37 @@ class Landing:
         self._ledger.counts.computed += computed
 
     def _take_drawn(self, samples: StepSamples, sampled: list[Sampled]) -> None:
-        for draw, result in zip(samples.drawn, sampled, strict=True):
-            if not draw.place:
-                draw.row.seq.is_drawing = False
-                if result.token_id < 0:
-                    self._ledger.doom(draw.row.seq.progress, RequestFailed(NOT_NUMBERS), is_distrusted=True)
-        for draw, result in zip(samples.drawn, sampled, strict=True):
-            seq = draw.row.seq
+        drawn = samples.drawn
+        assert len(drawn) == len(sampled)
+        for index, result in enumerate(sampled):
+            if result.token_id < 0 and not drawn[index].place:
+                self._ledger.doom(drawn[index].row.seq.progress, RequestFailed(NOT_NUMBERS), is_distrusted=True)
+        for (row, num_allowed, place), result in zip(drawn, sampled, strict=True):
+            seq = row.seq
+            seq.is_drawing = False
             if not seq.is_open or seq.progress.error is not None or seq.is_unsettled:
                 continue
             # behind a draft an invalid draw is none: if it comes to that, the next step draws there again
-            if result.token_id >= 0 and (not draw.row.draft.ids or draw.row.keep(draw.place)):
-                self._advance(seq, result, draw.num_allowed)
+            if result.token_id >= 0 and (not row.draft.ids or row.keep(place)):
+                self._advance(seq, result, num_allowed)
 
     def _advance(self, seq: Sequence, sampled: Sampled, num_allowed: int) -> None:
         self._ledger.note_sampled(seq.progress)
         try:
-            advance = advance_output(seq, sampled, num_allowed, self._eos_ids)
+            event, reason = advance_output(seq, sampled, num_allowed, self._eos_ids)
         except Exception as error:
             self._ledger.doom(seq.progress, as_request_error(error, "its grammar or stop check"))
             return
-        self.give_out(seq, advance)
+        self._give_out(seq, event, reason)
+
+    def _give_out(self, one: Sequence, event: TokenEvent | None, reason: FinishReason | None) -> None:
+        """Tell what became of an output."""
+        if event is not None:
+            self._ledger.events.append(event)
+            if len(event.ids) > 1 or event.forced[0]:
+                self._ledger.counts.forced += sum(event.forced)
+        if reason is not None:
+            self._ledger.finish(one, reason)
 
     def _take_scores(self, samples: StepSamples, scores: list[float]) -> None:
         begin = 0

@@ -43,7 +43,7 @@ def settle_output(seq: Sequence) -> Advance:
 def advance_output(seq: Sequence, result: Sampled, num_allowed: int, eos_ids: Collection[int]) -> Advance:
     """Write a drawn id and what the grammar forces after it."""
     token_id = result.token_id
-    seq.append((token_id,))
+    seq.push(token_id)
     progress, matcher = seq.progress, seq.matcher
     progress.completion_tokens += 1
     if matcher is None:

@@ -32,14 +32,15 @@ class Row:
 
     __slots__ = (
         "before", "draft", "end", "first_logit", "matched", "num_kept", "num_logits", "old_computed", "old_slots",
-        "old_trusted", "published", "seq", "start",
+        "old_trusted", "published", "seq", "start", "stop",
     )  # fmt: skip
 
     def __init__(self, seq: Sequence, node: Node) -> None:
         self.seq = seq
         self.before = self.matched = self.published = node
         """What it held before the step, when it had matched, and when it had published."""
-        self.old_computed = self.start = self.end = seq.num_computed
+        self.old_computed = self.start = self.end = self.stop = seq.num_computed
+        """It computes ids start..end-1, and with its draft up to `stop`."""
         self.old_slots = seq.num_slots
         self.old_trusted = seq.trusted_len
         self.first_logit = self.num_logits = 0
@@ -51,11 +52,6 @@ class Row:
     def is_decoding(self) -> bool:
         """It draws an id, and its prompt was computed before."""
         return self.start >= self.seq.publish_len and draws(self)
-
-    @property
-    def stop(self) -> int:
-        """End of all it computes, its draft included."""
-        return self.end + len(self.draft.ids)
 
     @property
     def ids(self) -> Int32:
@@ -184,14 +180,15 @@ class Planner:
 
     def add_draft(self, row: Row, draft: Path) -> None:
         """Compute a draft, within the room for it, behind a row that computes all that is known."""
-        row.draft = draft
+        row.draft, row.stop = draft, row.end + len(draft.ids)
         row.seq.make_room(row.stop)
         self._reserve(row.seq, row.stop)
         self.budget -= len(draft.ids)
 
     def _append(self, row: Row) -> None:
         self.rows.append(row)  # from here on `undo` gives the slots back
-        row.seq.row, row.seq.num_computed = row, row.end
+        row.stop = row.seq.num_computed = row.end
+        row.seq.row = row
 
     def _end(self, seq: Sequence, keep_back: int) -> int:
         """Where the part of a sequence ends that fits the step."""

@@ -120,7 +120,9 @@ class StepSamples:
         assert seq.targets is not None
         first = max(row.start, seq.score_start) - seq.score_start
         for offset in range(row.num_logits):
-            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[first + offset])))
+            place = first + offset
+            among = seq.among[place] if place < len(seq.among) else None
+            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[place]), among))
         self.scored.append(row)
 
 

@@ -247,12 +247,15 @@ class Selection:
         self._suspect = None
         rows = self._planner.rows
         masks_left = self._most_masks - len(rows)
+        room = min(self._planner.room_for_drafts(), masks_left)
         for row in rows:
-            seq = row.seq
-            if masks_left > 0 and not seq.is_drawing and row.is_decoding:
-                self._suspect = seq
-                room = min(self._planner.room_for_drafts(), seq.num_left - 1, masks_left)
-                draft = propose(seq, eos_ids, room)
-                if draft is not None:
-                    self._planner.add_draft(row, draft)
-                    masks_left -= len(draft.ends)
+            if room <= 0:
+                return
+            self._suspect = seq = row.seq
+            if seq.is_drawing or not row.is_decoding:
+                continue
+            draft = propose(seq, eos_ids, room)
+            if draft is not None:
+                self._planner.add_draft(row, draft)
+                masks_left -= len(draft.ends)
+                room = min(self._planner.room_for_drafts(), masks_left)

@@ -20,7 +20,7 @@ from radixgen.errors import RadixgenError
 from radixgen.kvcache.node import Node, Private
 from radixgen.params import Namespace
 from radixgen.runner.plan import Int32
-from radixgen.scheduler.drafts import Appetite
+from radixgen.scheduler.drafts import Appetite, History
 from radixgen.scheduler.ports import Matcher, StopChecker
 from radixgen.scheduler.request import Request, Usage
 
@@ -74,9 +74,10 @@ class Sequence:
     """One output of a request, or one continuation that is scored."""
 
     __slots__ = (
-        "appetite", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted", "is_unsettled", "key",
-        "logprobs", "matcher", "node", "num_computed", "num_ids", "num_output", "num_slots", "output", "progress",
-        "publish_len", "row", "seed", "serial", "slots", "stops", "targets", "trusted_len",
+        "among", "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted",
+        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left", "num_output",
+        "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots", "stops", "targets",
+        "trusted_len",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -88,6 +89,8 @@ class Sequence:
         self.ids = progress.request.ids
         self.num_ids = len(self.ids)
         self.num_output = 0
+        self.num_left = progress.request.params.max_tokens
+        """Ids it may still write."""
         self.slots: Int32 = np.empty(0, dtype=np.int32)
         self.num_computed = 0
         self.num_slots = 0
@@ -106,10 +109,12 @@ class Sequence:
         self.matcher: Matcher | None = None
         self.stops: StopChecker | None = None
         self.targets: Int32 | None = None
+        self.among: tuple[Int32, ...] = ()
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
         self.appetite = Appetite()
-        """For drafts."""
+        self.history = History()
+        """As far as drafts have asked for it."""
         self.is_opened = False
         """The matcher has been asked what follows the prompt."""
         self.is_drawing = False
@@ -149,14 +154,10 @@ class Sequence:
         """Nothing is sampled or scored: the prompt is to be computed, that is all."""
         return self.targets is None and self.progress.request.params.max_tokens == 0
 
-    @property
-    def num_left(self) -> int:
-        """Ids it may still write."""
-        return 0 if self.targets is not None else self.progress.request.params.max_tokens - self.num_output
-
-    def score(self, continuation: Int32) -> None:
+    def score(self, continuation: Int32, among: tuple[Int32, ...] = ()) -> None:
         """Make it score `continuation`; the last id's own logits tell nothing, so it is not computed."""
-        self.targets = continuation
+        self.targets, self.among = continuation, among
+        self.num_left = 0
         self.ids = np.concatenate([self.ids, continuation[:-1]]).astype(np.int32)
         self.num_ids = len(self.ids)
 
@@ -184,6 +185,15 @@ class Sequence:
         self.ids[self.num_ids] = -1 - entry
         self.is_drawing = True
 
+    def push(self, token_id: int) -> None:
+        """One more id of output, not computed yet."""
+        if self.num_ids >= len(self.ids):
+            self.make_room(self.num_ids + 1)
+        self.ids[self.num_ids] = token_id
+        self.num_ids += 1
+        self.num_output += 1
+        self.num_left -= 1
+
     def append(self, ids: Seq[int]) -> None:
         """More output, not computed yet."""
         end = self.num_ids + len(ids)
@@ -191,6 +201,7 @@ class Sequence:
         self.ids[self.num_ids : end] = ids
         self.num_ids = end
         self.num_output += len(ids)
+        self.num_left -= len(ids)
 
     def make_room(self, length: int) -> None:
         """Buffers for at least `length` ids; grown by half, because a decode step should not copy."""

@@ -27,14 +27,20 @@ client in any language needs ZeroMQ and msgpack, and no tokenizer.
 
     verb ("type")  fields                                  result
     stats          -                                       values: name -> number
-    flush          namespace                               num_tokens forgotten
     score          prompt, continuations, namespace        rows of [ids, logprobs, total], usage
     tokenize       prompt                                  ids
     detokenize     ids                                     text
     check          constraint, document, max_tokens        min_tokens
     dump           -                                       text, for a person to read
+    flush          namespace (nil: all)                    num_tokens forgotten
+    pin            prompt, namespace, owner, ttl_s         num_tokens of the prompt that are pinned
+    unpin          namespace, owner                        num_pins dropped
+    cache_stats    -                                       counts of the prefix cache, in all and by namespace
+    cache_dump     namespace (nil: all), most              nodes of the radix tree, num_left_out
+    cache_events   since                                   events, next; see radixgen.kvcache.events
 
-Prompt parts, constraints and sampling parameters are `radixgen.params`, as they are. A message that cannot be read is
+A namespace is [tenant, adapter, salt], or a string: the salt alone. Prompt parts, constraints and sampling
+parameters are `radixgen.params`, as they are. A message that cannot be read is
 answered by `failed`, with its request's number when that can still be told, and changes nothing else.
 
 Addresses are `ipc://` (a path in a folder that only its owner may enter) or `tcp://` on loopback; anything else is

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from radixgen.params import Constraint, Content, PromptPart, SamplingParams
+from radixgen.params import Constraint, Content, Namespace, PromptPart, SamplingParams
+from radixgen.wire.cache import CacheResult, CacheVerb
 
 PROTOCOL_VERSION = 1
 NO_REQUEST = 0
@@ -84,6 +85,8 @@ class OutputResult(msgspec.Struct, frozen=True):
     """One finished output. Offsets are characters of the request's document (as cut, if it was), [start, end).
 
     mass: the share of the model's probability that the constraint left, as the geometric mean over the drawn ids.
+    The first `num_text_ids` ids spell, behind the prompt's last `healed_chars` characters that they write anew, the
+    first `num_text_chars` characters of the text: all of it, unless a stop string cut an id in two.
     """
 
     text: str
@@ -94,6 +97,9 @@ class OutputResult(msgspec.Struct, frozen=True):
     confidence: dict[str, float] = {}
     logprobs: tuple[TokenInfo, ...] | None = None
     mass: float = 1.0
+    num_text_ids: int = 0
+    num_text_chars: int = 0
+    healed_chars: int = 0
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,18 +139,18 @@ class Stats(msgspec.Struct, tag="stats", frozen=True):
     """Counters and times since the worker started."""
 
 
-class Flush(msgspec.Struct, tag="flush", frozen=True):
-    """Forget the cached prefixes of a namespace that nothing uses."""
-
-    namespace: str = ""
-
-
 class Score(msgspec.Struct, tag="score", frozen=True):
-    """Log-probability of each continuation after the prompt."""
+    """Log-probability of each continuation after the prompt.
+
+    is_joint: continuations are texts, each tokenized as one with the prompt, and all scored from the first id in which
+    any of them departs from the prompt's own. An id that begins with bytes of the prompt counts with its probability
+    among the ids that begin with these.
+    """
 
     prompt: tuple[PromptPart, ...]
     continuations: tuple[Content, ...]
-    namespace: str = ""
+    namespace: Namespace | str = ""
+    is_joint: bool = False
 
 
 class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
@@ -171,7 +177,7 @@ class Dump(msgspec.Struct, tag="dump", frozen=True):
     """What the worker is doing, for a person to read."""
 
 
-Verb = Stats | Flush | Score | Tokenize | Detokenize | Check | Dump
+Verb = Stats | Score | Tokenize | Detokenize | Check | Dump | CacheVerb
 
 
 class Call(msgspec.Struct, tag="call", frozen=True):
@@ -185,10 +191,6 @@ class StatsResult(msgspec.Struct, tag="stats", frozen=True):
     """`values` by name; a name's ending gives its unit (`_s`, `_bytes`, `num_`)."""
 
     values: dict[str, float]
-
-
-class Flushed(msgspec.Struct, tag="flush", frozen=True):
-    num_tokens: int
 
 
 class ScoredRow(msgspec.Struct, array_like=True, frozen=True):
@@ -222,7 +224,7 @@ class Dumped(msgspec.Struct, tag="dump", frozen=True):
     text: str
 
 
-Result = StatsResult | Flushed | Scored | Tokenized | Detokenized | Checked | Dumped
+Result = StatsResult | Scored | Tokenized | Detokenized | Checked | Dumped | CacheResult
 
 
 class Reply(msgspec.Struct, tag="reply", frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from radixgen.scheduler.request import OutputFinished, TokenEvent
 from radixgen.tokens.detokenize import Detokenizer
@@ -80,16 +80,27 @@ class Answer:
         """After the end only."""
         assert self._end is not None
         ids = tuple(one for event in self._events for one in event.ids)
+        text = self.text.finish()
+        told = spelled(ids, self._vocabulary.token_bytes, self.text.skip_bytes, text)
         return OutputResult(
-            self.text.finish(),
+            text,
             ids,
             self._end.reason,
             self._end.closed,
             dict(self._places.quotes()) if self._places else {},
             self._confidence(ids) if self._places else {},
             tuple(info for event in self._events for info in token_infos(event)) if with_logprobs else None,
-            mean_mass(self._events),
+            mean_mass(self._events, self._num_healed(ids)),
+            *told,
         )
+
+    def _num_healed(self, ids: tuple[int, ...]) -> int:
+        """First ids that write the prompt's end anew: these the constraint did not narrow."""
+        token_bytes, num_ids, num_bytes = self._vocabulary.token_bytes, 0, 0
+        while num_bytes < self.text.skip_bytes and num_ids < len(ids):
+            num_bytes += len(token_bytes[ids[num_ids]])
+            num_ids += 1
+        return num_ids
 
     def _confidence(self, ids: tuple[int, ...]) -> dict[str, float]:
         assert self._places is not None
@@ -101,6 +112,29 @@ class Answer:
         ends = list(accumulate(sizes, initial=-self.text.skip_bytes))[1:]
         pairs = ((lp, mass) for event in self._events for lp, mass in zip(event.logprobs, event.masses, strict=True))
         return confidence(ends, [_score(lp, mass) for lp, mass in pairs], spans)
+
+
+class Spelled(NamedTuple):
+    """See `OutputResult`."""
+
+    num_text_ids: int
+    num_text_chars: int
+    healed_chars: int
+
+
+def spelled(ids: Sequence[int], token_bytes: Sequence[bytes], skip_bytes: int, text: str) -> Spelled:
+    """How many of `ids`, and which part of `text`, belong together; the ids' first `skip_bytes` stand before it."""
+    pieces = [token_bytes[one] if one < len(token_bytes) else b"" for one in ids]
+    healed = b"".join(pieces)[:skip_bytes]
+    data = healed + text.encode()
+    count, end, at = 0, skip_bytes, 0
+    for place, piece in enumerate(pieces):
+        if not piece or not data.startswith(piece, at):
+            break
+        at += len(piece)
+        if at >= skip_bytes and (at == len(data) or data[at] & 0xC0 != 0x80):
+            count, end = place + 1, at
+    return Spelled(count, len(data[skip_bytes:end].decode()), len(healed.decode(errors="replace")) if count else 0)
 
 
 def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str, Span]) -> dict[str, float]:
@@ -120,15 +154,11 @@ def confidence(ends: Sequence[int], scores: Sequence[float], spans: Mapping[str,
     return {pointer: min(1.0, math.exp(total)) for pointer, total in totals.items()}
 
 
-def mean_mass(events: Sequence[TokenEvent]) -> float:
-    """Geometric mean of the masses of the ids that the model was asked for; 1 where it never was."""
-    masses = [
-        max(mass, _LEAST_MASS)
-        for event in events
-        for mass, is_forced in zip(event.masses, event.forced, strict=True)
-        if not is_forced
-    ]
-    return math.exp(sum(map(math.log, masses)) / len(masses)) if masses else 1.0
+def mean_mass(events: Sequence[TokenEvent], num_skipped: int = 0) -> float:
+    """Geometric mean of the masses of the ids that the model was asked for, less the first; 1 where it never was."""
+    pairs = [pair for event in events for pair in zip(event.masses, event.forced, strict=True)][num_skipped:]
+    asked = [min(max(mass, _LEAST_MASS), 1.0) for mass, is_forced in pairs if not is_forced]
+    return math.exp(sum(map(math.log, asked)) / len(asked)) if asked else 1.0
 
 
 def _score(logprob: float | None, mass: float) -> float:

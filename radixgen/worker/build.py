@@ -17,6 +17,7 @@ from radixgen.mask.engine import MaskEngine
 from radixgen.models import resolve
 from radixgen.runner import load_runner
 from radixgen.runner.runner import Runner
+from radixgen.scheduler.cache_check import CacheCheck
 from radixgen.scheduler.request import Limits
 from radixgen.scheduler.scheduler import Scheduler
 from radixgen.tokens.tokenizer import Tokenizer
@@ -40,17 +41,20 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
     with start.timed("grammar"):
         masks = _mask_engine(config, tokenizer)
     meter = Meter(METERS)
-    scheduler = _scheduler(config, runner, tokenizer, meter)
+    cache = PrefixCache(
+        runner.num_slots, page=config.page_size, policy=config.eviction_policy, pin_share=config.pin_share
+    )
+    scheduler = _scheduler(config, runner, tokenizer, meter, cache)
     turns = Turns(masks.work)
     preparer = Preparer(tokenizer, masks, turns, meter, runner.max_context, config)
     meters: dict[str, Callable[[], Mapping[str, float]]] = {
         "start": start.values,
         "time": meter.values,
         "scheduler": lambda: _numbers(scheduler.stats()),
-        "cache": lambda: _numbers(scheduler.stats().cache),
-        "mask": lambda: {"num_bytes": masks.num_bytes, "num_jobs": turns.num_jobs},
+        "cache": lambda: _numbers(cache.stats()),
+        "mask": lambda: _mask_numbers(masks, turns),
     }
-    calls = Calls(preparer, scheduler, meters)
+    calls = Calls(preparer, cache, meters)
     return Core(_welcome(config, folder, runner), preparer, scheduler, calls, meter)
 
 
@@ -73,18 +77,25 @@ def _mask_engine(config: WorkerConfig, tokenizer: Tokenizer) -> MaskEngine:
     )
 
 
-def _scheduler(config: WorkerConfig, runner: Runner, tokenizer: Tokenizer, meter: Meter) -> Scheduler:
+def _scheduler(
+    config: WorkerConfig, runner: Runner, tokenizer: Tokenizer, meter: Meter, cache: PrefixCache
+) -> Scheduler:
     limits = Limits(config.max_rows, config.step_tokens, config.max_waiting, runner.max_context)
     return Scheduler(
         TimedRunner(runner, meter),
-        PrefixCache(runner.num_slots),
+        cache,
         limits=limits,
         prefix_cache=config.prefix_cache,
         proposed_tokens=config.proposed_tokens,
         order=config.order,
         step_ahead=config.step_ahead,
+        check=CacheCheck(config.check_cache, runner.tolerance) if config.check_cache else None,
         eos_ids=tokenizer.vocabulary.eos_ids,
     )
+
+
+def _mask_numbers(masks: MaskEngine, turns: Turns) -> dict[str, float]:
+    return {"num_bytes": masks.num_bytes, "num_table_bytes": masks.num_table_bytes, "num_jobs": turns.num_jobs}
 
 
 def _numbers(record: Any) -> dict[str, float]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from radixgen.scheduler.scheduler import Scheduler
+from radixgen.kvcache.prefix import PrefixCache
 from radixgen.wire import messages
+from radixgen.worker.cache_calls import answer_cache_verb
 from radixgen.worker.prepare import Preparer
 
 Snapshot = Callable[[], dict[str, Any]]
@@ -19,7 +20,7 @@ class Calls:
     """`meters` are the parts' own counters, by a prefix for their names."""
 
     preparer: Preparer
-    scheduler: Scheduler
+    cache: PrefixCache
     meters: Mapping[str, Callable[[], Mapping[str, float]]]
 
     def answer(self, verb: messages.Verb, snapshot: Snapshot) -> messages.Result:
@@ -27,15 +28,15 @@ class Calls:
         match verb:
             case messages.Stats():
                 return messages.StatsResult(self._values())
-            case messages.Flush():
-                return messages.Flushed(self.scheduler.flush(verb.namespace))
             case messages.Tokenize():
                 return messages.Tokenized(tuple(self.preparer.tokenize(verb.prompt).tolist()))
             case messages.Detokenize():
                 return messages.Detokenized(self.preparer.detokenize(verb.ids))
             case messages.Dump():
                 return messages.Dumped(json.dumps({**snapshot(), **self._values()}, indent=1))
-        raise AssertionError(f"{type(verb).__name__} is answered elsewhere")
+            case messages.Score() | messages.Check():
+                raise AssertionError(f"{type(verb).__name__} is answered elsewhere")
+        return answer_cache_verb(self.cache, self.preparer, verb)
 
     def _values(self) -> dict[str, float]:
         """`<part>.<name>` of every part."""

@@ -39,7 +39,14 @@ class PatientMatcher:
         self._job: Job[Any] | None = None
         self._question = ""
         """What the job answers; empty where it takes an id."""
+        self._answers: dict[str, Any] = {}
+        """What jobs answered since the last id: asked again, it need not be known at once."""
         self._num_tokens = 0
+
+    def fork(self) -> PatientMatcher:
+        """One at the same place, before any question was asked."""
+        assert self._job is None, "a question is under way"
+        return PatientMatcher(self._matcher.fork(), self._turns, mask_s=self._mask_s, add_time=self._add_time)
 
     @property
     def closed(self) -> tuple[str, ...]:
@@ -59,21 +66,22 @@ class PatientMatcher:
 
     def fill_mask(self, row: MaskRow, wide: MaskRow | None = None) -> MaskFill:
         """Raises `Late` where the mask is not known yet."""
-        if self._job is None:
+        self._settle()
+        if "mask" not in self._answers:
             try:
                 return self._at_once(partial(self._matcher.fill_mask, row, wide))
             except Late:
                 self._go_on("mask", partial(_filled, self._matcher, np.empty_like(row)))
                 raise
-        fill, allowed, at_all = self._ask("mask", partial(_filled, self._matcher, np.empty_like(row)))
+        fill, allowed, at_all = self._answers["mask"]
         row[:] = allowed
         if wide is not None and fill.is_narrowed:
             wide[:] = at_all
         return fill
 
     def advance(self, token_id: int) -> None:
-        if self._job is not None:
-            self._settle()
+        self._settle()
+        self._answers.clear()
         try:
             self._at_once(partial(self._matcher.advance, token_id))
         except Late:
@@ -85,6 +93,7 @@ class PatientMatcher:
         if not num_tokens:
             return
         self.cancel()
+        self._answers.clear()
         self._num_tokens -= num_tokens
         self._matcher.rollback(self._matcher.num_tokens - self._num_tokens)
 
@@ -99,10 +108,9 @@ class PatientMatcher:
 
     def _ask(self, question: str, answer: Callable[[], _T]) -> _T:
         """The answer, from now or from the job that was begun for it."""
-        if self._job is not None and self._question == question:
-            return self._settle()
-        if self._job is not None:
-            self._settle()
+        self._settle()
+        if question in self._answers:
+            return self._answers[question]
         try:
             return self._at_once(answer)
         except Late:
@@ -125,14 +133,15 @@ class PatientMatcher:
         with work.limited(self._mask_s, "mask_s"), work.charged(self._matcher.grammar.account):
             return do()
 
-    def _settle(self) -> Any:
-        """What the job came to. Raises `Late` while it goes on."""
+    def _settle(self) -> None:
+        """Take what the job came to, if there is one. Raises `Late` while it goes on."""
         job = self._job
-        assert job is not None
+        if job is None:
+            return
         if not job.is_done:
             raise Late
         self._job = None
-        return job.result()
+        self._answers[self._question] = job.result()
 
 
 def _filled(matcher: Matcher, row: MaskRow) -> tuple[MaskFill, MaskRow, MaskRow]:

@@ -16,13 +16,14 @@ from radixgen.errors import ParamError, PromptTooLong
 from radixgen.mask.engine import MaskEngine
 from radixgen.mask.free import FreeMatcher
 from radixgen.mask.matcher import Matcher
-from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams, check_stop
+from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams, Text, check_stop
 from radixgen.scheduler.request import Request
 from radixgen.tokens.fit import RenderedPrompt
 from radixgen.tokens.healing import TakenBack
 from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire.messages import Generate, Score
 from radixgen.worker.answer import Answer, AnswerText
+from radixgen.worker.joint import Joint, join, with_text
 from radixgen.worker.meter import Meter
 from radixgen.worker.patient import PatientMatcher
 from radixgen.worker.turns import Turns
@@ -77,11 +78,26 @@ class Preparer:
         return Prepared(request, answers, prompt.truncated_chars, patient)
 
     def score(self, message: Score, prompt: RenderedPrompt, request_id: str) -> Prepared:
-        """Raises nothing that `render` did not raise already."""
+        """Raises `ParamError` and `PromptTooLong`, if the texts are one with the prompt; else nothing."""
         params = SamplingParams(max_tokens=0, namespace=message.namespace)
-        continuations = self._continuations(message)
-        request = Request(request_id=request_id, ids=prompt.ids, params=params, continuations=continuations)
+        joint = (
+            self._joint(message, prompt) if message.is_joint else Joint(prompt.ids, self._continuations(message), ())
+        )
+        request = Request(
+            request_id=request_id,
+            ids=joint.prompt,
+            params=params,
+            continuations=joint.continuations,
+            among=joint.among,
+        )
         return Prepared(request, (), prompt.truncated_chars)
+
+    def _joint(self, message: Score, prompt: RenderedPrompt) -> Joint:
+        texts = [one.text for one in message.continuations if isinstance(one, Text)]
+        if len(texts) < len(message.continuations):
+            raise ParamError("continuations: what is tokenized with the prompt is text; give texts")
+        joined = [self._render(with_text(message.prompt, text), 0, truncate=False).ids for text in texts]
+        return join(prompt.ids, joined, self.tokenizer.vocabulary)
 
     def tokenize(self, prompt: tuple[PromptPart, ...]) -> npt.NDArray[np.int32]:
         return self.tokenizer.render(prompt, self.context_len, truncate=False).ids

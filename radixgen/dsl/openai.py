@@ -1,0 +1,186 @@
+"""Any OpenAI-compatible server as a backend, over HTTP: chat completions for chats, completions for plain text.
+
+A constraint goes as the field that the server is known to enforce, or not at all: then the call is refused. Needs the
+`http` extra (httpx2).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
+from radixgen.engine.options import Asked, read_options
+from radixgen.errors import ConfigError, ConstraintError, ParamError, RequestFailed
+from radixgen.params import Choices, Content, GrammarText, Ids, JsonSchema, Message, Regex, SamplingParams, Text
+
+DIALECTS = ("openai", "vllm", "sglang")
+_TIMEOUT_S = 600.0
+_SENT = frozenset({"max_tokens", "temperature", "top_p", "seed", "n", "stop", "logprobs"})
+_EXTENSIONS = frozenset({"top_k", "min_p", "ignore_eos"})
+_LOCAL = frozenset({"forced_tokens", "heal", "namespace", "priority", "truncate"})
+"""What changes nothing of the answer here, and is not sent."""
+
+
+class OpenAIBackend:
+    """A server at `base_url` (".../v1").
+
+    dialect: how constraints beyond JSON Schema are spelled: "openai" has none; "vllm" and "sglang" know regexes,
+    choices and EBNF. Scores (`select`) and n-gram prefixes are no part of the protocol: `select` is refused.
+    """
+
+    def __init__(self, base_url: str, model: str, *, api_key: str = "none", dialect: str = "openai") -> None:
+        """Raises `ConfigError` without httpx2, or for a dialect that is not known."""
+        if dialect not in DIALECTS:
+            raise ConfigError(f"dialect is {dialect!r}; it must be one of {', '.join(DIALECTS)}")
+        try:
+            import httpx2
+        except ImportError:
+            raise ConfigError("an OpenAI-compatible backend needs httpx2: pip install 'radixgen[http]'") from None
+        self._http: Any = httpx2
+        self._base_url, self._model, self._dialect = base_url.rstrip("/"), model, dialect
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+
+    async def generate(self, prompt: Prompt, options: Mapping[str, Any]) -> Answer:
+        asked = read_options(options)
+        path, body = self._request(prompt, options, asked)
+        async with self._client() as client:
+            reply = _checked(await client.post(path, json=body))
+        texts = [_text(choice) for choice in reply["choices"]]
+        reasons = [choice.get("finish_reason") or "stop" for choice in reply["choices"]]
+        return _answer(texts, reasons, reply.get("usage") or {}, asked)
+
+    async def stream(self, prompt: Prompt, options: Mapping[str, Any]) -> AsyncIterator[str | Answer]:
+        asked = read_options(options)
+        path, body = self._request(prompt, options, asked)
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+        texts, reasons = [""] * asked.params.n, ["stop"] * asked.params.n
+        usage: Mapping[str, Any] = {}
+        async with self._client() as client, client.stream("POST", path, json=body) as response:
+            if response.status_code != 200:
+                await response.aread()
+                _checked(response)
+            async for chunk in _events(response):
+                usage = chunk.get("usage") or usage
+                for choice in chunk.get("choices", ()):
+                    index, text = choice.get("index", 0), _text(choice)
+                    texts[index] += text
+                    reasons[index] = choice.get("finish_reason") or reasons[index]
+                    if text and not index:
+                        yield text
+        yield _answer(texts, reasons, usage, asked)
+
+    async def score(self, prompt: Prompt, choices: Sequence[str], *, unconditional: bool) -> Scores:
+        raise ParamError(
+            "select: an OpenAI-compatible server cannot score texts; use gen(name, regex='a|b') where it enforces one"
+        )
+
+    async def publish(self, prompt: Prompt) -> Cost:
+        """The protocol has no word for it; servers keep prefixes as they see fit."""
+        return Cost()
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[Any]:
+        client = self._http.AsyncClient(base_url=self._base_url, headers=self._headers, timeout=_TIMEOUT_S)
+        try:
+            async with client:
+                yield client
+        except self._http.HTTPError as error:
+            raise RequestFailed(f"{self._base_url} cannot be reached: {type(error).__name__} {error}") from None
+
+    def _request(self, prompt: Prompt, options: Mapping[str, Any], asked: Asked) -> tuple[str, dict[str, Any]]:
+        body: dict[str, Any] = {
+            "model": self._model,
+            **self._sampling(asked.params, options),
+            **self._constraint(asked),
+        }
+        if prompt and all(isinstance(part, Message) for part in prompt):
+            messages = [_message(part) for part in prompt if isinstance(part, Message)]
+            return "/chat/completions", body | {"messages": messages}
+        return "/completions", body | {"prompt": "".join(_plain(part) for part in prompt)}
+
+    def _sampling(self, params: SamplingParams, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What was given, and what differs from the protocol's defaults where we have others."""
+        given = {name for name in options if name in SamplingParams.__struct_fields__} - _LOCAL
+        unknown = given - _SENT - _EXTENSIONS
+        beyond = given & _EXTENSIONS if self._dialect == "openai" else set()
+        if unknown or beyond:
+            raise ParamError(f"{min(unknown | beyond)}: this server's protocol does not know it; leave it out")
+        names = given | {"max_tokens", "temperature"}
+        body = {name: getattr(params, name) for name in sorted(names) if getattr(params, name) is not None}
+        return body | ({"stop": list(params.stop)} if "stop" in body else {})
+
+    def _constraint(self, asked: Asked) -> dict[str, Any]:
+        match asked.constraint:
+            case None:
+                return {}
+            case JsonSchema(text=text, verbatim=False):
+                named = {"name": "answer", "schema": json.loads(text), "strict": True}
+                return {"response_format": {"type": "json_schema", "json_schema": named}}
+            case Regex(pattern) if self._dialect != "openai":
+                return {"regex" if self._dialect == "sglang" else "guided_regex": pattern}
+            case Choices(choices) if self._dialect == "vllm":
+                return {"guided_choice": list(choices)}
+            case GrammarText(text, "ebnf" | "gbnf") if self._dialect != "openai":
+                return {"ebnf" if self._dialect == "sglang" else "guided_grammar": text}
+        kind = "verbatim quotes" if isinstance(asked.constraint, JsonSchema) else type(asked.constraint).__name__
+        raise ParamError(f"{kind}: a server of dialect {self._dialect!r} cannot enforce it; use an Engine")
+
+
+def _message(message: Message) -> dict[str, str]:
+    return {"role": message.role, "content": "".join(map(_plain, message.parts))}
+
+
+def _plain(part: Message | Content) -> str:
+    if isinstance(part, Ids):
+        raise ParamError("prompt: token ids mean nothing to another server; give text")
+    if isinstance(part, Message):
+        raise ParamError("prompt: messages and plain text cannot be mixed over this protocol")
+    return part.text
+
+
+def _answer(texts: list[str], reasons: list[str], usage: Mapping[str, Any], asked: Asked) -> Answer:
+    details = usage.get("prompt_tokens_details") or {}
+    cost = Cost(1, usage.get("prompt_tokens", 0), details.get("cached_tokens") or 0, usage.get("completion_tokens", 0))
+    pairs = zip(texts, reasons, strict=True)
+    return Answer(tuple(Written(text, _value(asked, text), (Text(text),), reason) for text, reason in pairs), cost)
+
+
+def _value(asked: Asked, text: str) -> Any:
+    """What the constraint makes of a text; an error where the server did not keep to it, or was cut short."""
+    try:
+        return asked.parse(text)
+    except (ValueError, RecursionError, ConstraintError) as error:
+        return RequestFailed(f"the server's answer does not fit the schema: {error}")
+
+
+def _text(choice: Mapping[str, Any]) -> str:
+    said = choice.get("message") or choice.get("delta") or choice
+    return said.get("content") or said.get("text") or ""
+
+
+def _checked(response: Any) -> dict[str, Any]:
+    try:
+        reply = response.json()
+    except ValueError:
+        reply = None
+    if response.status_code == 200 and isinstance(reply, dict) and isinstance(reply.get("choices"), list):
+        return reply
+    error = reply.get("error") if isinstance(reply, dict) else None
+    what = error.get("message") if isinstance(error, dict) else response.text[:200]
+    raise RequestFailed(f"the server answered {response.status_code}: {what}")
+
+
+async def _events(response: Any) -> AsyncIterator[dict[str, Any]]:
+    """The JSON of a server's events, up to its [DONE]."""
+    async for line in response.aiter_lines():
+        data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+        if data == "[DONE]":
+            return
+        if data:
+            chunk = json.loads(data)
+            if "error" in chunk:
+                raise RequestFailed(f"the server ended the stream: {chunk['error']}")
+            yield chunk

@@ -1,0 +1,255 @@
+"""What the additions to one state do, one after the other: a queue, and one task while there is work in it.
+
+    add(text) ─► no step waits? said at once : queued
+    add(gen)  ─► a slot under its name, queued ─► prompt ─► backend ─► transcript grows, slot is set
+
+A step that fails ends the state: later steps do not run, and every value they would have set fails with the same error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from radixgen.dsl.backend import Answer, Backend, Cost
+from radixgen.dsl.choices import decide, needs_unconditional
+from radixgen.dsl.expressions import Expression, Gen, Quote, RoleBegin, RoleEnd, Say, Select
+from radixgen.dsl.slots import Slot, Slots
+from radixgen.dsl.transcript import Transcript
+from radixgen.errors import ProgramError, RequestAborted
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A step of our own: run in its turn, said nowhere."""
+
+    run: Callable[[], Awaitable[None] | None]
+
+
+class Step(NamedTuple):
+    what: Expression | Hook
+    slot: Slot | None
+    where: str
+    """File and line of the program."""
+
+
+class Ledger:
+    """What all states of one program run share: the backend, options that gens do not give, and what it cost."""
+
+    def __init__(self, backend: Backend, defaults: Mapping[str, Any], *, is_streaming: bool) -> None:
+        self.backend, self.defaults, self.is_streaming = backend, dict(defaults), is_streaming
+        self.cost = Cost()
+        self.all_steps: list[Steps] = []
+        """Those of every state, forks too."""
+        self.seen: list[BaseException] = []
+        """Errors that were raised where the program read a value: it had its chance to handle them."""
+        self.task: asyncio.Task[Any] | None = None
+        """Holds a streaming run that nobody awaits."""
+
+
+class Steps:
+    """The steps of one state, and what they have said and found."""
+
+    def __init__(self, ledger: Ledger, transcript: Transcript, slots: Slots) -> None:
+        self.ledger, self.transcript, self.slots = ledger, transcript, slots
+        self.error: BaseException | None = None
+        self.said = Slot("")
+        """All that is said, for who streams it."""
+        self._waiting: deque[Step] = deque()
+        self._task: asyncio.Task[None] | None = None
+        ledger.all_steps.append(self)
+
+    def add(self, what: Expression | Hook, where: str, slot: Slot | None = None) -> None:
+        """slot: what a hook sets. Raises `ProgramError` for what is wrong by itself: a name that is taken, a role that
+        cannot begin here."""
+        if isinstance(what, Gen | Select):
+            slot = self.slots.add(what.name)
+        if self.error is not None:
+            if slot is not None:
+                slot.fail(self.error)
+            return
+        if self._task is None and isinstance(what, Say | Quote | RoleBegin | RoleEnd):
+            self._say(what)
+            return
+        self._waiting.append(Step(what, slot, where))
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def finish(self) -> None:
+        """Wait until no step is left. Raises what one failed with."""
+        while self._task is not None:
+            await asyncio.shield(self._task)
+        self.raise_error()
+
+    @property
+    def is_busy(self) -> bool:
+        return self._task is not None
+
+    def raise_error(self) -> None:
+        """Raise what a step failed with, if one did: the program has seen it then."""
+        if self.error is not None:
+            self.ledger.seen.append(self.error)
+            raise self.error
+
+    async def finish_unseen(self) -> None:
+        """`finish`, but for an error that the program has seen."""
+        while self._task is not None:
+            await asyncio.shield(self._task)
+        if self.error is not None and not any(self.error is one for one in self.ledger.seen):
+            raise self.error
+
+    def close(self) -> None:
+        """The program is over."""
+        self.slots.close()
+        self.said.set(None)
+
+    def end(self, error: BaseException) -> None:
+        """Let no further step run, and end the one that does; values that were to come fail with `error`."""
+        self.error = self.error or error
+        for step in self._waiting:
+            if step.slot is not None:
+                step.slot.fail(self.error)
+        self._waiting.clear()
+        self.said.fail(self.error)
+        self.slots.close()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                step = self._waiting.popleft()
+                try:
+                    await self._take(step)
+                except BaseException as error:
+                    self._fail(step, error)
+                    if not isinstance(error, Exception):
+                        raise
+        finally:
+            self._task = None
+
+    def _fail(self, step: Step, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            error = self.error or RequestAborted("the program was ended")
+        elif self.error is None:
+            error.add_note(f"at {step.where}: {_described(step.what)}")
+        self.error = self.error or error
+        for one in (step, *self._waiting):
+            if one.slot is not None:
+                one.slot.fail(error)
+        self._waiting.clear()
+
+    async def _take(self, step: Step) -> None:
+        match step.what:
+            case Gen() as one:
+                await self._generate(one, _slot(step))
+            case Select() as one:
+                await self._select(one, _slot(step))
+            case Hook(run):
+                pending = run()
+                if pending is not None:
+                    await pending
+            case what:
+                self._say(what)
+
+    def _say(self, what: Expression) -> None:
+        match what:
+            case Say(text):
+                self.transcript.add(text)
+                self._tell(text)
+            case Quote(document):
+                self.transcript.add(document.text, (document,))
+                self._tell(document.text)
+            case RoleBegin(role):
+                self.transcript.begin(role)
+            case RoleEnd(role):
+                self.transcript.end(role)
+            case _:
+                raise AssertionError(what)
+
+    async def _generate(self, gen: Gen[Any], slot: Slot) -> None:
+        is_opened = self._begin_answer()
+        options = self._options(gen)
+        prompt = self.transcript.prompt(gen.quoted)
+        answer = await self._ask(prompt, options, slot)
+        self.ledger.cost += answer.cost
+        first = answer.outputs[0]
+        healed = self.transcript.take_back(answer.healed_chars)
+        self.transcript.add(healed + first.text, first.contents)
+        if is_opened:
+            self.transcript.end("assistant")
+        values = [_value(gen, one.text, one.value) for one in answer.outputs]
+        slot.set(values if options.get("n", 1) > 1 else values[0], answer)
+
+    async def _ask(self, prompt: Any, options: dict[str, Any], slot: Slot) -> Answer:
+        backend = self.ledger.backend
+        if not self.ledger.is_streaming:
+            return await backend.generate(prompt, options)
+        answer = None
+        async with aclosing(backend.stream(prompt, options)) as items:  # type: ignore[type-var]
+            async for item in items:
+                if isinstance(item, Answer):
+                    answer = item
+                else:
+                    slot.push(item)
+                    self._tell(item)
+        assert answer is not None, "a backend's stream ends with its answer"
+        return answer
+
+    async def _select(self, one: Select, slot: Slot) -> None:
+        is_opened = self._begin_answer()
+        scores = await self.ledger.backend.score(
+            self.transcript.prompt(), one.choices, unconditional=needs_unconditional(one.method)
+        )
+        self.ledger.cost += scores.cost
+        decision = decide(one.method, one.choices, scores.rows, one.temperature, one.seed)
+        self.transcript.add(decision.choice)
+        if is_opened:
+            self.transcript.end("assistant")
+        slot.push(decision.choice)
+        self._tell(decision.choice)
+        slot.set(decision.choice, decision)
+
+    def _tell(self, text: str) -> None:
+        if self.ledger.is_streaming:
+            self.said.push(text)
+
+    def _begin_answer(self) -> bool:
+        if self.transcript.role not in (None, "assistant"):
+            raise ProgramError(f"the model writes the assistant's messages; end {self.transcript.role} first")
+        return self.transcript.begin_answer()
+
+    def _options(self, gen: Gen[Any]) -> dict[str, Any]:
+        """A gen's options over the run's; a stop string for all is not one for constrained gens."""
+        defaults = self.ledger.defaults
+        if gen.is_constrained and "stop" in defaults:
+            defaults = {name: value for name, value in defaults.items() if name != "stop"}
+        return {**defaults, **gen.options}
+
+
+def _slot(step: Step) -> Slot:
+    assert step.slot is not None
+    return step.slot
+
+
+def _value(gen: Gen[Any], text: str, value: Any) -> Any:
+    if gen.parse is not None:
+        return gen.parse(text)
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+def _described(what: Expression | Hook) -> str:
+    match what:
+        case Gen(name=name):
+            return f"gen({name!r})" if name else "gen()"
+        case Select(name=name):
+            return f"select({name!r})" if name else "select()"
+        case Hook():
+            return "fork"
+    return type(what).__name__

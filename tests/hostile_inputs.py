@@ -31,8 +31,8 @@ LIMITS = Limits(
     constraint_bytes=1 << 18,
     constraint_states=20_000,
     constraint_memory=24 << 20,
-    compile_s=0.4,
-    mask_s=0.2,
+    compile_s=0.2,
+    mask_s=0.1,
 )
 MAX_TOKENS = 4_000
 HANGS_AFTER_S = 4
@@ -486,7 +486,8 @@ def endure(masks: MaskEngine, constraint: Constraint, rng: Rng) -> Fate:
         for _ in range(rng.randrange(12)):
             if matcher.is_finished:
                 break
-            matcher.fill_mask(row)
+            with masks.work.limited(LIMITS.mask_s, "mask_s"):
+                matcher.fill_mask(row)
             allowed = unpack_ids(row)
             assert len(allowed), "no id is allowed, and the text has not ended"
             matcher.advance(int(rng.choice(allowed)))

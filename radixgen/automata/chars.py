@@ -45,6 +45,28 @@ class CharMachine(Protocol):
     def completion(self, state: Hashable) -> str: ...
 
 
+class AnyText:
+    """Every text: one state, which accepts."""
+
+    max_need = 0
+    work = None
+
+    def __init__(self) -> None:
+        self._everything = moves((low, high, None) for low, high in codepoints.ANY)
+
+    def start(self) -> Hashable:
+        return None
+
+    def moves(self, state: Hashable) -> Moves:
+        return self._everything
+
+    def accepts(self, state: Hashable) -> bool:
+        return True
+
+    def completion(self, state: Hashable) -> str:
+        return ""
+
+
 class _Step(NamedTuple):
     char: str
     target: Node

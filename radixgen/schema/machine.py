@@ -159,7 +159,7 @@ class JsonMachine:
         if isinstance(rest.item, Keys):
             return self._by_row(one, rest)
         if rest.is_before and rest.num_captures == 1:
-            return self._capturing(self._opened(rest), None)
+            return ASK if _is_before_sealed(rest) else self._capturing(self._opened(rest), None)
         if isinstance(rest.item, KeyEnd) and rest.num_captures == 1 and not rest.item.rest.is_sealed:
             return self._opened(self._continuation(self.frames.behind_other_key(rest.item, None), rest.rest))
         return ASK if rest.num_captures else self._opened(rest)
@@ -369,3 +369,11 @@ class JsonMachine:
         if isinstance(item, Vertex):
             return self.frames.costs.text(item)
         return min((b"".join(self._text(one) for one in items) for items in self.frames.open(item)), key=len)
+
+
+def _is_before_sealed(rest: Continuation) -> bool:
+    """Whether an unlisted key comes next that must be unlike one that is not known."""
+    after = rest.rest
+    while after is not None and not isinstance(after.item, KeyEnd | ItemEnd):
+        after = after.rest
+    return after is not None and isinstance(after.item, KeyEnd) and after.item.rest.is_sealed

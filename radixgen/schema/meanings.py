@@ -99,6 +99,8 @@ class Meanings:
         if isinstance(location.schema, dict):
             if "pattern" in location.schema:
                 self._pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
+            if "x-lark" in location.schema:
+                self.texts.grammar(location.schema["x-lark"], location.keyword_pointer("x-lark"))
             for pattern in location.schema.get("patternProperties") or {}:
                 self._pattern(pattern, location.keyword_pointer("patternProperties"))
 
@@ -257,6 +259,9 @@ class Meanings:
         if "pattern" in schema:
             pointer = gathering.location.keyword_pointer("pattern")
             gathering.values.append(self._text(self._pattern(schema["pattern"], pointer)))
+        if "x-lark" in schema:
+            pointer = gathering.location.keyword_pointer("x-lark")
+            gathering.values.append(self._text(self.texts.grammar(schema["x-lark"], pointer)))
         if "format" in schema and self._has_formats:
             texts = self.texts.format(schema["format"])
             if texts is not None:

@@ -24,7 +24,7 @@ from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes
 from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
-from radixgen.schema.texts import Texts, TextSet
+from radixgen.schema.texts import DerivedTexts, Texts, TextSet
 
 
 class Quotes:
@@ -53,6 +53,8 @@ class Quotes:
         if self._quotable.is_empty:
             return None
         low, high = 0, None
+        if isinstance(rule, DerivedTexts):
+            return _spotted(find_quotes(self._quotable, plain))
         if rule.node is not None:
             if rule.node.kind != Kind.REPEAT or rule.node.items[0] is not self._texts.regexes.any_char:
                 return _spotted(find_quotes(self._quotable, plain))

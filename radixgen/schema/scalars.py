@@ -20,7 +20,7 @@ from radixgen.automata.table import Automaton, TableAutomaton
 from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
 from radixgen.automata.work import Work
 from radixgen.schema.spelling import GapAutomaton
-from radixgen.schema.texts import Texts, TextSet
+from radixgen.schema.texts import DerivedTexts, Texts, TextSet
 
 MAX_KEPT = 4_096
 
@@ -76,6 +76,8 @@ class Scalars:
         return self._once(("string", texts.key), lambda: self._make_string(texts))
 
     def _make_string(self, texts: TextSet) -> Automaton | None:
+        if isinstance(texts, DerivedTexts):
+            return texts.automaton
         if texts.is_inverted:
             return MinusAutomaton(self.free_string, texts.words or ())
         regexes, node = self.texts.regexes, self.texts.node(texts)

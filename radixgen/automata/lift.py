@@ -1,77 +1,67 @@
 r"""Code points -> bytes: a `CharMachine` read as UTF-8, or as a JSON string in any of its spellings.
 
-    ("char", s)        between characters, s of the CharMachine
-    ("utf8", n, arcs)  n continuation bytes to come; arcs: what they may add up to, counted from 0, and where it leads
-    ("escape", s)      after a backslash
-    ("hex", n, arcs)   n hexadecimal digits to come
-    ("low", arcs) ("low_u", arcs)   after a high surrogate's escape: the backslash and u of the low one
+    _Between(s)             between characters, s of the CharMachine
+    _Inside(shape, ends)    in the middle of a character; ends: a state for each slot of the shape (see shapes.py)
+    _Escape(s)              after a backslash
 
-Arcs are counted from 0 so that, say, all lead bytes of three-byte characters share one state in a free string. A lone
+How characters are spelled is known by shapes, which all automata share: a row costs a few lookups for each range of
+characters that lead elsewhere, and states that lead to the same share their rows in the middle of characters. A lone
 surrogate is no text and has no state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from itertools import count
+from typing import Literal, NamedTuple
 
 from radixgen.automata.chars import Arc, CharMachine
+from radixgen.automata.shapes import Piece, Pieces, Shape, hex_escape, utf8_leads
 from radixgen.automata.table import Row, TableAutomaton
 
 Arcs = tuple[Arc, ...]
+NonAscii = Literal["any", "raw", "escaped"]
 
 _BYTES_PER_CHAR = 6
 _TAIL = 14
 """Bytes that finish any half-read character and close the string: `\\ud83d` + `\\udc00` + `"`, rounded up."""
+_ASCII, _LAST = 0x7F, 0x10FFFF
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
+class _Between(NamedTuple):
     state: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class _Utf8:
-    num_bytes: int
-    arcs: Arcs
+class _Inside(NamedTuple):
+    shape: Shape
+    ends: tuple[Hashable, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Escape:
+class _Escape(NamedTuple):
     state: Hashable
+    is_escape: bool = True
+    """Tells it from `_Between`: tuples of equal parts are equal."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Hex:
-    num_digits: int
-    arcs: Arcs
+class _Spelled(NamedTuple):
+    """Arcs without where they lead: pieces, and the state of each slot."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Low:
-    arcs: Arcs
-    has_backslash: bool
+    pieces: Pieces
+    ends: tuple[Hashable, ...]
 
 
 _OPEN, _CLOSED = "open", "closed"
 
 
-def _cut(arcs: Iterable[Arc], low: int, high: int, base: int) -> Arcs:
-    """The part of arcs within low..high, shifted so that `base` becomes 0; neighbours with one target joined."""
-    found: list[Arc] = []
-    for arc in arcs:
-        start, end = max(arc.low, low) - base, min(arc.high, high) - base
-        if start > end:
-            continue
-        if found and found[-1].target == arc.target and found[-1].high + 1 == start:
-            found[-1] = Arc(found[-1].low, end, arc.target)
-        else:
-            found.append(Arc(start, end, arc.target))
-    return tuple(found)
-
-
-_LEADS = ((0xC2, 0xDF, 1, 0x1F, 0x80), (0xE0, 0xEF, 2, 0x0F, 0x800), (0xF0, 0xF4, 3, 0x07, 0x10000))
+def _spelled(arcs: Iterable[Arc], low: int, high: int) -> _Spelled:
+    """The part of arcs within low..high."""
+    slots: dict[Hashable, int] = {}
+    pieces = tuple(
+        Piece(max(arc.low, low), min(arc.high, high), None, (slots.setdefault(arc.target, len(slots)),))
+        for arc in arcs
+        if arc.low <= high and arc.high >= low
+    )
+    return _Spelled(pieces, tuple(slots))
 
 
 class Utf8Automaton(TableAutomaton):
@@ -82,47 +72,44 @@ class Utf8Automaton(TableAutomaton):
         super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL, chars.work)
 
     def _start(self) -> Hashable:
-        return _Body(self._chars.start())
+        return _Between(self._chars.start())
 
     def _accepts(self, key: Hashable) -> bool:
-        return isinstance(key, _Body) and self._chars.accepts(key.state)
+        return isinstance(key, _Between) and self._chars.accepts(key.state)
 
     def _fill(self, key: Hashable, row: Row) -> None:
-        if isinstance(key, _Body):
-            self._fill_body(self._chars.arcs(key.state), row)
-        elif isinstance(key, _Utf8):
-            self._fill_utf8(key, row)
+        if isinstance(key, _Between):
+            arcs = self._chars.arcs(key.state)
+            self._fill_ascii(arcs, row)
+            self._fill_leads(arcs, row)
+        elif isinstance(key, _Inside):
+            self._fill_inside(key, row)
 
-    def _fill_body(self, arcs: Arcs, row: Row) -> None:
+    def _fill_ascii(self, arcs: Arcs, row: Row) -> None:
         for arc in arcs:
-            if arc.low < 0x80:
-                row[arc.low : min(arc.high, 0x7F) + 1] = self._state(_Body(arc.target))
-        for first, last, num_bytes, bits, smallest in _LEADS:
-            high_arcs = [arc for arc in arcs if arc.high >= smallest]
-            for lead in range(first, last + 1) if high_arcs else ():
-                base = (lead & bits) << (6 * num_bytes)
-                part = _cut(high_arcs, max(base, smallest), base + (1 << (6 * num_bytes)) - 1, base)
-                if part:
-                    row[lead] = self._state(_Utf8(num_bytes, part))
+            if arc.low <= _ASCII:
+                row[arc.low : min(arc.high, _ASCII) + 1] = self._state(_Between(arc.target))
 
-    def _fill_utf8(self, key: _Utf8, row: Row) -> None:
-        size = 1 << (6 * (key.num_bytes - 1))
-        for value in range(64):
-            part = _cut(key.arcs, value * size, (value + 1) * size - 1, value * size)
-            if part:
-                target = _Utf8(key.num_bytes - 1, part) if key.num_bytes > 1 else _Body(part[0].target)
-                row[0x80 + value] = self._state(target)
+    def _fill_leads(self, arcs: Arcs, row: Row) -> None:
+        pieces, ends = _spelled(arcs, _ASCII + 1, _LAST)
+        for first, last, shape, slots in utf8_leads(pieces) if pieces else ():
+            row[first : last + 1] = self._behind(shape, slots, ends)
+
+    def _fill_inside(self, key: _Inside, row: Row) -> None:
+        for first, last, shape, slots in key.shape.moves:
+            row[first : last + 1] = self._behind(shape, slots, key.ends)
+
+    def _behind(self, shape: Shape | None, slots: tuple[int, ...], ends: tuple[Hashable, ...]) -> int:
+        if shape is None:
+            return self._state(_Between(ends[slots[0]]))
+        return self._state(_Inside(shape, tuple([ends[slot] for slot in slots])))
 
     def _complete(self, key: Hashable) -> bytes:
-        if isinstance(key, _Utf8):
-            arc = self._nearest(key.arcs)
-            digits = [0x80 | (arc.low >> (6 * place)) & 0x3F for place in reversed(range(key.num_bytes))]
-            return bytes(digits) + self._after(arc.target)
-        assert isinstance(key, _Body)
-        return self._encode(self._chars.completion(key.state))
-
-    def _nearest(self, arcs: Arcs) -> Arc:
-        return min(arcs, key=lambda arc: len(self._after(arc.target)))
+        if isinstance(key, _Inside):
+            ways = zip(key.shape.paths, key.ends, strict=True)
+            return min((path + self._after(end) for path, end in ways), key=len)
+        assert isinstance(key, _Between)
+        return self._after(key.state)
 
     def _after(self, state: Hashable) -> bytes:
         return self._encode(self._chars.completion(state))
@@ -145,9 +132,14 @@ class JsonStringAutomaton(Utf8Automaton):
 
     has_quotes = True
 
+    def __init__(self, chars: CharMachine, non_ascii: NonAscii = "any") -> None:
+        """non_ascii: characters beyond ASCII as they are ("raw"), as escapes ("escaped"), or either."""
+        self._non_ascii = non_ascii
+        super().__init__(chars)
+
     def is_between(self, q: int) -> bool:
         """Whether row q stands between two characters, inside the quotes."""
-        return isinstance(self._keys[q], _Body)
+        return isinstance(self._keys[q], _Between)
 
     def filled(self) -> Row:
         """The table with every row filled, for strings that have few of them."""
@@ -164,69 +156,58 @@ class JsonStringAutomaton(Utf8Automaton):
         return key == _CLOSED
 
     def _fill(self, key: Hashable, row: Row) -> None:
-        match key:
-            case "open":
-                row[ord('"')] = self._state(_Body(self._chars.start()))
-            case _Body(state):
-                self._fill_string(state, row)
-            case _Escape(state):
-                self._fill_escape(self._chars.arcs(state), row)
-            case _Hex():
-                self._fill_hex(key, row)
-            case _Low(arcs, has_backslash):
-                if has_backslash:
-                    row[ord("u")] = self._state(_Hex(4, arcs))
-                else:
-                    row[ord("\\")] = self._state(_Low(arcs, True))
-            case _:
-                super()._fill(key, row)
+        if key == _OPEN:
+            row[ord('"')] = self._state(_Between(self._chars.start()))
+        elif isinstance(key, _Between):
+            self._fill_string(key.state, row)
+        elif isinstance(key, _Escape):
+            self._fill_escape(self._chars.arcs(key.state), row)
+        else:
+            super()._fill(key, row)
 
     def _fill_string(self, state: Hashable, row: Row) -> None:
         arcs = self._chars.arcs(state)
-        self._fill_body(arcs, row)
+        self._fill_ascii(arcs, row)
+        if self._non_ascii != "escaped":
+            self._fill_leads(arcs, row)
         row[:0x20] = -1
-        row[ord("\\")] = self._state(_Escape(state)) if arcs else -1
+        row[ord("\\")] = self._state(_Escape(state)) if self._has_escapes(arcs) else -1
         row[ord('"')] = self._state(_CLOSED) if self._chars.accepts(state) and self.has_quotes else -1
+
+    def _has_escapes(self, arcs: Arcs) -> bool:
+        return bool(arcs) and (self._non_ascii != "raw" or arcs[0].low <= _ASCII)
 
     def _fill_escape(self, arcs: Arcs, row: Row) -> None:
         for letter, char in _SHORT_ESCAPES.items():
-            part = _cut(arcs, ord(char), ord(char), 0)
-            if part:
-                row[ord(letter)] = self._state(_Body(part[0].target))
-        row[ord("u")] = self._state(_Hex(4, _units(arcs)))
+            point = ord(char)
+            for arc in arcs:
+                if arc.low <= point <= arc.high:
+                    row[ord(letter)] = self._state(_Between(arc.target))
+        row[ord("u")] = self._state(self._hex(arcs))
 
-    def _fill_hex(self, key: _Hex, row: Row) -> None:
-        size = 1 << (4 * (key.num_digits - 1))
-        for value, digit in enumerate("0123456789abcdef"):
-            part = _cut(key.arcs, value * size, (value + 1) * size - 1, value * size)
-            if part:
-                target = _Hex(key.num_digits - 1, part) if key.num_digits > 1 else part[0].target
-                row[ord(digit)] = row[ord(digit.upper())] = self._state(target)
+    def _hex(self, arcs: Arcs) -> _Inside:
+        pieces, ends = _spelled(arcs, 0, _ASCII if self._non_ascii == "raw" else _LAST)
+        return _Inside(hex_escape(pieces), ends)
 
     def _complete(self, key: Hashable) -> bytes:
-        match key:
-            case "open":
-                return b'"' + self._after(self._chars.start())
-            case _Escape(state):
-                return self._complete_escape(self._chars.arcs(state))
-            case _Hex(num_digits, arcs):
-                arc = min(arcs, key=lambda one: len(self._from(one.target)))
-                return f"{arc.low:0{num_digits}x}".encode() + self._from(arc.target)
-            case _Low(arcs, has_backslash):
-                return (b"u" if has_backslash else b"\\u") + self._complete(_Hex(4, arcs))
+        if key == _OPEN:
+            return b'"' + self._after(self._chars.start())
+        if isinstance(key, _Escape):
+            return self._complete_escape(self._chars.arcs(key.state))
         return super()._complete(key)
 
     def _complete_escape(self, arcs: Arcs) -> bytes:
-        found = [b"u" + self._complete(_Hex(4, _units(arcs)))]
+        found = [b"u" + self._complete(self._hex(arcs))]
         for letter, char in _SHORT_ESCAPES.items():
-            found += [letter.encode() + self._after(arc.target) for arc in _cut(arcs, ord(char), ord(char), 0)]
+            point = ord(char)
+            found += [letter.encode() + self._after(arc.target) for arc in arcs if arc.low <= point <= arc.high]
         return min(found, key=len)
 
-    def _from(self, key: Hashable) -> bytes:
-        return b"" if self._accepts(key) else self._complete(key)
-
     def _encode(self, text: str) -> bytes:
-        return escape_json(text).encode() + b'"'
+        inside = escape_json(text)
+        if self._non_ascii == "escaped" and not inside.isascii():
+            inside = "".join(char if char.isascii() else _escape(char) for char in inside)
+        return inside.encode() + b'"' * self.has_quotes
 
 
 class JsonCharsAutomaton(JsonStringAutomaton):
@@ -235,35 +216,12 @@ class JsonCharsAutomaton(JsonStringAutomaton):
     has_quotes = False
 
     def _start(self) -> Hashable:
-        return _Body(self._chars.start())
+        return _Between(self._chars.start())
 
     def _accepts(self, key: Hashable) -> bool:
-        return isinstance(key, _Body) and self._chars.accepts(key.state)
-
-    def _encode(self, text: str) -> bytes:
-        return escape_json(text).encode()
+        return isinstance(key, _Between) and self._chars.accepts(key.state)
 
 
-def _units(arcs: Arcs) -> Arcs:
-    """Arcs over UTF-16 units: what four hexadecimal digits after `\\u` may be; high surrogates lead to `_Low`."""
-    plane0 = _cut([arc for arc in arcs if arc.low <= 0xFFFF], 0, 0xFFFF, 0)
-    basic = [Arc(arc.low, arc.high, _Body(arc.target)) for arc in plane0]
-    blocks: dict[int, list[Arc]] = {}
-    runs: list[Arc] = []
-    for arc in _cut(arcs, 0x10000, 0x10FFFF, 0x10000):
-        first, last = arc.low >> 10, arc.high >> 10
-        if arc.low & 0x3FF or (first == last and arc.high & 0x3FF != 0x3FF):
-            end = arc.high - (first << 10) if first == last else 0x3FF
-            blocks.setdefault(first, []).append(Arc(arc.low & 0x3FF, end, arc.target))
-            first += 1
-        if first <= last and arc.high & 0x3FF != 0x3FF:
-            blocks.setdefault(last, []).append(Arc(0, arc.high & 0x3FF, arc.target))
-            last -= 1
-        if first <= last:
-            runs.append(Arc(0xD800 + first, 0xD800 + last, _low(((0, 0x3FF, arc.target),))))
-    runs += [Arc(0xD800 + block, 0xD800 + block, _low(part)) for block, part in blocks.items()]
-    return _cut(sorted(basic + runs, key=lambda arc: arc.low), 0, 0xFFFF, 0)
-
-
-def _low(arcs: Iterable[tuple[int, int, Hashable]]) -> _Low:
-    return _Low(tuple(Arc(0xDC00 + low, 0xDC00 + high, _Body(target)) for low, high, target in arcs), False)
+def _escape(char: str) -> str:
+    units = char.encode("utf-16-be").hex()
+    return "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4))

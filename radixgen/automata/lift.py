@@ -1,67 +1,72 @@
 r"""Code points -> bytes: a `CharMachine` read as UTF-8, or as a JSON string in any of its spellings.
 
-    _Between(s)             between characters, s of the CharMachine
-    _Inside(shape, ends)    in the middle of a character; ends: a state for each slot of the shape (see shapes.py)
-    _Escape(s)              after a backslash
+    _Body(s)                 between characters, s of the CharMachine
+    _Utf8(n, shape, targets)  n continuation bytes to come, and what they may add up to, counted from 0
+    _Escape(s)               after a backslash
+    _Hex(n, shape, targets)   n hexadecimal digits to come
+    _Low(...)                after a high surrogate's escape: the backslash and u of the low one
 
-How characters are spelled is known by shapes, which all automata share: a row costs a few lookups for each range of
-characters that lead elsewhere, and states that lead to the same share their rows in the middle of characters. A lone
-surrogate is no text and has no state.
+Numbers are counted from 0 so that, say, all lead bytes of three-byte characters share one state in a free string. A
+lone surrogate is no text and has no state. What a row looks like depends on the shape alone and is worked out once
+(`spellings`); a state fills in its targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import json
+from collections.abc import Hashable, Sequence
 from itertools import count
 from typing import Literal, NamedTuple
 
-from radixgen.automata.chars import Arc, CharMachine
-from radixgen.automata.shapes import Piece, Pieces, Shape, hex_escape, utf8_leads
-from radixgen.automata.table import Row, TableAutomaton
+import numpy as np
 
-Arcs = tuple[Arc, ...]
-NonAscii = Literal["any", "raw", "escaped"]
+from radixgen.automata import spellings
+from radixgen.automata.chars import CharMachine
+from radixgen.automata.codepoints import LAST
+from radixgen.automata.machine import DEAD
+from radixgen.automata.shapes import Moves, Shape
+from radixgen.automata.spellings import Branch, Spelling
+from radixgen.automata.table import Row, TableAutomaton
 
 _BYTES_PER_CHAR = 6
 _TAIL = 14
 """Bytes that finish any half-read character and close the string: `\\ud83d` + `\\udc00` + `"`, rounded up."""
-_ASCII, _LAST = 0x7F, 0x10FFFF
 
 
-class _Between(NamedTuple):
+class _Body(NamedTuple):
     state: Hashable
 
 
-class _Inside(NamedTuple):
+class _Utf8(NamedTuple):
+    num_left: int
     shape: Shape
-    ends: tuple[Hashable, ...]
+    targets: tuple[Hashable, ...]
+    """States of the CharMachine."""
 
 
 class _Escape(NamedTuple):
     state: Hashable
-    is_escape: bool = True
-    """Tells it from `_Between`: tuples of equal parts are equal."""
+    mark: str = "\\"
+    """Tuples compare by their fields: this one is no `_Body`."""
 
 
-class _Spelled(NamedTuple):
-    """Arcs without where they lead: pieces, and the state of each slot."""
+class _Hex(NamedTuple):
+    num_left: int
+    shape: Shape
+    keys: tuple[Hashable, ...]
 
-    pieces: Pieces
-    ends: tuple[Hashable, ...]
+
+class _Low(NamedTuple):
+    shape: Shape
+    keys: tuple[Hashable, ...]
+    has_backslash: bool
 
 
 _OPEN, _CLOSED = "open", "closed"
 
 
-def _spelled(arcs: Iterable[Arc], low: int, high: int) -> _Spelled:
-    """The part of arcs within low..high."""
-    slots: dict[Hashable, int] = {}
-    pieces = tuple(
-        Piece(max(arc.low, low), min(arc.high, high), None, (slots.setdefault(arc.target, len(slots)),))
-        for arc in arcs
-        if arc.low <= high and arc.high >= low
-    )
-    return _Spelled(pieces, tuple(slots))
+def _picked(branch: Branch, targets: Sequence[Hashable]) -> tuple[Hashable, ...]:
+    return tuple(targets[pick] for pick in branch.picks)
 
 
 class Utf8Automaton(TableAutomaton):
@@ -72,50 +77,60 @@ class Utf8Automaton(TableAutomaton):
         super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL, chars.work)
 
     def _start(self) -> Hashable:
-        return _Between(self._chars.start())
+        return _Body(self._chars.start())
 
     def _accepts(self, key: Hashable) -> bool:
-        return isinstance(key, _Between) and self._chars.accepts(key.state)
+        return isinstance(key, _Body) and self._chars.accepts(key.state)
 
     def _fill(self, key: Hashable, row: Row) -> None:
-        if isinstance(key, _Between):
-            arcs = self._chars.arcs(key.state)
-            self._fill_ascii(arcs, row)
-            self._fill_leads(arcs, row)
-        elif isinstance(key, _Inside):
-            self._fill_inside(key, row)
+        if isinstance(key, _Body):
+            self._fill_body(self._chars.moves(key.state), row)
+        elif isinstance(key, _Utf8):
+            self._fill_utf8(key, row)
 
-    def _fill_ascii(self, arcs: Arcs, row: Row) -> None:
-        for arc in arcs:
-            if arc.low <= _ASCII:
-                row[arc.low : min(arc.high, _ASCII) + 1] = self._state(_Between(arc.target))
+    def _fill_body(self, found: Moves, row: Row) -> None:
+        for low, high, index in found.shape.pieces:
+            if low >= 0x80:
+                break
+            row[low : min(high, 0x7F) + 1] = self._state(_Body(found.targets[index]))
+        beyond = found.shape.cut(0x80, LAST)
+        if beyond.targets:
+            spelling = spellings.leads(beyond.shape)
+            targets = [found.targets[index] for index in beyond.targets]
+            keys = [_Utf8(one.num_left, one.shape, _picked(one, targets)) for one in spelling.branches]
+            self._take(spelling, keys, row, 0x80)
 
-    def _fill_leads(self, arcs: Arcs, row: Row) -> None:
-        pieces, ends = _spelled(arcs, _ASCII + 1, _LAST)
-        for first, last, shape, slots in utf8_leads(pieces) if pieces else ():
-            row[first : last + 1] = self._behind(shape, slots, ends)
+    def _fill_utf8(self, key: _Utf8, row: Row) -> None:
+        spelling = spellings.continuation(key.num_left, key.shape)
+        keys: list[Hashable] = []
+        for branch in spelling.branches:
+            targets = _picked(branch, key.targets)
+            keys.append(_Utf8(branch.num_left, branch.shape, targets) if branch.num_left else _Body(targets[0]))
+        self._take(spelling, keys, row, 0x80)
 
-    def _fill_inside(self, key: _Inside, row: Row) -> None:
-        for first, last, shape, slots in key.shape.moves:
-            row[first : last + 1] = self._behind(shape, slots, key.ends)
-
-    def _behind(self, shape: Shape | None, slots: tuple[int, ...], ends: tuple[Hashable, ...]) -> int:
-        if shape is None:
-            return self._state(_Between(ends[slots[0]]))
-        return self._state(_Inside(shape, tuple([ends[slot] for slot in slots])))
+    def _take(self, spelling: Spelling, keys: Sequence[Hashable], row: Row, first: int = 0) -> None:
+        """A row from `first` on: a spelling, its branches leading to `keys`."""
+        states = np.array([*map(self._state, keys), DEAD], np.int32)
+        row[first:] = states[spelling.row[first:]]
 
     def _complete(self, key: Hashable) -> bytes:
-        if isinstance(key, _Inside):
-            ways = zip(key.shape.paths, key.ends, strict=True)
-            return min((path + self._after(end) for path, end in ways), key=len)
-        assert isinstance(key, _Between)
-        return self._after(key.state)
+        if isinstance(key, _Utf8):
+            index = min(range(len(key.targets)), key=lambda one: len(self._after(key.targets[one])))
+            point = _first(key.shape, index)
+            digits = [0x80 | (point >> (6 * place)) & 0x3F for place in reversed(range(key.num_left))]
+            return bytes(digits) + self._after(key.targets[index])
+        assert isinstance(key, _Body)
+        return self._encode(self._chars.completion(key.state))
 
     def _after(self, state: Hashable) -> bytes:
         return self._encode(self._chars.completion(state))
 
     def _encode(self, text: str) -> bytes:
         return text.encode()
+
+
+def _first(shape: Shape, index: int) -> int:
+    return next(piece.low for piece in shape.pieces if piece.target == index)
 
 
 _SHORT_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -127,19 +142,26 @@ def escape_json(text: str) -> str:
     return "".join(_ESCAPED.get(char) or (f"\\u{ord(char):04x}" if char < " " else char) for char in text)
 
 
+NonAscii = Literal["any", "raw", "escaped"]
+
+
 class JsonStringAutomaton(Utf8Automaton):
-    """The texts of a `CharMachine` as JSON strings, both quotes included, in any spelling that JSON has."""
+    """The texts of a `CharMachine` as JSON strings, both quotes included, in any spelling that JSON has.
+
+    non_ascii: characters beyond ASCII as they are ("raw"), as `\\u` escapes ("escaped"), or either.
+    """
 
     has_quotes = True
 
     def __init__(self, chars: CharMachine, non_ascii: NonAscii = "any") -> None:
-        """non_ascii: characters beyond ASCII as they are ("raw"), as escapes ("escaped"), or either."""
         self._non_ascii = non_ascii
         super().__init__(chars)
+        if non_ascii == "escaped":
+            self.growth = chars.max_need * 2 * _BYTES_PER_CHAR + _TAIL
 
     def is_between(self, q: int) -> bool:
         """Whether row q stands between two characters, inside the quotes."""
-        return isinstance(self._keys[q], _Between)
+        return isinstance(self._keys[q], _Body)
 
     def filled(self) -> Row:
         """The table with every row filled, for strings that have few of them."""
@@ -153,61 +175,98 @@ class JsonStringAutomaton(Utf8Automaton):
         return _OPEN
 
     def _accepts(self, key: Hashable) -> bool:
-        return key == _CLOSED
+        return key is _CLOSED
 
     def _fill(self, key: Hashable, row: Row) -> None:
-        if key == _OPEN:
-            row[ord('"')] = self._state(_Between(self._chars.start()))
-        elif isinstance(key, _Between):
-            self._fill_string(key.state, row)
-        elif isinstance(key, _Escape):
-            self._fill_escape(self._chars.arcs(key.state), row)
-        else:
-            super()._fill(key, row)
+        match key:
+            case "open":
+                row[ord('"')] = self._state(_Body(self._chars.start()))
+            case _Body(state):
+                self._fill_string(state, row)
+            case _Escape(state):
+                self._fill_escape(self._chars.moves(state), row)
+            case _Hex():
+                self._fill_hex(key, row)
+            case _Low(shape, keys, has_backslash):
+                if has_backslash:
+                    row[ord("u")] = self._state(_Hex(4, shape, keys))
+                else:
+                    row[ord("\\")] = self._state(_Low(shape, keys, True))
+            case _:
+                super()._fill(key, row)
 
     def _fill_string(self, state: Hashable, row: Row) -> None:
-        arcs = self._chars.arcs(state)
-        self._fill_ascii(arcs, row)
-        if self._non_ascii != "escaped":
-            self._fill_leads(arcs, row)
-        row[:0x20] = -1
-        row[ord("\\")] = self._state(_Escape(state)) if self._has_escapes(arcs) else -1
-        row[ord('"')] = self._state(_CLOSED) if self._chars.accepts(state) and self.has_quotes else -1
+        found = self._chars.moves(state)
+        self._fill_body(found, row)
+        row[:0x20] = DEAD
+        if self._non_ascii == "escaped":
+            row[0x80:] = DEAD
+        row[ord("\\")] = self._state(_Escape(state)) if self._escapable(found.shape) else DEAD
+        row[ord('"')] = self._state(_CLOSED) if self._chars.accepts(state) and self.has_quotes else DEAD
 
-    def _has_escapes(self, arcs: Arcs) -> bool:
-        return bool(arcs) and (self._non_ascii != "raw" or arcs[0].low <= _ASCII)
+    def _escapable(self, shape: Shape) -> bool:
+        pieces = shape.pieces
+        return bool(pieces) and (self._non_ascii != "raw" or pieces[0].low < 0x80)
 
-    def _fill_escape(self, arcs: Arcs, row: Row) -> None:
+    def _fill_escape(self, found: Moves, row: Row) -> None:
         for letter, char in _SHORT_ESCAPES.items():
-            point = ord(char)
-            for arc in arcs:
-                if arc.low <= point <= arc.high:
-                    row[ord(letter)] = self._state(_Between(arc.target))
-        row[ord("u")] = self._state(self._hex(arcs))
+            index = found.shape.find(ord(char))
+            if index is not None:
+                row[ord(letter)] = self._state(_Body(found.targets[index]))
+        row[ord("u")] = self._state(self._digits(found))
 
-    def _hex(self, arcs: Arcs) -> _Inside:
-        pieces, ends = _spelled(arcs, 0, _ASCII if self._non_ascii == "raw" else _LAST)
-        return _Inside(hex_escape(pieces), ends)
+    def _digits(self, found: Moves) -> _Hex:
+        """Behind `\\u`."""
+        shape, targets = found
+        if self._non_ascii == "raw":
+            shape, picks = shape.cut(0, 0x7F)
+            targets = tuple(targets[pick] for pick in picks)
+        units = spellings.units(shape)
+        keys: list[Hashable] = []
+        for made in units.made:
+            if isinstance(made, int):
+                keys.append(_Body(targets[made]))
+            else:
+                keys.append(_Low(made.shape, tuple(_Body(targets[pick]) for pick in made.picks), False))
+        return _Hex(4, units.shape, tuple(keys))
+
+    def _fill_hex(self, key: _Hex, row: Row) -> None:
+        spelling = spellings.digit(key.num_left, key.shape)
+        keys: list[Hashable] = []
+        for branch in spelling.branches:
+            left = _picked(branch, key.keys)
+            keys.append(_Hex(branch.num_left, branch.shape, left) if branch.num_left else left[0])
+        self._take(spelling, keys, row)
 
     def _complete(self, key: Hashable) -> bytes:
-        if key == _OPEN:
-            return b'"' + self._after(self._chars.start())
-        if isinstance(key, _Escape):
-            return self._complete_escape(self._chars.arcs(key.state))
+        match key:
+            case "open":
+                return b'"' + self._after(self._chars.start())
+            case _Escape(state):
+                return self._complete_escape(self._chars.moves(state))
+            case _Hex(num_left, shape, keys):
+                index = min(range(len(keys)), key=lambda one: len(self._from(keys[one])))
+                return f"{_first(shape, index):0{num_left}x}".encode() + self._from(keys[index])
+            case _Low(shape, keys, has_backslash):
+                return (b"u" if has_backslash else b"\\u") + self._complete(_Hex(4, shape, keys))
         return super()._complete(key)
 
-    def _complete_escape(self, arcs: Arcs) -> bytes:
-        found = [b"u" + self._complete(self._hex(arcs))]
+    def _complete_escape(self, found: Moves) -> bytes:
+        texts = [b"u" + self._complete(self._digits(found))]
         for letter, char in _SHORT_ESCAPES.items():
-            point = ord(char)
-            found += [letter.encode() + self._after(arc.target) for arc in arcs if arc.low <= point <= arc.high]
-        return min(found, key=len)
+            index = found.shape.find(ord(char))
+            if index is not None:
+                texts.append(letter.encode() + self._after(found.targets[index]))
+        return min(texts, key=len)
+
+    def _from(self, key: Hashable) -> bytes:
+        return b"" if self._accepts(key) else self._complete(key)
+
+    def _escape(self, text: str) -> bytes:
+        return json.dumps(text)[1:-1].encode() if self._non_ascii == "escaped" else escape_json(text).encode()
 
     def _encode(self, text: str) -> bytes:
-        inside = escape_json(text)
-        if self._non_ascii == "escaped" and not inside.isascii():
-            inside = "".join(char if char.isascii() else _escape(char) for char in inside)
-        return inside.encode() + b'"' * self.has_quotes
+        return self._escape(text) + b'"'
 
 
 class JsonCharsAutomaton(JsonStringAutomaton):
@@ -216,12 +275,10 @@ class JsonCharsAutomaton(JsonStringAutomaton):
     has_quotes = False
 
     def _start(self) -> Hashable:
-        return _Between(self._chars.start())
+        return _Body(self._chars.start())
 
     def _accepts(self, key: Hashable) -> bool:
-        return isinstance(key, _Between) and self._chars.accepts(key.state)
+        return isinstance(key, _Body) and self._chars.accepts(key.state)
 
-
-def _escape(char: str) -> str:
-    units = char.encode("utf-16-be").hex()
-    return "".join("\\u" + units[at : at + 4] for at in range(0, len(units), 4))
+    def _encode(self, text: str) -> bytes:
+        return self._escape(text)

@@ -119,7 +119,7 @@ CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(("minContains", "maxContains"), COUNT),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), NUMBER),
     **dict.fromkeys(("$ref", "$anchor", "$id", "$schema", "$dynamicRef", "$dynamicAnchor", "$recursiveRef"), STRING),
-    **dict.fromkeys(("pattern", "format"), STRING),
+    **dict.fromkeys(("pattern", "format", "x-lark"), STRING),
     **dict.fromkeys(("uniqueItems", "$recursiveAnchor", "x-verbatim"), BOOL),
     "$vocabulary": Check("an object", _is_object),
     "required": Check("a list of different strings", _are_names),

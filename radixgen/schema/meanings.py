@@ -78,12 +78,13 @@ class Meanings:
         """
         self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
         self._has_formats, self._is_exact = has_formats, is_exact
+        self._numbers = Numbers(work)
         locations = reader.check(work)
         self.is_marking = any(location.get("x-verbatim") is True for location in locations)
         self._is_covering = any(one in location for location in locations for one in _UNEVALUATED)
         for location in locations:
             self._check_patterns(location)
-        self._markings = {"number": Marked(Numbers()), "string": Marked(texts)} if self.is_marking else {}
+        self._markings = {"number": Marked(self._numbers), "string": Marked(texts)} if self.is_marking else {}
         self._algebras = self._make_algebras()
         self._found: dict[tuple[Job, str], Meaning] = {}
         self._constants: dict[Hashable, Formula] = {}
@@ -99,6 +100,8 @@ class Meanings:
         if isinstance(location.schema, dict):
             if "pattern" in location.schema:
                 self._pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
+            if "x-lark" in location.schema:
+                self.texts.grammar(location.schema["x-lark"], location.keyword_pointer("x-lark"))
             for pattern in location.schema.get("patternProperties") or {}:
                 self._pattern(pattern, location.keyword_pointer("patternProperties"))
 
@@ -108,7 +111,7 @@ class Meanings:
     def _make_algebras(self) -> dict[str, Algebra]:
         booleans = dict.fromkeys(("null", "true", "false"), Booleans())
         containers = dict.fromkeys(("array", "object"), self.formulas)
-        return {**booleans, **containers, "number": Numbers(), "string": self.texts, **self._markings}
+        return {**booleans, **containers, "number": self._numbers, "string": self.texts, **self._markings}
 
     def algebra(self, kind: str) -> Algebra:
         return self._algebras[kind]
@@ -257,6 +260,9 @@ class Meanings:
         if "pattern" in schema:
             pointer = gathering.location.keyword_pointer("pattern")
             gathering.values.append(self._text(self._pattern(schema["pattern"], pointer)))
+        if "x-lark" in schema:
+            pointer = gathering.location.keyword_pointer("x-lark")
+            gathering.values.append(self._text(self.texts.grammar(schema["x-lark"], pointer)))
         if "format" in schema and self._has_formats:
             texts = self.texts.format(schema["format"])
             if texts is not None:

@@ -6,9 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-from radixgen.automata.chars import Derivatives
+from radixgen.automata.chars import AnyText, Derivatives
 from radixgen.automata.counted import CountedAutomaton
-from radixgen.automata.excluded import ExcludedWords
 from radixgen.automata.exponents import number_automaton
 from radixgen.automata.lift import JsonStringAutomaton, escape_json
 from radixgen.automata.minus import MinusAutomaton
@@ -20,7 +19,7 @@ from radixgen.automata.table import Automaton, TableAutomaton
 from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
 from radixgen.automata.work import Work
 from radixgen.schema.spelling import GapAutomaton
-from radixgen.schema.texts import Texts, TextSet
+from radixgen.schema.texts import DerivedTexts, Texts, TextSet
 
 MAX_KEPT = 4_096
 
@@ -67,7 +66,7 @@ class Scalars:
     @property
     def free_string(self) -> JsonStringAutomaton:
         """Any string; one for all, so that its masks are shared."""
-        return self._once("free", lambda: JsonStringAutomaton(ExcludedWords(())))
+        return self._once("free", lambda: JsonStringAutomaton(AnyText()))
 
     def string(self, texts: TextSet) -> Automaton | None:
         """The JSON strings of a set that is no list of words, quotes included; None where it is empty."""
@@ -76,6 +75,8 @@ class Scalars:
         return self._once(("string", texts.key), lambda: self._make_string(texts))
 
     def _make_string(self, texts: TextSet) -> Automaton | None:
+        if isinstance(texts, DerivedTexts):
+            return texts.automaton
         if texts.is_inverted:
             return MinusAutomaton(self.free_string, texts.words or ())
         regexes, node = self.texts.regexes, self.texts.node(texts)

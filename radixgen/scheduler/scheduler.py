@@ -88,7 +88,7 @@ class Scheduler:
         self.cache = cache
         """For its verbs: pins, dumps, events, flushing."""
         self._ledger = Ledger(self.cache, WaitingQueue(self.cache, clock, order), clock)
-        planner, landing = Planner(self.cache, limits), Landing(self._ledger, frozenset(eos_ids))
+        planner, landing = Planner(self.cache, limits, reads_shared=runner.reads_shared), Landing(self._ledger, frozenset(eos_ids))
         self._planner = planner
         self._flights = Flights(runner, planner, landing, self._ledger)
         house = House(self.cache, planner, self._ledger, landing, self._land)

@@ -232,17 +232,21 @@ class Planner:
         """The plan of the rows added; numbers their logits."""
         rows = self.rows
         starts = [row.start for row in rows]
-        stops = [row.stop for row in rows]
         begins = np.array(starts, dtype=np.int32)
-        counts = np.array(stops, dtype=np.int32) - begins
+        counts = np.array([row.stop for row in rows], dtype=np.int32) - begins
         row_starts = np.zeros(len(rows) + 1, dtype=np.int32)
         np.cumsum(counts, out=row_starts[1:])
-        kv_slots = [row.seq.slots[:stop] for row, stop in zip(rows, stops, strict=True)]
-        positions = np.arange(row_starts[-1], dtype=np.int32) + np.repeat(begins - row_starts[:-1], counts)
+        kv_slots = [row.seq.slots[: row.stop] for row in rows]
+        if row_starts[-1] == len(rows):
+            token_ids = np.array([row.seq.ids.item(row.start) for row in rows], dtype=np.int32)
+            write_slots = np.array([slots.item(-1) for slots in kv_slots], dtype=np.int32)
+        else:
+            token_ids = np.concatenate([row.ids for row in rows])
+            write_slots = np.concatenate([slots[start:] for start, slots in zip(starts, kv_slots, strict=True)])
         return StepPlan(
-            token_ids=np.concatenate([row.ids for row in rows]),
-            positions=positions,
-            write_slots=np.concatenate([slots[start:] for start, slots in zip(starts, kv_slots, strict=True)]),
+            token_ids=token_ids,
+            positions=np.arange(row_starts[-1], dtype=np.int32) + np.repeat(begins - row_starts[:-1], counts),
+            write_slots=write_slots,
             row_starts=row_starts,
             kv_slots=kv_slots,
             logit_index=self._number_logits(row_starts.tolist()),

@@ -26,6 +26,9 @@ class Lengths:
 
     def length(self, state: State) -> int:
         """Bytes of a state's completion; 0 where none is known: such a state is allowed as long as there is room."""
+        length = getattr(self._machine, "completion_len", None)
+        if length is not None:
+            return int(length(state))
         text = self._machine.completion(state)
         return 0 if text is None else len(text)
 
@@ -40,7 +43,8 @@ class Lengths:
             return self.length(follow)
         found = self._memo.entries.get(("longest", follow))
         if found is None:
-            longest = max((self._length(one, state) for one in every_follow(scalar)), default=0)
+            bound = follow.bound
+            longest = bound() if bound else max((self._length(one, state) for one in every_follow(scalar)), default=0)
             found = self._memo.put(("longest", follow), longest)
         return int(found)
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 from radixgen.automata.table import Automaton
 from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
+from radixgen.schema.formula import Formula
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.scalars import spell_word
@@ -110,11 +111,18 @@ class Frames:
         return 0 if isinstance(vertex, ItemEnd) else self.costs.cost(vertex) % EMPTY_QUOTE
 
     def longest(self, keys: Keys) -> int:
-        """Bytes that end an object behind any of its keys, at most."""
+        """Bytes that are enough to end an object behind any of its keys."""
+        plain = self.containers.plain(keys.rest)
         names = [name for name in keys.names.values() if name is not None]
-        members = [self.containers.members(keys.rest, self.containers.key(name)) for name in names]
-        live = [self._live(ways, keys.rest) for ways in members]
-        return max((self.costs.cost(one.node) + self.costs.cost(one.rest) for ways in live for one in ways), default=0) % EMPTY_QUOTE
+        if plain is None or self.nodes.is_bound:
+            ways = [one for name in names for one in self.containers.members(keys.rest, self.containers.key(name))]
+            return max((self.costs.cost(one.node) % EMPTY_QUOTE + self.length(one.rest) for one in ways), default=0)
+        asked = [self.containers.asked(plain, self.containers.key(name)) for name in names]
+        return max((self._bound(one) for one in asked), default=0) + self.length(keys.rest)
+
+    def _bound(self, formula: Formula) -> int:
+        found = self.nodes.meanings.glance.find_bound(formula)
+        return self.costs.cost(self.nodes.node(formula)) if found is None else found
 
     def lower(self, items: Items, height: int) -> Items | None:
         """Behind `items`, which end in `Keys`, only those that stay below a height; None where that leaves none."""
@@ -237,7 +245,7 @@ class Frames:
             return False
         if needs_look:
             return self._has_live(self.containers.members(rest, key), rest)
-        return self.nodes.meanings.glance.is_live(asked) or self.costs.cost(self.nodes.node(asked)) < FAR
+        return self.nodes.meanings.glance.find_bound(asked) is not None or self.costs.is_live(self.nodes.node(asked))
 
     def _guessed_names(self, rest: ObjectRest) -> list[str]:
         needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 from radixgen.schema.formula import Formula, Kind
 from radixgen.schema.reader import Location, SchemaReader
 
+MOST_BYTES = 6
+"""A character takes no more in a JSON string."""
 MAX_LOOKS = 4
 """Schemas inside each other that a glance takes in."""
 
@@ -74,75 +76,100 @@ _MODEST: dict[str, frozenset[str]] = {
 
 
 class Glance:
-    """Tells schemas that some value satisfies for sure."""
+    """Tells schemas that some value satisfies for sure, and how long the shortest is at most."""
 
     def __init__(self, reader: SchemaReader, is_stated: Callable[[str], bool]) -> None:
         """is_stated: whether a format is asserted."""
         self._reader, self._is_stated = reader, is_stated
-        self._found: dict[Location, bool] = {}
+        self._found: dict[Location, int | None] = {}
 
-    def is_live(self, formula: Formula) -> bool:
-        """True only if some value satisfies a formula over jobs."""
+    def find_bound(self, formula: Formula) -> int | None:
+        """Bytes that are enough for some value that satisfies a formula over jobs; None where none is in sight."""
         if formula.kind == Kind.TRUE:
-            return True
+            return 1
         atom = formula.atom
-        return isinstance(atom, Location) and formula.is_positive and self._is_live(atom, MAX_LOOKS)
+        return self._bound(atom, MAX_LOOKS) if isinstance(atom, Location) and formula.is_positive else None
 
-    def _is_live(self, location: Location, looks: int) -> bool:
-        found = self._found.get(location)
-        if found is None:
-            found = looks > 0 and self._looks_live(location, looks - 1)
-            if found or looks == MAX_LOOKS:
-                self._found[location] = found
+    def _bound(self, location: Location, looks: int) -> int | None:
+        if location in self._found:
+            return self._found[location]
+        found = self._look(location, looks - 1) if looks > 0 else None
+        if found is not None or looks == MAX_LOOKS:
+            self._found[location] = found
         return found
 
-    def _looks_live(self, location: Location, looks: int) -> bool:
+    def _look(self, location: Location, looks: int) -> int | None:
         schema = location.schema
         if isinstance(schema, bool):
-            return schema
+            return 1 if schema else None
         said = schema.keys() - _ANNOTATIONS
         if not said:
-            return True
+            return 1
         if said == {"$ref"}:
-            return self._is_live(self._reader.references(location)[0], looks)
+            return self._bound(self._reader.references(location)[0], looks)
         if said == {"anyOf"}:
-            count = len(schema["anyOf"])
-            return any(self._is_live(self._reader.child(location, "anyOf", at), looks) for at in range(count))
+            children = (self._reader.child(location, "anyOf", at) for at in range(len(schema["anyOf"])))
+            return min((one for child in children if (one := self._bound(child, looks)) is not None), default=None)
         if said <= {"enum", "type"} and "enum" in said:
-            return any(_has_type(value, schema.get("type")) for value in schema["enum"])
+            return min(
+                (_spelled(value) for value in schema["enum"] if _has_type(value, schema.get("type"))), default=None
+            )
         types = schema.get("type")
-        return isinstance(types, str) and self._is_modest(location, schema, said - {"type"}, types, looks)
+        return self._bound_of_type(location, said - {"type"}, types, looks) if isinstance(types, str) else None
 
-    def _is_modest(self, location: Location, schema: dict[str, Any], said: set[str], kind: str, looks: int) -> bool:
-        """Only keywords of the kind that cannot contradict each other, or visibly do not."""
+    def _bound_of_type(self, location: Location, said: set[str], kind: str, looks: int) -> int | None:
+        """Where there are only keywords of the kind that cannot contradict each other, or visibly do not."""
+        schema: Any = location.schema
         if "format" in said and kind == "string" and not self._is_stated(schema["format"]):
             said = said - {"format"}
         if not said <= _MODEST[kind]:
-            return False
-        if kind in ("number", "integer"):
-            return _has_room(schema)
+            return None
         if any(schema.get(high) is not None and schema[high] < schema.get(low, 0) for low, high in _COUNTS):
-            return False
-        if kind == "array":
-            return not schema.get("minItems") or (
-                "prefixItems" not in said
-                and ("items" not in said or self._is_live(self._reader.child(location, "items"), looks))
-            )
-        return kind != "object" or all(self._is_member_live(location, schema, name, looks) for name in schema.get("required") or ())
+            return None
+        match kind:
+            case "number" | "integer":
+                return _longest_number(schema)
+            case "string":
+                return 2 + MOST_BYTES * int(schema.get("minLength", 0))
+            case "array":
+                return self._bound_of_array(location, looks)
+            case "object":
+                return self._bound_of_object(location, looks)
+        return _LITERAL
 
-    def _is_member_live(self, location: Location, schema: dict[str, Any], name: str, looks: int) -> bool:
-        if "patternProperties" in schema or name not in (schema.get("properties") or {}):
-            return False
-        return self._is_live(self._reader.child(location, "properties", name), looks)
+    def _bound_of_array(self, location: Location, looks: int) -> int | None:
+        count = location.get("minItems") or 0
+        if not count:
+            return 2
+        if "prefixItems" in location:
+            return None
+        item = self._bound(self._reader.child(location, "items"), looks) if "items" in location else 1
+        return None if item is None else 2 + count * (item + _SPACED)
+
+    def _bound_of_object(self, location: Location, looks: int) -> int | None:
+        size = 2
+        for name in location.get("required") or ():
+            if "patternProperties" in location or name not in (location.get("properties") or {}):
+                return None
+            value = self._bound(self._reader.child(location, "properties", name), looks)
+            if value is None:
+                return None
+            size += _spelled(name) + value + 2 * _SPACED
+        return size
 
 
-def _has_room(schema: dict[str, Any]) -> bool:
-    """At least one apart, so that an integer lies between."""
+def _longest_number(schema: dict[str, Any]) -> int | None:
+    """Ends that are at least two apart have an integer between them."""
     low = [schema[keyword] for keyword in ("minimum", "exclusiveMinimum") if keyword in schema]
     high = [schema[keyword] for keyword in ("maximum", "exclusiveMaximum") if keyword in schema]
-    return not low or not high or max(low) + 2 <= min(high)
+    if low and high and max(low) + 2 > min(high):
+        return None
+    return max((abs(int(end)) for end in (*low, *high)), default=0).bit_length() // 3 + 4
 
 
+_LITERAL = 5
+_SPACED = 2
+"""`, ` and `: ` take so many bytes at most."""
 _PYTHON: dict[str, Any] = {"string": str, "object": dict, "array": list}
 
 
@@ -151,3 +178,8 @@ def _has_type(value: Any, types: Any) -> bool:
     if types is None:
         return True
     return isinstance(types, str) and types in _PYTHON and isinstance(value, _PYTHON[types])
+
+
+def _spelled(value: Any) -> int:
+    """Bytes of a value's text, at most."""
+    return 2 + MOST_BYTES * len(value) if isinstance(value, str) else len(str(value)) * MOST_BYTES + 2

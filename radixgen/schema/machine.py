@@ -46,7 +46,19 @@ HIGH = 100
 class Continuation:
     """What follows a scalar. Interned by its machine; `None` stands for the end of the text."""
 
-    __slots__ = ("behind", "depth", "fits", "follow", "is_before", "item", "length", "num_captures", "opened", "rest", "text")
+    __slots__ = (
+        "behind",
+        "depth",
+        "fits",
+        "follow",
+        "is_before",
+        "item",
+        "length",
+        "num_captures",
+        "opened",
+        "rest",
+        "text",
+    )
 
     def __init__(self, item: Item, rest: Continuation | None, height: int) -> None:
         self.item, self.rest = item, rest
@@ -200,7 +212,9 @@ class JsonMachine:
                 behind = self._behind_key(rest, automaton.word(row))
                 return None if behind is None else self._opened(behind)
 
-            rest.follow = ByRow(follow)
+            keys = rest.item
+            assert isinstance(keys, Keys)
+            rest.follow = ByRow(follow, lambda: self.frames.longest(keys) + self._length(rest.rest))
         return rest.follow
 
     def _step(self, state: State, byte: int) -> State | None:

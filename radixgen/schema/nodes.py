@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.table import Automaton
-from radixgen.errors import ConstraintError, SchemaError
+from radixgen.errors import ConstraintError, LimitError, SchemaError
 from radixgen.schema.algebras import Algebra, Markable, Numbers
 from radixgen.schema.atoms import Members, Unevaluated
 from radixgen.schema.formula import Formula, Kind, literals
+from radixgen.schema.glance import MOST_BYTES
 from radixgen.schema.meanings import KINDS, Meanings
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import Location
@@ -30,8 +31,6 @@ NUMBERS = Numbers()
 EMPTY_QUOTE = 1 << 21
 """What `""` for want of a quote weighs in a cost: more than all bytes of an answer, so that it counts first."""
 SMALL = 1_000
-MOST_BYTES = 6
-"""A character takes no more in a JSON string."""
 INVENTED = 1 << 41
 """What a value that nobody quoted weighs: more than any number of empty quotes."""
 
@@ -132,7 +131,7 @@ class Nodes:
             try:
                 node.forms = tuple(self._forms(node.formula))
             except ConstraintError as error:
-                if isinstance(error, SchemaError):
+                if isinstance(error, SchemaError | LimitError):
                     raise
                 raise SchemaError(str(error), node.pointer) from None
         return node.forms

@@ -51,7 +51,7 @@ class ByRow:
         self.at = at
         """row -> what follows; found when first asked for and kept."""
         self.bound = bound
-        """Bytes that complete whatever follows, at most; found without a look at it."""
+        """Bytes of the completion of whatever follows any row, at most, found without a look at each; None: look."""
 
 
 class ByteAutomaton(Protocol):

@@ -78,12 +78,13 @@ class Meanings:
         """
         self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
         self._has_formats, self._is_exact = has_formats, is_exact
+        self._numbers = Numbers(work)
         locations = reader.check(work)
         self.is_marking = any(location.get("x-verbatim") is True for location in locations)
         self._is_covering = any(one in location for location in locations for one in _UNEVALUATED)
         for location in locations:
             self._check_patterns(location)
-        self._markings = {"number": Marked(Numbers()), "string": Marked(texts)} if self.is_marking else {}
+        self._markings = {"number": Marked(self._numbers), "string": Marked(texts)} if self.is_marking else {}
         self._algebras = self._make_algebras()
         self._found: dict[tuple[Job, str], Meaning] = {}
         self._constants: dict[Hashable, Formula] = {}
@@ -110,7 +111,7 @@ class Meanings:
     def _make_algebras(self) -> dict[str, Algebra]:
         booleans = dict.fromkeys(("null", "true", "false"), Booleans())
         containers = dict.fromkeys(("array", "object"), self.formulas)
-        return {**booleans, **containers, "number": Numbers(), "string": self.texts, **self._markings}
+        return {**booleans, **containers, "number": self._numbers, "string": self.texts, **self._markings}
 
     def algebra(self, kind: str) -> Algebra:
         return self._algebras[kind]

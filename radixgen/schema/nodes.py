@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.table import Automaton
-from radixgen.errors import ConstraintError, SchemaError
+from radixgen.errors import ConstraintError, LimitError, SchemaError
 from radixgen.schema.algebras import Algebra, Markable, Numbers
 from radixgen.schema.atoms import Members, Unevaluated
 from radixgen.schema.formula import Formula, Kind, literals
@@ -112,7 +112,7 @@ class Nodes:
             try:
                 node.forms = tuple(self._forms(node.formula))
             except ConstraintError as error:
-                if isinstance(error, SchemaError):
+                if isinstance(error, SchemaError | LimitError):
                     raise
                 raise SchemaError(str(error), node.pointer) from None
         return node.forms

@@ -4,7 +4,7 @@
     --engine bench.maskbench_adapter:RadixGenSuite     a validator: compact, keys in any order, formats annotated
 
 The harness hands over its tokenizer (`size`, `bytes` of each id, `special` ids, `eos`) and calls what it finds here.
-`mask` does all the work of a mask; `accept` only steps, and nothing is prepared in it. As in a worker, cyclic garbage is
+`mask` does all the work of a mask; `accept` only steps, and nothing is prepared in it. As in a worker, garbage is
 collected between answers.
 """
 

@@ -109,7 +109,8 @@ class Derivatives:
         self._dead: set[Node] = {regexes.empty}
         if node.min_len > MAX_SHORTEST:
             raise ConstraintError(f"pattern: no text is shorter than {node.min_len} characters; at most {MAX_SHORTEST}")
-        self.max_need = node.need if node.is_plain or node.need <= SMALL_NEED else self._explored_need(node.need)
+        is_known = node.is_plain or node.need <= SMALL_NEED or node.max_len is not None
+        self.max_need = node.need if is_known else self._explored_need(node.need)
 
     def start(self) -> Node:
         return self._node

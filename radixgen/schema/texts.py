@@ -222,7 +222,7 @@ class Texts:
         while waiting:
             node = waiting.pop()
             if node not in after:
-                after[node] = {arc.target for arc in chars.arcs(node)}
+                after[node] = {one for one in chars.moves(node).targets if one is not None}
                 waiting += after[node]
             if len(after) > MAX_EXPLORED:
                 return False

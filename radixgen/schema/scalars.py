@@ -83,7 +83,7 @@ class Scalars:
         if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
             return CountedAutomaton(self.free_string, node.low, node.high)
         chars = Derivatives(regexes, node)
-        return None if chars.is_empty() else JsonStringAutomaton(chars)
+        return None if chars.is_empty() else JsonStringAutomaton(chars, plain=self.free_string)
 
     def key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
         """A JSON string of a set that is none of `names`."""

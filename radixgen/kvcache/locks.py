@@ -16,10 +16,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import chain
 
-from radixgen.kvcache.node import LOWEST_RANK, Node
+from radixgen.kvcache.node import Node
 from radixgen.kvcache.policies import Policy
 
-HIT_RANK = 0
+HIT_RANK = 1
+PRIORITY_ABOVE = 1 << 16
+"""Priorities are well within plus and minus this."""
 
 
 class Locks:
@@ -27,6 +29,7 @@ class Locks:
 
     def __init__(self, policy: Policy, num_slots: int) -> None:
         self._policy = policy
+        self.ranks_hits = policy.ranks_hits
         self.num_idle = 0
         """Ids in idle nodes: what may go."""
         self._num_upper = 0
@@ -39,35 +42,42 @@ class Locks:
 
     def hold(self, node: Node) -> None:
         """One more hold. What was idle of the path is so no more."""
+        segments = self._segments
         above: Node | None = node
         idle = upper = 0
         while above is not None:
-            above.lock += 1
-            if above.lock > 1:
+            lock = above.lock
+            above.lock = lock + 1
+            if lock:
                 break
-            del self._segments[above.rank][above]
-            idle += len(above.slots)
-            if above.rank != LOWEST_RANK:
-                upper += len(above.slots)
+            rank, size = above.rank, len(above.slots)
+            del segments[rank][above]
+            idle += size
+            if rank:
+                upper += size
             above = above.parent
         self.num_idle -= idle
         self._num_upper -= upper
 
     def release(self, node: Node) -> None:
         """Give back one hold. Nodes that nobody holds any more become the most recently used, deepest first."""
+        assert node.lock, "a lock was released twice"
+        assert node.lock > 1 or not node.epoch, "a pending node lost its last holder"
+        segments = self._segments
         above: Node | None = node
         idle = upper = 0
         while above is not None:
-            assert above.lock > 0, "a lock was released twice"
-            above.lock -= 1
-            if above.lock:
+            lock = above.lock - 1
+            above.lock = lock
+            if lock:
                 break
-            assert not above.epoch, "a pending node lost its last holder"
-            rank = above.rank
-            self._segment(rank)[above] = None
-            idle += len(above.slots)
-            if rank != LOWEST_RANK:
-                upper += len(above.slots)
+            rank, size = above.rank, len(above.slots)
+            if rank not in segments:
+                segments = self._add_segment(rank)
+            segments[rank][above] = None
+            idle += size
+            if rank:
+                upper += size
             above = above.parent
         self.num_idle += idle
         self._num_upper += upper
@@ -77,12 +87,12 @@ class Locks:
     # ranks
 
     def note_hit(self, node: Node) -> bool:
-        """A request, which holds `node`, found it computed. True: that raised its rank."""
-        return self._policy.ranks_hits and _raise_rank(node, HIT_RANK)
+        """A request, which holds `node`, found it computed, and hits are ranked. True: that raised its rank."""
+        return _raise_rank(node, HIT_RANK)
 
     def note_end(self, node: Node, priority: int) -> bool:
         """A request of this priority, which holds `node`, ends. True: that raised its rank."""
-        return self._policy.ranks_priority and _raise_rank(node, priority)
+        return self._policy.ranks_priority and _raise_rank(node, PRIORITY_ABOVE + priority)
 
     def _lower(self) -> None:
         """The least recently used of the upper rank come back as the most recently used of the lowest."""
@@ -90,8 +100,10 @@ class Locks:
         while self._num_upper > self._most_upper:
             node, _ = upper.popitem(last=False)
             self._num_upper -= len(node.slots)
-            node.rank = LOWEST_RANK
-            self._segment(LOWEST_RANK)[node] = None
+            node.rank = 0
+            if 0 not in self._segments:
+                self._add_segment(0)
+            self._segments[0][node] = None
 
     # idle nodes
 
@@ -108,7 +120,7 @@ class Locks:
 
     def note_split(self, upper: Node) -> None:
         """The first part of an idle node has become a node of its own."""
-        self._segment(upper.rank)[upper] = None
+        self._segments[upper.rank][upper] = None
 
     def remove(self, node: Node) -> None:
         """An idle node leaves the tree."""
@@ -121,17 +133,14 @@ class Locks:
 
     def _resize(self, node: Node, count: int) -> None:
         self.num_idle += count
-        if node.rank != LOWEST_RANK:
+        if node.rank:
             self._num_upper += count
 
-    def _segment(self, rank: int) -> OrderedDict[Node, None]:
-        """The idle nodes of a rank; made if there are none, in place of those that are empty."""
-        found = self._segments.get(rank)
-        if found is None:
-            found = OrderedDict()
-            others = [(one, nodes) for one, nodes in self._segments.items() if nodes]
-            self._segments = dict(sorted([*others, (rank, found)]))
-        return found
+    def _add_segment(self, rank: int) -> dict[int, OrderedDict[Node, None]]:
+        """Begin a rank, in place of those that are empty."""
+        others = [(one, nodes) for one, nodes in self._segments.items() if nodes]
+        self._segments = dict(sorted([*others, (rank, OrderedDict())]))
+        return self._segments
 
 
 def _raise_rank(node: Node, rank: int) -> bool:

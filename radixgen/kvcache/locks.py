@@ -33,55 +33,41 @@ class Locks:
         self.num_idle = 0
         """Ids in idle nodes: what may go."""
         self._num_upper = 0
-        """Of those, the ones above the lowest rank."""
+        """Of those, the ones that rank as hits, where hits are ranked."""
         self._most_upper = int(policy.upper_share * num_slots)
         self._segments: dict[int, OrderedDict[Node, None]] = {}
         """Idle nodes by rank; ranks ascending."""
 
-    # holding
+    # holding; the root is always held, so climbing ends there at the latest
 
     def hold(self, node: Node) -> None:
         """One more hold. What was idle of the path is so no more."""
-        segments = self._segments
-        above: Node | None = node
-        idle = upper = 0
-        while above is not None:
-            lock = above.lock
-            above.lock = lock + 1
-            if lock:
-                break
-            rank, size = above.rank, len(above.slots)
-            del segments[rank][above]
-            idle += size
-            if rank:
-                upper += size
-            above = above.parent
-        self.num_idle -= idle
-        self._num_upper -= upper
+        segments, above = self._segments, node
+        while not above.lock:
+            above.lock = 1
+            del segments[above.rank][above]
+            above = above.parent  # type: ignore[assignment]
+        above.lock += 1
+        self.num_idle -= node.end - above.end
+        if self.ranks_hits:
+            self._num_upper -= _upper_len(node, above)
 
     def release(self, node: Node) -> None:
         """Give back one hold. Nodes that nobody holds any more become the most recently used, deepest first."""
         assert node.lock, "a lock was released twice"
         assert node.lock > 1 or not node.epoch, "a pending node lost its last holder"
-        segments = self._segments
-        above: Node | None = node
-        idle = upper = 0
-        while above is not None:
-            lock = above.lock - 1
-            above.lock = lock
-            if lock:
-                break
-            rank, size = above.rank, len(above.slots)
+        segments, above = self._segments, node
+        while above.lock == 1:
+            above.lock = 0
+            rank = above.rank
             if rank not in segments:
                 segments = self._add_segment(rank)
             segments[rank][above] = None
-            idle += size
-            if rank:
-                upper += size
-            above = above.parent
-        self.num_idle += idle
-        self._num_upper += upper
-        if self._num_upper > self._most_upper:
+            above = above.parent  # type: ignore[assignment]
+        above.lock -= 1
+        self.num_idle += node.end - above.end
+        if self.ranks_hits:
+            self._num_upper += _upper_len(node, above)
             self._lower()
 
     # ranks
@@ -96,9 +82,8 @@ class Locks:
 
     def _lower(self) -> None:
         """The least recently used of the upper rank come back as the most recently used of the lowest."""
-        upper = self._segments[HIT_RANK]
         while self._num_upper > self._most_upper:
-            node, _ = upper.popitem(last=False)
+            node, _ = self._segments[HIT_RANK].popitem(last=False)
             self._num_upper -= len(node.slots)
             node.rank = 0
             if 0 not in self._segments:
@@ -133,7 +118,7 @@ class Locks:
 
     def _resize(self, node: Node, count: int) -> None:
         self.num_idle += count
-        if node.rank:
+        if self.ranks_hits and node.rank:
             self._num_upper += count
 
     def _add_segment(self, rank: int) -> dict[int, OrderedDict[Node, None]]:
@@ -150,3 +135,10 @@ def _raise_rank(node: Node, rank: int) -> bool:
         node.rank = rank
         node = node.parent
     return node is not first
+
+
+def _upper_len(node: Node, above: Node) -> int:
+    """Ids between two nodes of a path that rank as hits; these come first."""
+    while node is not above and not node.rank:
+        node = node.parent  # type: ignore[assignment]
+    return node.end - above.end

@@ -45,11 +45,13 @@ class ByRow:
     """A follow that depends on the accepting row in which the scalar ends: many keys in one automaton, each with its
     own value behind. One for each state of a machine: compare by identity."""
 
-    __slots__ = ("at",)
+    __slots__ = ("at", "bound")
 
-    def __init__(self, at: Callable[[int], State | Ask | None]) -> None:
+    def __init__(self, at: Callable[[int], State | Ask | None], bound: Callable[[], int] | None = None) -> None:
         self.at = at
         """row -> what follows; found when first asked for and kept."""
+        self.bound = bound
+        """Bytes of the completion of whatever follows any row, at most, found without a look at each; None: look."""
 
 
 class ByteAutomaton(Protocol):

@@ -78,10 +78,11 @@ class TablePart:
 class MachinePart:
     """A terminal that is a machine of its own: JSON text of a schema."""
 
-    __slots__ = ("machine",)
+    __slots__ = ("_follows", "machine")
 
     def __init__(self, machine: ByteMachine) -> None:
         self.machine = machine
+        self._follows: dict[tuple[ByRow, Follow], ByRow] = {}
 
     def start(self) -> State:
         return self.machine.start()
@@ -104,13 +105,20 @@ class MachinePart:
 
     def scalars(self, q: Hashable, behind: Follow, within: Callable[[State], State]) -> Iterable[Scalar]:
         for one in self.machine.scalars(q):
-            yield one._replace(follow=_outer(one.follow, behind, within))
+            if isinstance(one.follow, ByRow):
+                yield one._replace(follow=self._by_row(one.follow, behind, within))
+            else:
+                yield one._replace(follow=_outer(one.follow, behind, within))
+
+    def _by_row(self, inner: ByRow, behind: Follow, within: Callable[[State], State]) -> ByRow:
+        found = self._follows.get((inner, behind))
+        if found is None:
+            found = self._follows[inner, behind] = ByRow(lambda row: _outer(inner.at(row), behind, within))
+        return found
 
 
-def _outer(inner: State | ByRow | Ask | None, behind: Follow, within: Callable[[State], State]) -> State | ByRow | None:
+def _outer(inner: State | Ask | None, behind: Follow, within: Callable[[State], State]) -> State | Ask | None:
     """What follows a scalar of the embedded machine, as the whole machine has it."""
-    if isinstance(inner, ByRow):
-        return ByRow(lambda row: _outer(inner.at(row), behind, within))
     if inner is None or inner is ASK:
         return behind if inner is None else ASK
     return within(inner)

@@ -179,6 +179,7 @@ class ClockRunner:
     """A model that takes its time and computes nothing."""
 
     vocab_size = 128_000
+    reads_shared = False
 
     def __init__(self) -> None:
         self.mask_buffer = np.zeros((2 * MAX_ROWS, 4), dtype=np.uint32)

@@ -44,6 +44,7 @@ class FakeRunner:
     def __init__(self, num_slots: int, mask_rows: int = 512, vocab_size: int = VOCAB_SIZE) -> None:
         self.vocab_size = vocab_size
         self.mask_buffer = np.zeros((mask_rows, (vocab_size + 31) // 32), dtype=np.uint32)
+        self.reads_shared = True
         self.num_computed = 0
         self.plans: list[StepPlan] = []
         self.on_forward: Callable[[StepPlan], None] | None = None

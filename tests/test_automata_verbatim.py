@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import unicodedata
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ from hypothesis import strategies as st
 from walking import row_bytes, spell
 
 from radixgen.automata.machine import DEAD, UNKNOWN
-from radixgen.automata.numbers import Interval
+from radixgen.automata.numberset import NumberSet
+from radixgen.automata.numerals import NumberAutomaton
 from radixgen.automata.quotable import read_document
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers
 from radixgen.automata.verbatim import VerbatimAutomaton
@@ -122,9 +122,15 @@ def test_documents_can_be_quoted_as_people_would(case: dict) -> None:
         assert not automaton.accepts(spelled(quote)), quote
 
 
+def number_rule(numbers: NumberSet) -> NumberAutomaton:
+    return NumberAutomaton(numbers, plain_integers=True)
+
+
 @pytest.mark.parametrize("case", CASES["numbers"], ids=lambda case: case["document"][:30])
 def test_numbers_of_a_document_are_found_in_every_plausible_reading(case: dict) -> None:
-    found = find_numbers(case["document"], Interval(is_integer=case.get("is_integer", False)))
+    found = find_numbers(
+        case["document"], number_rule(NumberSet.integers() if case.get("is_integer") else NumberSet.all())
+    )
     assert {one.decode() for one in found} == set(case["found"])
     for spelling, (start, end) in found.items():
         digits = "".join(char for char in case["document"][start:end] if char.isdigit())
@@ -132,13 +138,13 @@ def test_numbers_of_a_document_are_found_in_every_plausible_reading(case: dict) 
 
 
 def test_numbers_keep_the_bounds() -> None:
-    found = find_numbers("1 of 17, then 250.00 or -3", Interval(low=Decimal(2), high=Decimal(100)))
+    found = find_numbers("1 of 17, then 250.00 or -3", number_rule(NumberSet.at_least(2) & NumberSet.at_most(100)))
     assert set(found) == {b"17", b"3"}  # the minus may be a dash
 
 
 def test_a_found_value_knows_its_place() -> None:
     document = "Sum: 1,234.50 EUR"
-    automaton = SpottedAutomaton(find_numbers(document, Interval()))
+    automaton = SpottedAutomaton(find_numbers(document, number_rule(NumberSet.all())))
     start, end = automaton.source_span(0, b"1234.50")
     assert document[start:end] == "1,234.50"
     assert automaton.source_span(0, b"null") is None

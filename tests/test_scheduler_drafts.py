@@ -224,7 +224,7 @@ def test_a_continuation_is_what_a_search_from_the_end_finds(seed: int) -> None:
         assert history.continuation(1) == ([] if at < 0 else [ids[at + 1]])
 
 
-def test_appetite_is_one_more_than_came_true_and_rests_once_after_nothing() -> None:
+def test_appetite_is_one_more_than_came_true_and_rests_the_longer_the_more_often_nothing_did() -> None:
     appetite = Appetite()
     for size in range(appetite.ask(), MOST_DRAFTED + 1):
         assert appetite.ask() == size
@@ -234,7 +234,14 @@ def test_appetite_is_one_more_than_came_true_and_rests_once_after_nothing() -> N
     appetite.learn(2, 2)
     assert appetite.ask() == 4
     appetite.learn(4, 0)
-    assert [appetite.ask() for _ in range(3)] == [0, 1, 1]
+    assert [appetite.ask() for _ in range(2)] == [0, 1]
+    for rest in (2, 4, 4):
+        appetite.learn(1, 0)
+        assert [appetite.ask() for _ in range(rest + 1)] == [0] * rest + [1]
+    appetite.learn(1, 1)
+    assert [appetite.ask() for _ in range(2)] == [2, 2]
+    appetite.learn(0, 0)
+    assert [appetite.ask() for _ in range(2)] == [0, 2]
 
 
 def test_a_real_model_says_the_same_with_and_without_drafts(tmp_path: Path) -> None:

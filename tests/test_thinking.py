@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import random
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from masking import brute_allowed, engine, filled, write
+from model_folder import make_model_folder
+from test_worker import Talk
 
+from radixgen.config import WorkerConfig
 from radixgen.mask import Matcher
 from radixgen.mask.states import Grammar
 from radixgen.mask.thinking import ThinkingBudget
-from radixgen.params import Regex
+from radixgen.params import JsonSchema, Regex, Thinking
+from radixgen.worker.start import start_core
 
 END = "##"
 PATTERN = r"([^#]|#[^#])*##(yes|no) [0-9]{3}"
@@ -91,3 +96,19 @@ def test_the_mark_is_forced_where_the_tokenizer_is_sure_of_it() -> None:
         assert one.forced() == []
         one.advance(3 + byte)
     assert one.forced() == [3 + byte for byte in END.encode()]
+
+
+@pytest.mark.parametrize("heal", [False, True])
+def test_a_worker_ends_the_thinking_of_a_model_that_never_would(tmp_path: Path, heal: bool) -> None:
+    folder = make_model_folder(tmp_path / "tiny")
+    talk = Talk(start_core(WorkerConfig(model=str(folder), num_slots=3000, max_rows=8, num_threads=1)))
+    schema = JsonSchema('{"type": "object", "properties": {"total": {"type": "integer"}}, "required": ["total"]}')
+    for seed, max_tokens in enumerate((60, 40, 24)):
+        thinking = Thinking(schema, end="</think>", max_tokens=12)
+        how = {"temperature": 1.0, "seed": seed, "n": 2, "heal": heal}
+        end = talk.end(talk.ask("the invoice nu", constraint=thinking, max_tokens=max_tokens, **how))
+        for output in end.outputs:
+            thought, _, answer = output.text.partition("</think>")
+            assert re.fullmatch(r'\{"total":-?[0-9]+\}', "".join(answer.split()))
+            assert len(talk.core._preparer.tokenizer.encode(thought)) < max_tokens
+        assert end.usage.forced_tokens > 0

@@ -45,6 +45,28 @@ class CharMachine(Protocol):
     def completion(self, state: Hashable) -> str: ...
 
 
+class AnyText:
+    """Every text: one state, which accepts."""
+
+    max_need = 0
+    work = None
+
+    def __init__(self) -> None:
+        self._everything = moves((low, high, None) for low, high in codepoints.ANY)
+
+    def start(self) -> Hashable:
+        return None
+
+    def moves(self, state: Hashable) -> Moves:
+        return self._everything
+
+    def accepts(self, state: Hashable) -> bool:
+        return True
+
+    def completion(self, state: Hashable) -> str:
+        return ""
+
+
 class _Step(NamedTuple):
     char: str
     target: Node
@@ -68,7 +90,8 @@ class Derivatives:
         self._dead: set[Node] = {regexes.empty}
         if node.min_len > MAX_SHORTEST:
             raise ConstraintError(f"pattern: no text is shorter than {node.min_len} characters; at most {MAX_SHORTEST}")
-        self.max_need = node.need if node.is_plain or node.need <= SMALL_NEED else self._explored_need(node.need)
+        is_known = node.is_plain or node.need <= SMALL_NEED or node.max_len is not None
+        self.max_need = node.need if is_known else self._explored_need(node.need)
 
     def start(self) -> Node:
         return self._node

@@ -14,7 +14,7 @@ from decimal import Context, Decimal
 from math import lcm
 from typing import NamedTuple
 
-from radixgen.errors import ConstraintError
+from radixgen.automata.work import over
 
 MAX_MODULI = 6
 MAX_TRIES = 64
@@ -84,15 +84,13 @@ def combine(left: Lattice, right: Lattice, keep: Callable[[bool, bool], bool]) -
     """The numbers for which `keep(is in left, is in right)`.
 
     Raises:
-        ConstraintError: for more than MAX_MODULI different moduli.
+        LimitError: for more than MAX_MODULI different moduli.
     """
     if not left.moduli and not right.moduli:
         return EVERYTHING if keep(bool(left.cells), bool(right.cells)) else NOTHING
     moduli = tuple(sorted({*left.moduli, *right.moduli}))
     if len(moduli) > MAX_MODULI:
-        raise ConstraintError(
-            f"more than {MAX_MODULI} different values of multipleOf meet in one number; drop some", "states"
-        )
+        raise over(f"joins more than {MAX_MODULI} different values of multipleOf in one number", "constraint_states")
     to_left, to_right = _projection(moduli, left.moduli), _projection(moduli, right.moduli)
     closed = _closed_cells(moduli)
     cells = {cell for cell in closed if keep(to_left(cell) in left.cells, to_right(cell) in right.cells)}

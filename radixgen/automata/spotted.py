@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 
-from radixgen.automata.numbers import Interval
 from radixgen.automata.quotable import QuotableText
 from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span
@@ -40,8 +38,8 @@ _MINUS = re.compile(r"(?:^|[\s(:=])[-−–]\s?[^\w\s.,]?$")
 _BRACKET = re.compile(r"\([^\w\s.,]?$")
 
 
-def find_numbers(document: str, interval: Interval) -> dict[bytes, Span]:
-    """The numbers of a document that an interval allows: JSON spelling -> its first place.
+def find_numbers(document: str, rule: Automaton) -> dict[bytes, Span]:
+    """The numbers of a document that a number automaton accepts: JSON spelling -> its first place.
 
     Thousands separators are taken out in every plausible reading (`1,234` is 1234 and 1.234), digits that are no single
     number (dates, telephone numbers) count part by part, and a minus, or brackets as bookkeepers use them, may count.
@@ -52,8 +50,9 @@ def find_numbers(document: str, interval: Interval) -> dict[bytes, Span]:
             signs = ("", "-") if _may_be_negative(document, match.start(), match.end()) else ("",)
             for spelling, start, end in _readings(match[0]):
                 for sign in signs:
-                    if _is_allowed(sign + spelling, interval):
-                        found.setdefault(f"{sign}{spelling}".encode(), Span(match.start() + start, match.start() + end))
+                    text = f"{sign}{spelling}".encode()
+                    if len(text) <= MAX_DIGITS and rule.accepts(text):
+                        found.setdefault(text, Span(match.start() + start, match.start() + end))
     return found
 
 
@@ -88,16 +87,6 @@ def _spellings(number: str) -> list[str]:
     integer = integer.lstrip("0") or "0"
     whole = [integer] if not fraction.strip("0") else []
     return [*([f"{integer}.{fraction}"] if point else []), *whole]
-
-
-def _is_allowed(spelling: str, interval: Interval) -> bool:
-    if (
-        len(spelling) > MAX_DIGITS
-        or not spelling.isascii()
-        or (interval.is_integer and ("." in spelling or spelling == "-0"))
-    ):
-        return False
-    return interval.contains(Decimal(spelling))
 
 
 def find_quotes(quotable: QuotableText, rule: Automaton) -> dict[bytes, Span]:

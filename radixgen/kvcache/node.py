@@ -112,3 +112,11 @@ class Match(NamedTuple):
     inside: int
     length: int
     """Ids from the root."""
+
+    def goes_on(self, page: bytes) -> bool:
+        """Whether the tree has this page of ids behind the match, computed."""
+        if self.partial is not None:
+            begin = self.inside * ID_BYTES
+            return self.partial.key[begin : begin + len(page)] == page and len(page) > 0
+        child = self.node.children.get(page)
+        return child is not None and not child.epoch

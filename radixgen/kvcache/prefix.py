@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from radixgen.errors import ConfigError
 from radixgen.kvcache.checks import check_tree
 from radixgen.kvcache.events import BLOCK_LEN, EventLog, EventPage
 from radixgen.kvcache.locks import Locks
-from radixgen.kvcache.node import ID_BYTES, Int32, Node, Private, Usage
+from radixgen.kvcache.node import ID_BYTES, Int32, Match, Node, Private, Usage
 from radixgen.kvcache.pins import Clock, Pins, pinned_nodes
 from radixgen.kvcache.policies import get_policy
 from radixgen.kvcache.pool import SlotPool
@@ -80,6 +80,21 @@ class PrefixCache:
         """How many of the first `limit` ids of `key` are computed. Touches nothing; fit for a whole queue."""
         root = self.tree.roots.get(namespace)
         return 0 if root is None else self.tree.match(root, key, limit).length
+
+    def match_lens(self, namespace: Namespace | Private, keys: Sequence[bytes]) -> list[int]:
+        """`match_len` of many whole keys: one that parts from the tree where the one before it did costs little."""
+        root = self.tree.roots.get(namespace)
+        if root is None:
+            return [0] * len(keys)
+        unit, found = ID_BYTES * self.page, []
+        match, prefix = Match(root, None, 0, 0), b""
+        for key in keys:
+            after = key[len(prefix) : len(prefix) + unit]
+            if not key.startswith(prefix) or match.goes_on(after):
+                match = self.tree.match(root, key, len(key) // ID_BYTES)
+                prefix = key[: match.length * ID_BYTES]
+            found.append(match.length)
+        return found
 
     # a request's life
 

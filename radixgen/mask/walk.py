@@ -278,6 +278,10 @@ def _joined(parts: list[Int32]) -> Int32:
 
 def _joined_pairs(parts: list[Int32]) -> Int32:
     """[2, n] in order, each pair once."""
-    if len(parts) == 1:
-        return parts[0]
-    return np.unique(np.concatenate(parts, axis=1), axis=1) if parts else np.zeros((2, 0), np.int32)
+    if len(parts) <= 1:
+        return parts[0] if parts else np.zeros((2, 0), np.int32)
+    first, second = np.concatenate(parts, axis=1).astype(np.int64)
+    pairs = first << 32 | second  # one number each: a text that may end anywhere has an exit for every node
+    pairs.sort()
+    pairs = pairs[np.diff(pairs, prepend=-1) != 0]
+    return np.stack([pairs >> 32, pairs & 0xFFFFFFFF]).astype(np.int32)

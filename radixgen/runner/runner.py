@@ -45,6 +45,7 @@ class Runner:
     def __init__(self, decoder: Decoder, pool: KvPool, *, max_rows: int, max_context: int) -> None:
         self.vocab_size = decoder.config.vocab_size
         self.num_slots = pool.num_slots
+        self.reads_shared = False
         self.max_context = max_context
         self.tolerance = TOLERANCES[decoder.dtype]
         self.mask_buffer = _mask_buffer(2 * MASKS_PER_ROW * max_rows, words_of(self.vocab_size), decoder.device)

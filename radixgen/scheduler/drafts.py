@@ -22,6 +22,8 @@ MOST_DRAFTED = 5
 FIRST_DRAFTED = 2
 LONGEST = 4
 """Ids that are looked for."""
+MOST_REST = 4
+"""Steps."""
 MOST_PLACES = 8
 """Where they stood that are looked at, the last ones first."""
 
@@ -46,30 +48,37 @@ NO_DRAFT = Path([], [])
 
 
 class Appetite:
-    """How many ids to draft: one more than came true the last time; none once after nothing did.
+    """How many ids to draft: one more than came true the last time. After a draft of which nothing did it rests: one
+    step, then two, four ... MOST_REST, until something comes true; and one step where there was nothing to draft from.
 
     So few, because a computed id that falls costs a third of a step of its row, and every second one falls.
     """
 
-    __slots__ = ("_is_resting", "_most")
+    __slots__ = ("_most", "_rest", "_rested")
 
     def __init__(self) -> None:
         self._most = FIRST_DRAFTED
-        self._is_resting = False
+        self._rest = 0
+        self._rested = 0
 
     def ask(self) -> int:
         """The most ids to draft in this step; 0 while it rests."""
-        if self._is_resting:
-            self._is_resting = False
+        if self._rested < self._rest:
+            self._rested += 1
             return 0
+        self._rested = 0
         return self._most
 
     def learn(self, proposed: int, accepted: int) -> None:
-        if accepted < proposed:
-            self._most = accepted + 1
-            self._is_resting = not accepted
+        """Of a draft, and with nothing proposed of a step without one."""
+        if accepted:
+            self._rest = 0
+            self._most = accepted + 1 if accepted < proposed else min(MOST_DRAFTED, max(self._most, accepted + 1))
+        elif proposed:
+            self._rest = min(MOST_REST, 2 * self._rest or 1)
+            self._most = 1
         else:
-            self._most = min(MOST_DRAFTED, max(self._most, accepted + 1))
+            self._rest = max(self._rest, 1)
 
 
 class History:
@@ -165,6 +174,7 @@ def propose(seq: Sequence, eos_ids: Collection[int], room: int) -> Path | None:
     history, known = seq.history, len(seq.history.ids)
     history.extend((seq.ids.item(known),) if known == seq.num_ids - 1 else seq.ids[known : seq.num_ids].tolist())
     if not history.is_seen:
+        seq.appetite.learn(0, 0)
         return None
     room = min(room, seq.num_left - 1, MOST_DRAFTED)
     source = history.continuation(min(most, room))

@@ -11,10 +11,12 @@ so a failing request is doomed first, and only a sequence whose last row is a lo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from radixgen.errors import RadixgenError
 from radixgen.kvcache.prefix import PrefixCache
+from radixgen.runner.plan import Int32
 from radixgen.scheduler.admission import OutputEstimate
 from radixgen.scheduler.planner import Row
 from radixgen.scheduler.ports import Clock
@@ -208,11 +210,12 @@ class Ledger:
 
     # proof
 
-    def check(self) -> None:
+    def check(self, others: Iterable[Int32] = ()) -> None:
         """Assert that nothing is lost or in two places, down to the slots. Slow; for tests."""
         holders = [(one, one.node) for one in self.running if one.node is not None]
         assert len(holders) == len(self.running), "a running sequence holds nothing"
-        self._cache.check([one.slots[node.end : one.num_slots] for one, node in holders], [node for _, node in holders])
+        owned = [one.slots[node.end : one.num_slots] for one, node in holders]
+        self._cache.check([*owned, *others], [node for _, node in holders])
         for one, node in holders:
             in_tree = one.slots[: node.end].copy()
             self._cache.read_slots(node, 0, in_tree)

@@ -15,8 +15,9 @@ from collections.abc import Sequence as Seq
 from typing import Protocol
 
 from radixgen.errors import ConfigError
-from radixgen.kvcache.node import ID_BYTES
+from radixgen.kvcache.node import Private
 from radixgen.kvcache.prefix import PrefixCache
+from radixgen.params import Namespace
 from radixgen.scheduler.sequence import Sequence
 
 ORDERS = ("longest-prefix", "depth-first", "first-come")
@@ -34,8 +35,12 @@ class LongestPrefix:
         self._cache = cache
 
     def ranks(self, waiting: Seq[Sequence], last: Sequence | None) -> list[int]:
-        match_len = self._cache.match_len
-        return [match_len(one.progress.namespace, one.key, len(one.key) // ID_BYTES) for one in waiting]
+        ranks = [0] * len(waiting)
+        for namespace, indices in _by_namespace(waiting).items():
+            lengths = self._cache.match_lens(namespace, [waiting[index].key for index in indices])
+            for index, length in zip(indices, lengths, strict=True):
+                ranks[index] = length
+        return ranks
 
 
 class DepthFirst:
@@ -67,6 +72,14 @@ def make_order(name: str, cache: PrefixCache) -> Order:
     if name == "first-come":
         return FirstCome()
     raise ConfigError(f"order is {name!r}; it must be one of {', '.join(ORDERS)}")
+
+
+def _by_namespace(waiting: Seq[Sequence]) -> dict[Namespace | Private, list[int]]:
+    """Who waits in which namespace."""
+    found: dict[Namespace | Private, list[int]] = {}
+    for index, one in enumerate(waiting):
+        found.setdefault(one.progress.namespace, []).append(index)
+    return found
 
 
 def _place(one: Sequence, names: dict[Hashable, str]) -> tuple[str, bytes]:

@@ -76,7 +76,9 @@ class Row:
 class Planner:
     """Collects the rows of one step under its budgets."""
 
-    def __init__(self, cache: PrefixCache, limits: Limits) -> None:
+    def __init__(self, cache: PrefixCache, limits: Limits, *, reads_shared: bool = False) -> None:
+        """reads_shared: the runner reads segments of slots that several rows share once, so plans name them."""
+        self._reads_shared = reads_shared
         self._cache = cache
         self._page = cache.page
         self._limits = limits
@@ -136,35 +138,35 @@ class Planner:
         self.matched = None
         return True
 
-    def add_decoding(self, sequences: list[Sequence]) -> None:
-        """Schedule sequences that have left their prompts; none of them is left out for another's forced run."""
-        total = sum(one.todo for one in sequences)
-        slots = self._reserve_all(sequences, total)
+    def add_decoding(self, sequences: list[Sequence]) -> bool:
+        """Schedule sequences that have left their prompts; none of them is left out for another's forced run.
+
+        False: there are not slots for all of them, and nothing is scheduled.
+        """
+        missing, total = self.missing_slots(sequences), sum(one.todo for one in sequences)
+        if missing > self._cache.num_available:
+            return False
+        slots = None if total > self.budget or any(one.targets is not None for one in sequences) else self._try(missing)
         if slots is None:
             for later, one in zip(range(len(sequences) - 1, -1, -1), sequences, strict=True):
                 self.add(self.match(one), keep_back=later)
                 self.matched = None
-            return
+            return True
         begin = 0
         for seq in sequences:
             assert seq.node is not None
             row = Row(seq, seq.node)
-            row.end = seq.num_ids + seq.is_drawing
-            if row.end > seq.num_slots:
-                begin += self._take(seq, row.end, slots, begin)
+            row.end = end = seq.num_ids + seq.is_drawing
+            if end > seq.num_slots:
+                begin += self._take(seq, self._cache.round_up(end), slots, begin)
             self._append(row)
         self.budget -= total
+        return True
 
-    def _reserve_all(self, sequences: list[Sequence], total: int) -> Int32 | None:
-        """Slots for all ids of decoding sequences; None: they do not fit as they are, or it is to be found out whose
-        reservation raises."""
-        missing = self.missing_slots(sequences)
-        if total > self.budget or missing > self._cache.num_available:
-            return None
-        if any(one.targets is not None for one in sequences):
-            return None
+    def _try(self, count: int) -> Int32 | None:
+        """So many slots; None: it raises, and is to be found out for whom."""
         try:
-            return self._cache.reserve(missing)
+            return self._cache.reserve(count)
         except Exception:
             return None
 
@@ -208,18 +210,20 @@ class Planner:
 
     def _reserve(self, seq: Sequence, end: int) -> None:
         """Slots for ids up to `end`."""
-        missing = self._cache.round_up(end) - seq.num_slots
-        if missing > 0:
-            self._take(seq, end, self._cache.reserve(missing), 0)
+        end = self._cache.round_up(end)
+        if end > seq.num_slots:
+            self._take(seq, end, self._cache.reserve(end - seq.num_slots), 0)
 
     def _take(self, seq: Sequence, end: int, slots: Int32, begin: int) -> int:
-        """Give a sequence the slots from `begin` on that it needs up to id `end`; how many that were."""
-        last = self._cache.round_up(end)
-        count = last - seq.num_slots
-        if last > len(seq.slots):
-            seq.make_room(last)
-        seq.slots[seq.num_slots : last] = slots[begin : begin + count]
-        seq.num_slots = last
+        """Give a sequence the slots from `begin` on up to id `end`, a page's; how many that were."""
+        if end > len(seq.slots):
+            seq.make_room(end)
+        first, count = seq.num_slots, end - seq.num_slots
+        if count == 1:
+            seq.slots[first] = slots[begin]
+        else:
+            seq.slots[first:end] = slots[begin : begin + count]
+        seq.num_slots = end
         return count
 
     # the plan
@@ -228,21 +232,25 @@ class Planner:
         """The plan of the rows added; numbers their logits."""
         rows = self.rows
         starts = [row.start for row in rows]
-        stops = [row.stop for row in rows]
         begins = np.array(starts, dtype=np.int32)
-        counts = np.array(stops, dtype=np.int32) - begins
+        counts = np.array([row.stop for row in rows], dtype=np.int32) - begins
         row_starts = np.zeros(len(rows) + 1, dtype=np.int32)
         np.cumsum(counts, out=row_starts[1:])
-        kv_slots = [row.seq.slots[:stop] for row, stop in zip(rows, stops, strict=True)]
-        positions = np.arange(row_starts[-1], dtype=np.int32) + np.repeat(begins - row_starts[:-1], counts)
+        kv_slots = [row.seq.slots[: row.stop] for row in rows]
+        if row_starts[-1] == len(rows):
+            token_ids = np.array([row.seq.ids.item(row.start) for row in rows], dtype=np.int32)
+            write_slots = np.array([slots.item(-1) for slots in kv_slots], dtype=np.int32)
+        else:
+            token_ids = np.concatenate([row.ids for row in rows])
+            write_slots = np.concatenate([slots[start:] for start, slots in zip(starts, kv_slots, strict=True)])
         return StepPlan(
-            token_ids=np.concatenate([row.ids for row in rows]),
-            positions=positions,
-            write_slots=np.concatenate([slots[start:] for start, slots in zip(starts, kv_slots, strict=True)]),
+            token_ids=token_ids,
+            positions=np.arange(row_starts[-1], dtype=np.int32) + np.repeat(begins - row_starts[:-1], counts),
+            write_slots=write_slots,
             row_starts=row_starts,
             kv_slots=kv_slots,
             logit_index=self._number_logits(row_starts.tolist()),
-            shared=_shared_segments(rows),
+            shared=_shared_segments(rows) if self._reads_shared else [],
         )
 
     def _number_logits(self, row_starts: list[int]) -> Int32:

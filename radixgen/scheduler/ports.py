@@ -70,6 +70,8 @@ class Runner(Protocol):
     mask_buffer: MaskRow
     """[at least 2 * max_rows, W]; what is more is for drafts."""
     vocab_size: int
+    reads_shared: bool
+    """Whether it reads the slots that rows share once, so that plans should name them."""
 
     def forward(self, plan: StepPlan) -> None: ...
 

@@ -66,7 +66,7 @@ class WaitingQueue:
         now = self._clock()
         if self._sorted and now < self._next_pass_s and not self._is_urgent:
             return
-        self._sort(now)
+        self.sort(now)
         done = self._clock()
         self._next_pass_s = done + PASS_SHARE * (done - now)
 
@@ -74,7 +74,7 @@ class WaitingQueue:
         """Whether one waits that was not set aside in this step."""
         self._forget_removed()
         if not self._sorted and self._new:
-            self._sort(self._clock())
+            self.sort(self._clock())
         return bool(self._sorted)
 
     def peek(self) -> Sequence:
@@ -98,7 +98,8 @@ class WaitingQueue:
         while self._sorted and self._sorted[-1] not in self._waiting:
             self._sorted.pop()
 
-    def _sort(self, now: float) -> None:
+    def sort(self, now: float) -> None:
+        """One pass, now."""
         due = self._num_started + OVERTAKEN * len(self._waiting)
         for one in self._new:
             if one in self._waiting:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from radixgen.errors import ConfigError, ParamError, RadixgenError, RequestAborted, RequestFailed
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.kvcache.stats import CacheStats
+from radixgen.runner.plan import Int32
 from radixgen.scheduler.admission import check_sizes
 from radixgen.scheduler.cache_check import CacheCheck
 from radixgen.scheduler.flight import Crash, Flights
@@ -88,7 +89,8 @@ class Scheduler:
         self.cache = cache
         """For its verbs: pins, dumps, events, flushing."""
         self._ledger = Ledger(self.cache, WaitingQueue(self.cache, clock, order), clock)
-        planner, landing = Planner(self.cache, limits), Landing(self._ledger, frozenset(eos_ids))
+        landing = Landing(self._ledger, frozenset(eos_ids))
+        planner = Planner(self.cache, limits, reads_shared=runner.reads_shared)
         self._planner = planner
         self._flights = Flights(runner, planner, landing, self._ledger)
         house = House(self.cache, planner, self._ledger, landing, self._land)
@@ -172,9 +174,9 @@ class Scheduler:
             cache=self.cache.stats(),
         )
 
-    def check(self) -> None:
-        """Assert all invariants between steps. Slow; for tests."""
-        self._ledger.check()
+    def check(self, others: Iterable[Int32] = ()) -> None:
+        """Assert all invariants between steps; `others` are slots that somebody else has reserved. Slow; for tests."""
+        self._ledger.check(others)
         assert len(self._ledger.running) <= self._limits.max_rows
 
     def _sequences(self, progress: Progress) -> list[Sequence]:

@@ -78,12 +78,11 @@ class Selection:
         self._planner.begin()
         self._ledger.queue.refresh()
         self._preempt()
-        has_retracted = self._make_room()
-        while not self._plan_running() and not self._planner.rows:
-            if len(self._ledger.running) > 1:
-                has_retracted = self._retract()
-            elif not self._has_yielded():
-                break
+        is_left_out = self._plan_running()
+        has_retracted = False
+        while is_left_out and not self._planner.rows and self._has_made_room():
+            has_retracted = True
+            is_left_out = self._plan_running()
         if not has_retracted:
             self._admit()
         if self._draft_eos is not None:
@@ -101,26 +100,12 @@ class Selection:
             if not self._landed():
                 self._ledger.retract(lowest)
 
-    def _make_room(self) -> bool:
-        """Retract, one after the other, until every decoding sequence can take its next slots."""
+    def _has_made_room(self) -> bool:
+        """The youngest of the lowest priority goes back to the queue (landing what is in the air may do as well); where
+        only one is left, pins let go."""
         running = self._ledger.running
-        has_retracted = False
-        while len(running) > 1:
-            decoding = [one for one in running if one.num_computed >= one.publish_len]
-            if self._planner.missing_slots(decoding) <= self._cache.num_available:
-                break
-            has_retracted |= self._retract()
-        if len(running) == 1 and self._planner.missing_slots(running) > self._cache.num_available:
-            self._has_yielded()
-        return has_retracted
-
-    def _has_yielded(self) -> bool:
-        """Let pins go for the last sequence that runs, where nobody is left to be retracted."""
-        missing = self._planner.missing_slots(self._ledger.running)
-        return self._cache.yield_pins(missing)
-
-    def _retract(self) -> bool:
-        """The youngest of the lowest priority goes back to the queue; landing what is in the air may do as well."""
+        if len(running) == 1:
+            return self._cache.yield_pins(self._planner.missing_slots(running))
         if not self._landed():
             self._ledger.estimate.raise_after_retraction()
             self._ledger.retract(self._ledger.next_to_retract())
@@ -137,9 +122,9 @@ class Selection:
     # rows
 
     def _plan_running(self) -> bool:
-        """Decoding rows first, none of them left out; then prefill chunks: higher priorities, then older ones.
+        """Decoding rows first, all of them or nothing; then prefill chunks: higher priorities, then older ones.
 
-        False: there was no room for one of these.
+        True: there was no room for one of these.
         """
         decoding, prefilling = [], []
         for one in self._ledger.running:
@@ -147,14 +132,16 @@ class Selection:
                 prefilling.append(one)
             elif self._is_ready(one):
                 decoding.append(one)
-        if decoding:
-            self._planner.add_decoding(decoding)
+        if decoding and not self._planner.add_decoding(decoding):
+            return True
         scheduled = [self._schedule(one) for one in sorted(prefilling, key=lambda one: -one.priority)]
-        return all(scheduled)
+        return not all(scheduled)
 
     def _is_ready(self, one: Sequence) -> bool:
         """Whether a sequence that has left its prompt can take its next step."""
         row = one.row
+        if row is None and one.num_computed < one.num_ids and not one.is_unsettled and not one.is_late:
+            return True
         if row is not None:  # in the air
             is_known = not one.is_unsettled and not one.is_late and not row.draft.ids
             return is_known and one.todo > 0 and one.num_left != one.is_drawing
@@ -252,7 +239,7 @@ class Selection:
             if room <= 0:
                 return
             self._suspect = seq = row.seq
-            if seq.is_drawing or not row.is_decoding:
+            if seq.is_drawing or row.end < seq.num_ids or row.start < seq.publish_len or seq.num_left < 2:
                 continue
             draft = propose(seq, eos_ids, room)
             if draft is not None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import and_, or_
 from typing import Any, NamedTuple, Protocol
 
 from radixgen.automata.numberset import NumberSet
+from radixgen.automata.work import Work
 from radixgen.schema.formula import Formulas
+
+UNITS_PER_SET = 32
+"""Of work, for joining a set of numbers with others."""
 
 
 class Algebra(Protocol):
@@ -42,11 +46,20 @@ class Booleans:
 class Numbers:
     true, false = NumberSet.all(), NumberSet.none()
 
+    def __init__(self, work: Work | None = None) -> None:
+        """work: told of every set, which may be of several `multipleOf`."""
+        self._work = work or Work()
+
     def both(self, values: Iterable[NumberSet]) -> NumberSet:
-        return reduce(and_, values, self.true)
+        return reduce(and_, self._counted(values), self.true)
 
     def either(self, values: Iterable[NumberSet]) -> NumberSet:
-        return reduce(or_, values, self.false)
+        return reduce(or_, self._counted(values), self.false)
+
+    def _counted(self, values: Iterable[NumberSet]) -> Iterator[NumberSet]:
+        for value in values:
+            self._work.spend(UNITS_PER_SET)
+            yield value
 
     def invert(self, value: NumberSet) -> NumberSet:
         return ~value

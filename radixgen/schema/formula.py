@@ -137,6 +137,7 @@ class Formulas:
 
     def _simplify(self, kind: Kind, flat: dict[Formula, None]) -> bool:
         """Absorb and resolve: `a & (a | b)` is `a`, `a & (!a | b)` is `a & b`; likewise with OR. True if changed."""
+        self._work.spend(1 + len(flat) // 8)
         other = Kind.OR if kind == Kind.AND else Kind.AND
         changed = False
         for one in [one for one in flat if one.kind == other]:

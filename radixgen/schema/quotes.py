@@ -38,14 +38,11 @@ class Quotes:
     def find_automaton(self, plain: Automaton, rule: TextSet | NumberSet) -> Automaton | None:
         """Quotes that a set and its automaton accept; None where the document holds none."""
         if plain not in self._automata:
-            self._automata[plain] = (
-                self._numbers(plain, rule) if isinstance(rule, NumberSet) else self._strings(plain, rule)
-            )
+            self._automata[plain] = self._numbers(plain) if isinstance(rule, NumberSet) else self._strings(plain, rule)
         return self._automata[plain]
 
-    def _numbers(self, plain: Automaton, rule: NumberSet) -> Automaton | None:
-        found = find_numbers(self._document, _Rule(rule))  # type: ignore[arg-type]
-        return _spotted({text: span for text, span in found.items() if plain.accepts(text)})
+    def _numbers(self, plain: Automaton) -> Automaton | None:
+        return _spotted(find_numbers(self._document, plain))
 
     def _strings(self, plain: Automaton, rule: TextSet) -> Automaton | None:
         if self._quotable is None:
@@ -63,15 +60,6 @@ class Quotes:
             return _spotted(find_quotes(self._quotable, plain))
         automaton = VerbatimAutomaton(self._quotable, MAX_QUOTE if high is None else min(high, MAX_QUOTE), low)
         return None if automaton.is_empty() else automaton
-
-
-class _Rule:
-    """What `find_numbers` asks of a bound."""
-
-    is_integer = False
-
-    def __init__(self, numbers: NumberSet) -> None:
-        self.contains = numbers.contains
 
 
 def _spotted(places: Mapping[bytes, Span]) -> Automaton | None:

@@ -6,9 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-from radixgen.automata.chars import Derivatives
+from radixgen.automata.chars import AnyText, Derivatives
 from radixgen.automata.counted import CountedAutomaton
-from radixgen.automata.excluded import ExcludedWords
 from radixgen.automata.exponents import number_automaton
 from radixgen.automata.lift import JsonStringAutomaton, escape_json
 from radixgen.automata.minus import MinusAutomaton
@@ -67,7 +66,7 @@ class Scalars:
     @property
     def free_string(self) -> JsonStringAutomaton:
         """Any string; one for all, so that its masks are shared."""
-        return self._once("free", lambda: JsonStringAutomaton(ExcludedWords(())))
+        return self._once("free", lambda: JsonStringAutomaton(AnyText()))
 
     def string(self, texts: TextSet) -> Automaton | None:
         """The JSON strings of a set that is no list of words, quotes included; None where it is empty."""

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable
 from radixgen.automata import formats, regex_anchors
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
-from radixgen.automata.regex_nodes import Node
+from radixgen.automata.regex_nodes import Kind, Node
 from radixgen.automata.regex_parse import ECMA, SCHEMA, parse
 from radixgen.errors import GrammarError, RegexError, SchemaError
 from radixgen.grammar import GrammarCompiler
@@ -185,6 +185,27 @@ class Texts:
         if texts.node is not None:
             return self._general(self.regexes.invert(texts.node))
         return TextSet(texts.words, None, is_inverted=not texts.is_inverted)
+
+    def find_shortest(self, texts: TextSet) -> int | None:
+        """Characters of the shortest text of a regular expression, or of some text; None where no text is in sight."""
+        node = texts.node
+        if node is None or node.is_plain:
+            return None if node is None else node.min_len
+        if node.kind != Kind.AND or len(node.items) != 2:
+            return None
+        lengths, other = sorted(node.items, key=lambda one: one.kind != Kind.REPEAT)
+        if lengths.kind != Kind.REPEAT or lengths.items[0] is not self.regexes.any_char or not other.is_plain:
+            return None
+        most = other.min_len if lengths.high is None else lengths.high
+        if lengths.low <= other.min_len <= most:
+            return other.min_len
+        return lengths.low if other.min_len < lengths.low and self._takes_more(other) else None
+
+    def _takes_more(self, node: Node) -> bool:
+        """Whether each of its texts may go on in any way: the pattern is not anchored at its end."""
+        while node.kind == Kind.CONCAT:
+            node = node.items[1]
+        return node is self.regexes.anything
 
     def node(self, texts: TextSet) -> Node:
         """The regular expression of a set."""

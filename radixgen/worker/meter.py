@@ -42,6 +42,7 @@ class TimedRunner:
     def __init__(self, runner: Runner, meter: Meter) -> None:
         self.mask_buffer = runner.mask_buffer
         self.vocab_size = runner.vocab_size
+        self.reads_shared = runner.reads_shared
         self._runner = runner
         self._meter = meter
 

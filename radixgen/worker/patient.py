@@ -120,7 +120,7 @@ class PatientMatcher:
     def _at_once(self, do: Callable[[], _T]) -> _T:
         start = time.perf_counter()
         try:
-            return self._turns.work.at_once(do, AT_ONCE_S, self._matcher.grammar.account)
+            return self._turns.at_once(do, AT_ONCE_S, self._matcher.grammar.account)
         finally:
             self._add_time("masks", time.perf_counter() - start)
 

@@ -39,7 +39,7 @@ def find_file(token_bytes: Sequence[bytes], order: Iterable[int]) -> Path | None
 def load_trie(file: Path) -> Trie | None:
     """The trie in a file, if it is there and whole."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             trie = Trie(**{name: arrays[name] for name in Trie._fields})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

@@ -101,10 +101,11 @@ class Matcher:
 
         Where the budget narrows it, `wide` (if given) gets what the grammar alone allows; else `wide` is left alone.
         """
-        record = self.grammar.record(self.state)
-        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+        record = self.find_record()
+        if record is not None:
             self.grammar.fill(record, row)
             return MaskFill(record.num_allowed, False)
+        record = self.grammar.record(self.state)
         bits = self._narrowed(record)
         num_allowed = count_bits(bits)
         is_narrowed = num_allowed < record.num_allowed
@@ -112,6 +113,13 @@ class Matcher:
         if wide is not None and is_narrowed:
             self.grammar.fill(record, wide)
         return MaskFill(num_allowed, is_narrowed)
+
+    def find_record(self) -> Record | None:
+        """What the next mask is made of; None where the budget may narrow it."""
+        record = self.grammar.record(self.state)
+        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+            return record
+        return None
 
     def advance(self, token_id: int) -> None:
         """Take one id.

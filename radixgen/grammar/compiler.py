@@ -26,7 +26,7 @@ Grammarlike = GrammarText | ReadyMade | StructuralTags | Thinking
 _READERS = {"lark": read_lark, "gbnf": read_gbnf, "ebnf": read_ebnf}
 
 
-def read_rules(constraint: Grammarlike) -> Rules:
+def read_rules(constraint: Grammarlike, work: Work | None = None) -> Rules:
     """The rules that a constraint stands for.
 
     Raises:
@@ -35,9 +35,9 @@ def read_rules(constraint: Grammarlike) -> Rules:
     """
     match constraint:
         case GrammarText(text, syntax, start):
-            return _READERS[syntax](text, start)
+            return _READERS[syntax](text, start, work or Work())
         case ReadyMade(name):
-            return read_ready_made(name)
+            return read_ready_made(name, work or Work())
         case StructuralTags():
             return tag_rules(constraint)
     return thinking_rules(constraint)
@@ -63,11 +63,11 @@ class GrammarCompiler:
             GrammarError: for what cannot be read, holds names that are not defined, or matches no text.
             LimitError: when a limit is crossed.
         """
-        return self.compile_rules(read_rules(constraint), resolve)
+        return self.compile_rules(read_rules(constraint, self._work), resolve)
 
     def compile_string(self, grammar: GrammarText | ReadyMade) -> GrammarString:
         """The JSON strings whose value a grammar derives. Raises as `compile`, and for what cannot stand in one."""
-        return GrammarString(self.compile_rules(read_rules(grammar), in_string=True), self._work)
+        return GrammarString(self.compile_rules(read_rules(grammar, self._work), in_string=True), self._work)
 
     def compile_rules(self, rules: Rules, resolve: Resolve = _refuse, *, in_string: bool = False) -> GrammarMachine:
         """The machine of rules as a front end read them. See `compile`; in_string: in JSON's spelling."""

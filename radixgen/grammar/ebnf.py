@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from radixgen.automata.work import Work
 from radixgen.grammar.reader import Reader
 from radixgen.grammar.rules import Except, Literal, Name, Rule, Rules, Tree
 
@@ -18,13 +19,13 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*(?:-\w+)*")
 _POINT = re.compile(r"#x([0-9A-Fa-f]{1,6})")
 
 
-def read_ebnf(text: str, start: str = "") -> Rules:
+def read_ebnf(text: str, start: str, work: Work) -> Rules:
     """The rules of an EBNF grammar; start: the first rule where it is empty.
 
     Raises:
         GrammarError: with line and column.
     """
-    return _Reader(text).read(start)
+    return _Reader(text, work).read(start)
 
 
 class _Reader(Reader):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from radixgen.automata import codepoints
+from radixgen.automata.work import Work
 from radixgen.grammar.reader import Reader
 from radixgen.grammar.rules import Literal, Name, Rule, Rules, Tree
 
@@ -19,13 +20,13 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _COUNTS = re.compile(r"\{\s*(\d*)\s*(,?)\s*(\d*)\s*\}")
 
 
-def read_gbnf(text: str, start: str = "") -> Rules:
+def read_gbnf(text: str, start: str, work: Work) -> Rules:
     """The rules of a GBNF grammar; start: `root` where it is empty.
 
     Raises:
         GrammarError: with line and column.
     """
-    return _Reader(text).read(start or "root")
+    return _Reader(text, work).read(start or "root")
 
 
 class _Reader(Reader):

@@ -22,6 +22,7 @@ import json
 import re
 
 from radixgen.automata.regex_parse import parse
+from radixgen.automata.work import Work
 from radixgen.errors import GrammarError, RegexError
 from radixgen.grammar.files import open_grammar
 from radixgen.grammar.lark_library import GrammarReader, Library, Template, pattern_rule
@@ -45,20 +46,24 @@ _ALIAS = re.compile(r"->\s*(_?[a-z][_a-z0-9]*)")
 _PATH = re.compile(r"(\.?)([\w-]+(?:[ \t]*\.[ \t]*[\w-]+)*)")
 
 
-def read_lark(text: str, start: str = "") -> Rules:
+def read_lark(text: str, start: str, work: Work) -> Rules:
     """The rules of a Lark grammar; start: `start` where it is empty.
 
     Raises:
         GrammarError: with line and column.
         LimitError: for templates without end.
     """
-    library = Library(Rules(start or "start"), _Reader)
-    _Reader(text, library, "").read()
+
+    def make_reader(text: str, library: Library, prefix: str) -> _Reader:
+        return _Reader(text, library, prefix, work)
+
+    library = Library(Rules(start or "start"), make_reader)
+    make_reader(text, library, "").read()
     library.fill_templates()
     return library.rules.checked()
 
 
-def read_ready_made(name: str) -> Rules:
+def read_ready_made(name: str, work: Work) -> Rules:
     """The rules of a grammar that comes with the package, or of its pattern.
 
     Raises:
@@ -66,7 +71,7 @@ def read_ready_made(name: str) -> Rules:
     """
     file = open_grammar(name)
     if not file.is_regex:
-        return read_lark(file.text)
+        return read_lark(file.text, "", work)
     return Rules("start", {"start": pattern_rule("start", file.text)})
 
 
@@ -74,8 +79,8 @@ class _Reader(Reader):
     space = re.compile(r"(?:\s|//[^\n]*|#[^\n]*|\\[ ]*\n)*")
     definition = re.compile(f"{_HEAD.pattern}|{_DIRECTIVE.pattern}|->")
 
-    def __init__(self, text: str, library: Library, prefix: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, library: Library, prefix: str, work: Work) -> None:
+        super().__init__(text, work)
         self._library, self._prefix = library, prefix
         self._imports: dict[str, str] = {}
         """Names here -> names of imported rules."""

@@ -13,7 +13,7 @@ from typing import NoReturn
 from radixgen.automata import codepoints
 from radixgen.automata.codepoints import Ranges
 from radixgen.automata.regex_parse import MAX_COUNT, Chars
-from radixgen.automata.work import over
+from radixgen.automata.work import Work, over
 from radixgen.errors import GrammarError
 from radixgen.grammar.rules import Either, Pattern, Place, Seq, Special, Times, Tree
 
@@ -32,8 +32,9 @@ class Reader(ABC):
     definition: re.Pattern[str]
     """The head of a rule, or what else is no item."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, work: Work) -> None:
         self.text, self.at = text, 0
+        self._work = work
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._depth = 0
 
@@ -97,6 +98,7 @@ class Reader(ABC):
         return self.definition.match(self.text, self.at) is not None
 
     def repeated(self) -> Tree:
+        self._work.spend()
         item = self.atom()
         while (counts := self.counts()) is not None:
             item = Times(item, *counts)

@@ -63,6 +63,13 @@ class AheadMachine:
         rest = self._machine.completion(state.then)
         return None if rest is None else self._automaton(state.text).completion(state.q) + rest
 
+    def completion_len(self, state: State) -> int:
+        """Bytes of the completion, or a bound; 0 where none is known."""
+        if isinstance(state, Ahead):
+            return len(state.text) - state.q + self.completion_len(state.then)
+        found = getattr(self._machine, "completion_len", None)
+        return int(found(state)) if found is not None else len(self._machine.completion(state) or b"")
+
     def scalars(self, state: State) -> tuple[Scalar, ...]:
         if not isinstance(state, Ahead):
             return self._machine.scalars(state)

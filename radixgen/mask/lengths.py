@@ -8,6 +8,7 @@ come, and a few bytes more are enough.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from radixgen.automata.machine import ASK, ByRow, ByteMachine, Scalar, State
@@ -23,9 +24,10 @@ class Lengths:
 
     def __init__(self, machine: ByteMachine, pieces: Pieces, memo: Memo) -> None:
         self._machine, self._pieces, self._memo = machine, pieces, memo
+        self.length: Callable[[State], int] = getattr(machine, "completion_len", self._completion_len)
+        """Bytes of a state's completion, or a bound; 0 where none is known: it is allowed as long as there is room."""
 
-    def length(self, state: State) -> int:
-        """Bytes of a state's completion; 0 where none is known: such a state is allowed as long as there is room."""
+    def _completion_len(self, state: State) -> int:
         text = self._machine.completion(state)
         return 0 if text is None else len(text)
 
@@ -40,7 +42,8 @@ class Lengths:
             return self.length(follow)
         found = self._memo.entries.get(("longest", follow))
         if found is None:
-            longest = max((self._length(one, state) for one in every_follow(scalar)), default=0)
+            lengths = (self._length(one, state) for one in every_follow(scalar))
+            longest = follow.bound() if follow.bound is not None else max(lengths, default=0)
             found = self._memo.put(("longest", follow), longest)
         return int(found)
 

@@ -11,7 +11,7 @@ from radixgen.automata.numberset import NumberSet
 from radixgen.automata.work import Work
 from radixgen.schema.formula import Formulas
 
-UNITS_PER_SET = 8
+UNITS_PER_SET = 32
 """Of work, for joining a set of numbers with others."""
 
 

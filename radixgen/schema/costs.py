@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from radixgen.automata.work import Work
 from radixgen.schema.containers import Cell, Containers, Element
-from radixgen.schema.nodes import ContainerForm, Node, ScalarForm, easy_cost
+from radixgen.schema.glance import easy_cost
+from radixgen.schema.nodes import ContainerForm, Node, ScalarForm
 from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Vertex
 from radixgen.schema.search import UNKNOWN, Plan, Search, Step
 from radixgen.schema.values import read_value
@@ -134,6 +135,8 @@ class Costs:
 
     def _member_parts(self, rest: ObjectRest, step: object, taken: frozenset[str]) -> list[_Part]:
         start = b"{" if rest.is_first and not self._style.is_free else b""
+        if type(step) is tuple:
+            return self._all_members(start if rest.is_first else self._style.comma, step)
         if not isinstance(step, Step):
             return [_Part(None, start + b"}")]
         key = step.key
@@ -146,6 +149,14 @@ class Costs:
         comma = b"" if rest.is_first else self._style.comma
         text = _Part(None, start + comma + key + self._style.colon)
         return [text, _Part(step.node), _Part(step.rest, taken=taken)]
+
+    def _all_members(self, start: bytes, steps: tuple[Step, ...]) -> list[_Part]:
+        parts: list[_Part] = []
+        for step in steps:
+            assert isinstance(step.key, bytes)
+            parts += [_Part(None, start + step.key + self._style.colon), _Part(step.node)]
+            start = self._style.comma
+        return [*parts, _Part(None, b"}")]
 
     def _item_parts(self, rest: ArrayRest, step: object) -> list[_Part]:
         comma = self._style.comma if rest.index else b""

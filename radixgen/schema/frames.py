@@ -16,6 +16,7 @@ from typing import TypeVar
 from radixgen.automata.table import Automaton
 from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
+from radixgen.schema.formula import Formula
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.scalars import spell_word
@@ -24,12 +25,10 @@ from radixgen.schema.scalars import spell_word
 class Keys:
     """Behind an automaton of key literals: which key it was, by the word."""
 
-    __slots__ = ("height", "heights", "names", "rest")
+    __slots__ = ("names", "rest")
 
-    def __init__(self, rest: ObjectRest, names: dict[bytes, str | None], heights: dict[str, int]) -> None:
-        self.rest, self.names, self.heights = rest, names, heights
-        """heights: how deep the object becomes at least with each name."""
-        self.height = max(heights.values(), default=1)
+    def __init__(self, rest: ObjectRest, names: dict[bytes, str | None]) -> None:
+        self.rest, self.names = rest, names
 
 
 class KeyEnd:
@@ -102,12 +101,40 @@ class Frames:
     def _member_height(self, members: tuple[Member, ...]) -> int:
         return 1 + min((one.node.height for one in members if self.costs.cost(one.node) < FAR), default=0)
 
+    def length(self, item: Item) -> int:
+        """Bytes of an item's cheapest text, or a bound."""
+        if isinstance(item, Automaton):
+            return len(item.completion(0))
+        if isinstance(item, Fork):
+            return max(sum(self.length(one) for one in items) for items in item.alternatives)
+        vertex = item.rest if isinstance(item, Keys | KeyEnd) else item
+        return 0 if isinstance(vertex, ItemEnd) else self.costs.cost(vertex) % EMPTY_QUOTE
+
+    def longest(self, keys: Keys) -> int:
+        """Bytes that are enough to end an object behind any of its keys."""
+        plain = self.containers.plain(keys.rest)
+        names = [name for name in keys.names.values() if name is not None]
+        if plain is None or self.nodes.is_bound:
+            ways = [one for name in names for one in self.containers.members(keys.rest, self.containers.key(name))]
+            return max((self.costs.cost(one.node) % EMPTY_QUOTE + self.length(one.rest) for one in ways), default=0)
+        asked = [self.containers.asked(plain, self.containers.key(name)) for name in names]
+        return max((self._bound(one) for one in asked), default=0) + self.length(keys.rest)
+
+    def _bound(self, formula: Formula) -> int:
+        found = self.nodes.meanings.glance.find_bound(formula)
+        return self.costs.cost(self.nodes.node(formula)) if found is None else found
+
     def lower(self, items: Items, height: int) -> Items | None:
         """Behind `items`, which end in `Keys`, only those that stay below a height; None where that leaves none."""
         *before, _, keys = items
         assert isinstance(keys, Keys)
-        names = {word: name for word, name in keys.names.items() if name is None or keys.heights[name] <= height}
-        return (*before, *self._listed(Keys(keys.rest, names, keys.heights))) if names else None
+        plain = self.containers.plain(keys.rest)
+        names = {
+            word: name
+            for word, name in keys.names.items()
+            if name is None or self._name_height(keys.rest, plain, name) <= height
+        }
+        return (*before, *self._listed(Keys(keys.rest, names))) if names else None
 
     def _live_forms(self, node: Node) -> tuple[Form, ...]:
         if node.live is None:
@@ -167,8 +194,7 @@ class Frames:
         if is_end and not style.is_free:
             words[b"{}" if rest.is_first else b"}"] = None
         if words:
-            heights = {name: self._name_height(rest, plain, name) for name in names}
-            yield (*(before if style.is_free else ()), *self._listed(Keys(rest, words, heights)))
+            yield (*(before if style.is_free else ()), *self._listed(Keys(rest, words)))
         for cell in cells:
             automaton = self.containers.key_automaton(rest, cell)
             if automaton is not None:
@@ -180,7 +206,9 @@ class Frames:
         key = self.containers.key(name)
         if plain is None:
             return self._member_height(self.containers.members(rest, key))
-        return 1 + self.nodes.node(self.containers.asked(plain, key)).height
+        node = self.nodes.node(self.containers.asked(plain, key))
+        self.costs.cost(node)
+        return 1 + node.height
 
     def _listed(self, keys: Keys) -> Items:
         """One automaton for all keys, and what tells them apart; of a single one, what follows it."""
@@ -217,7 +245,7 @@ class Frames:
             return False
         if needs_look:
             return self._has_live(self.containers.members(rest, key), rest)
-        return self.costs.cost(self.nodes.node(asked)) < FAR
+        return self.nodes.meanings.glance.find_bound(asked) is not None or self.costs.is_live(self.nodes.node(asked))
 
     def _guessed_names(self, rest: ObjectRest) -> list[str]:
         needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)

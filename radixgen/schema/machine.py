@@ -39,10 +39,26 @@ MAX_OPEN = 200
 `compiler.MAX_ANSWER_DEPTH`, so every schema has an answer."""
 
 
+HIGH = 100
+"""Where no more containers than this can be opened, it is looked at how many a value needs; elsewhere all fit."""
+
+
 class Continuation:
     """What follows a scalar. Interned by its machine; `None` stands for the end of the text."""
 
-    __slots__ = ("behind", "depth", "fits", "follow", "is_before", "item", "num_captures", "opened", "rest", "text")
+    __slots__ = (
+        "behind",
+        "depth",
+        "fits",
+        "follow",
+        "is_before",
+        "item",
+        "length",
+        "num_captures",
+        "opened",
+        "rest",
+        "text",
+    )
 
     def __init__(self, item: Item, rest: Continuation | None, height: int) -> None:
         self.item, self.rest = item, rest
@@ -62,6 +78,7 @@ class Continuation:
         """Of `Keys`: what follows each word."""
         self.follow: ByRow | None = None
         self.text: bytes | None = None
+        self.length: int | None = None
 
 
 class Captured(NamedTuple):
@@ -81,13 +98,14 @@ class Configuration(NamedTuple):
 class State:
     """Interned by its machine: compare by identity."""
 
-    __slots__ = ("completion", "configurations", "is_ended", "next", "scalars")
+    __slots__ = ("completion", "configurations", "is_ended", "length", "next", "scalars")
 
     def __init__(self, configurations: tuple[Configuration, ...], is_ended: bool) -> None:
         self.configurations, self.is_ended = configurations, is_ended
         self.next: dict[int, State | None] = {}
         self.completion: bytes | Ask | None = ASK
         """ASK: not looked for yet."""
+        self.length: int | None = None
         self.scalars: tuple[Scalar, ...] | None = None
 
 
@@ -146,6 +164,24 @@ class JsonMachine:
         assert not isinstance(state.completion, Ask)
         return state.completion
 
+    def completion_len(self, state: AnyState) -> int:
+        """Bytes of the state's completion, or a bound; found without making it."""
+        assert isinstance(state, State)
+        if state.length is None:
+            lengths = (len(one.automaton.completion(one.q)) + self._length(one.rest) for one in state.configurations)
+            state.length = 0 if state.is_ended else min(lengths)
+        return state.length
+
+    def _length(self, continuation: Continuation | None) -> int:
+        path = []
+        while continuation is not None and continuation.length is None:
+            path.append(continuation)
+            continuation = continuation.rest
+        length = 0 if continuation is None or continuation.length is None else continuation.length
+        for one in reversed(path):
+            length = one.length = self.frames.length(one.item) + length
+        return length
+
     def scalars(self, state: AnyState) -> tuple[Scalar, ...]:
         assert isinstance(state, State)
         if state.scalars is None:
@@ -176,7 +212,9 @@ class JsonMachine:
                 behind = self._behind_key(rest, automaton.word(row))
                 return None if behind is None else self._opened(behind)
 
-            rest.follow = ByRow(follow)
+            keys = rest.item
+            assert isinstance(keys, Keys)
+            rest.follow = ByRow(follow, lambda: self.frames.longest(keys) + self._length(rest.rest))
         return rest.follow
 
     def _step(self, state: State, byte: int) -> State | None:
@@ -273,7 +311,8 @@ class JsonMachine:
             key = (item, rest)
             found = self._continuations.get(key)
             if found is None:
-                found = self._continuations[key] = Continuation(item, rest, self.frames.height(item))
+                height = 1 if rest is None or rest.depth < MAX_OPEN - HIGH else self.frames.height(item)
+                found = self._continuations[key] = Continuation(item, rest, height)
             rest = found
         assert rest is not None
         return rest
@@ -301,7 +340,7 @@ class JsonMachine:
         keys = items[-1]
         if isinstance(keys, Keys):
             room = MAX_OPEN - (0 if rest is None else rest.depth)
-            if keys.height > room:
+            if room < HIGH:
                 lower = self.frames.lower(items, room)
                 return None if lower is None else self._continuation(lower, rest)
         return self._continuation(items, rest)

@@ -34,6 +34,7 @@ from radixgen.schema.atoms import (
     unevaluated_items,
 )
 from radixgen.schema.formula import Formula, Formulas
+from radixgen.schema.glance import Glance
 from radixgen.schema.reader import Location, SchemaReader
 from radixgen.schema.texts import Texts, TextSet
 
@@ -78,6 +79,7 @@ class Meanings:
         """
         self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
         self._has_formats, self._is_exact = has_formats, is_exact
+        self.glance = Glance(reader, self._is_stated)
         self._numbers = Numbers(work)
         locations = reader.check(work)
         self.is_marking = any(location.get("x-verbatim") is True for location in locations)
@@ -94,6 +96,9 @@ class Meanings:
             "object": self.formulas.debt(everything),
             "array": self.formulas.debt(Items((), self.mark)),
         }
+
+    def _is_stated(self, name: str) -> bool:
+        return self._has_formats and self.texts.format(name) is not None
 
     def _check_patterns(self, location: Location) -> None:
         """Read the patterns of a place, so that a wrong one is refused before anything is written."""
@@ -129,6 +134,30 @@ class Meanings:
         if found is None:
             found = self._constants[key] = self.formulas.job(Constant(value))
         return found
+
+    def kinds(self, formula: Formula) -> tuple[str, ...]:
+        """Kinds that a formula over jobs may leave; more than it does, where that takes a closer look."""
+        if formula.kind == 3:
+            return min((self.kinds(one) for one in formula.items), key=len)
+        if formula.kind == 2 and formula.is_positive:
+            return self._kinds_of(formula.atom)  # type: ignore[arg-type]
+        return KINDS
+
+    def _kinds_of(self, job: Job) -> tuple[str, ...]:
+        if isinstance(job, Constant):
+            return (kind_of(job.value),)
+        schema = job.schema if isinstance(job, Location) else None
+        if not isinstance(schema, dict):
+            return KINDS
+        if "$ref" in schema and "type" not in schema:
+            return self._kinds_of(self.reader.references(job)[0])  # type: ignore[arg-type]
+        types = schema.get("type")
+        if isinstance(types, str):
+            return _TYPES.get(types, (types,))
+        values = schema.get("enum") if types is None else None
+        if values is not None:
+            return tuple(dict.fromkeys(kind_of(value) for value in values))
+        return KINDS if types is None else tuple(kind for kind in KINDS if _has_kind(types, kind))
 
     def of_formula(self, formula: Formula, kind: str) -> Any:
         """What a formula over jobs asks of a value of one kind."""

@@ -7,8 +7,9 @@ A node is looked at when a value begins, or when its cheapest text is asked for,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from radixgen.automata.numberset import NumberSet
@@ -17,6 +18,7 @@ from radixgen.errors import ConstraintError, LimitError, SchemaError
 from radixgen.schema.algebras import Algebra, Markable, Numbers
 from radixgen.schema.atoms import Members, Unevaluated
 from radixgen.schema.formula import Formula, Kind, literals
+from radixgen.schema.glance import MOST_BYTES
 from radixgen.schema.meanings import KINDS, Meanings
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import Location
@@ -28,6 +30,7 @@ from radixgen.schema.texts import TextSet
 NUMBERS = Numbers()
 EMPTY_QUOTE = 1 << 21
 """What `""` for want of a quote weighs in a cost: more than all bytes of an answer, so that it counts first."""
+SMALL = 1_000
 INVENTED = 1 << 41
 """What a value that nobody quoted weighs: more than any number of empty quotes."""
 
@@ -46,15 +49,31 @@ class Options(NamedTuple):
     style: Style
 
 
-@dataclass(eq=False, slots=True)
 class ScalarForm:
-    automaton: Automaton
-    weight: int = 0
-    """Added to its cost: EMPTY_QUOTE or INVENTED where a document holds nothing to quote (see `schema.quotes`)."""
+    """`cost`: bytes of its shortest text, or a bound where the automaton is not made yet; and a weight, EMPTY_QUOTE or
+    INVENTED, where a document holds nothing to quote (see `schema.quotes`)."""
+
+    __slots__ = ("_automaton", "_make", "cost")
+
+    def __init__(self, automaton: Automaton, weight: int = 0) -> None:
+        self._automaton: Automaton | None = automaton
+        self._make: Callable[[], Automaton | None] | None = None
+        self.cost = len(automaton.completion(0)) + weight
+
+    @classmethod
+    def later(cls, make: Callable[[], Automaton | None], cost: int) -> ScalarForm:
+        """A form that is live for sure, whose automaton is made when it is written."""
+        form = cls.__new__(cls)
+        form._automaton, form._make, form.cost = None, make, cost
+        return form
 
     @property
-    def cost(self) -> int:
-        return len(self.automaton.completion(0)) + self.weight
+    def automaton(self) -> Automaton:
+        if self._automaton is None:
+            assert self._make is not None
+            self._automaton = self._make()
+            assert self._automaton is not None, "a form that is live for sure has a text"
+        return self._automaton
 
 
 @dataclass(eq=False, slots=True)
@@ -149,7 +168,7 @@ class Nodes:
     def _forms(self, formula: Formula) -> Iterator[Form]:
         words: list[bytes] = []
         found: list[Form] = []
-        for kind in KINDS:
+        for kind in self.meanings.kinds(formula):
             value = self.meanings.of_formula(formula, kind)
             match kind:
                 case "null" | "true" | "false":
@@ -167,17 +186,26 @@ class Nodes:
         yield from found
 
     def _number_forms(self, value: Any) -> Iterator[Form]:
+        style = self.options.has_exponents, self.options.is_plain
         for numbers, is_quoted in zip(self._parted(value, NUMBERS), (False, True), strict=True):
-            if not numbers.is_empty:
-                plain = self.scalars.number(numbers, (self.options.has_exponents, self.options.is_plain))
-                if plain is not None:
-                    yield self._quote(plain, numbers) if is_quoted and not _is_listed(numbers) else ScalarForm(plain)
+            if numbers.is_empty:
+                continue
+            if not is_quoted and any(numbers.contains(digit) for digit in range(10)):
+                yield ScalarForm.later(partial(self.scalars.number, numbers, style), 1)
+                continue
+            plain = self.scalars.number(numbers, style)
+            if plain is not None:
+                yield self._quote(plain, numbers) if is_quoted and not _is_listed(numbers) else ScalarForm(plain)
 
     def _string_forms(self, value: Any, words: list[bytes]) -> Iterator[Form]:
         texts, non_ascii = self.meanings.texts, self.options.non_ascii
         for strings, is_quoted in zip(self._parted(value, texts), (False, True), strict=True):
             if strings.finite is not None:
                 words += self.scalars.spellings(strings.finite, non_ascii)
+                continue
+            shortest = None if is_quoted else texts.find_shortest(strings)
+            if shortest is not None and shortest <= SMALL:
+                yield ScalarForm.later(partial(self.scalars.string, strings), 2 + MOST_BYTES * shortest)
                 continue
             plain = self.scalars.string(strings)
             if plain is not None:
@@ -239,46 +267,3 @@ def _is_listed(numbers: NumberSet) -> bool:
 
 def _speaks_of_others(atom: object) -> bool:
     return isinstance(atom, Unevaluated) or (isinstance(atom, Members) and (atom.has_rest or bool(atom.patterns)))
-
-
-_ANNOTATIONS = frozenset(
-    ("title", "description", "default", "examples", "$comment", "deprecated", "readOnly", "writeOnly", "$schema", "$id")
-) | frozenset(("$defs", "definitions", "$anchor", "$dynamicAnchor"))
-
-
-class Easy(NamedTuple):
-    """The cheapest value of a type that little more is said of."""
-
-    cost: int
-    height: int
-    harmless: frozenset[str]
-    """Keywords that leave it as it is."""
-
-
-_NUMBER = Easy(1, 0, frozenset())
-_EASY = {
-    "string": Easy(2, 0, frozenset(("maxLength",))),
-    "number": _NUMBER,
-    "integer": _NUMBER,
-    "boolean": Easy(4, 0, frozenset()),
-    "null": Easy(4, 0, frozenset()),
-    "array": Easy(2, 1, frozenset(("items", "maxItems", "uniqueItems", "prefixItems"))),
-    "object": Easy(2, 1, frozenset(("properties", "additionalProperties", "patternProperties"))),
-}
-
-
-def easy_cost(formula: Formula) -> Easy | None:
-    """Of a schema that says little, seen at a glance; None for any other."""
-    if formula.kind == Kind.TRUE:
-        return _NUMBER
-    if formula.kind != Kind.LITERAL or not formula.is_positive:
-        return None
-    schema = getattr(formula.atom, "schema", None)
-    types = schema.get("type") if isinstance(schema, dict) else None
-    easy = _EASY.get(types) if isinstance(types, str) else None
-    if easy is None or schema is None:
-        return None
-    for keyword in schema:
-        if keyword != "type" and keyword not in _ANNOTATIONS and keyword not in easy.harmless:
-            return None
-    return easy

@@ -40,7 +40,8 @@ class Plan(NamedTuple):
     cost: int
     height: int
     best: object
-    """A node's form; of a rest: a Step, another rest that is owed no less, or None to end at once."""
+    """A node's form; of a rest: a Step, all steps to the end, another rest that is owed no less, or None to end at
+    once."""
 
 
 class Move(NamedTuple):
@@ -175,10 +176,12 @@ class Search:
         """A conjunction: the first name that must come, or for `minProperties` the cheapest that may."""
         if plain.high is not None and max(len(plain.required), plain.low) > plain.high:
             return DEAD
+        if plain.low <= len(plain.required):
+            return self._all_required(rest, plain)
         is_unordered = self._nodes.options.is_any_order
-        if plain.low <= len(plain.required) or (is_unordered and plain.required):
+        if is_unordered and plain.required:
             name = self._containers.needed_name(rest)
-            assert name is not None, "a plain rest that owes nothing may end"
+            assert name is not None
             return self._cheapest(DEAD, rest, self._listed(rest, name))
         moves = self._moves(rest)
         if is_unordered:
@@ -188,6 +191,20 @@ class Search:
         for move in moves:
             best = self._cheapest(best, rest, move)
         return best
+
+    def _all_required(self, rest: ObjectRest, plain: Plain) -> Plan:
+        """Exactly the names that must come, in order."""
+        containers, style = self._containers, self._style
+        comma, colon = len(style.comma), len(style.colon)
+        cost, height = self._end_cost(rest) - (comma if rest.is_first else 0), 0
+        members = []
+        for name in sorted(plain.required, key=rest.form.rank.__getitem__):
+            node = self._nodes.node(containers.asked(plain, containers.key(name)))
+            text = spell_string(name).encode()
+            cost = plus(cost, comma + len(text) + colon, self._ask(node))
+            height = max(height, node.height)
+            members.append(Step(text, node, None))
+        return DEAD if cost >= FAR else Plan(cost, 1 + height, tuple(members))
 
     def _move_cost(self, move: Move) -> int:
         return min((plus(move.size, self._ask(node)) for node, _ in move.members), default=FAR)

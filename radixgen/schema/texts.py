@@ -10,14 +10,17 @@ import json
 from collections.abc import Hashable, Iterable
 
 from radixgen.automata import formats, regex_anchors
+from radixgen.automata.chars import Derivatives
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
-from radixgen.automata.regex_nodes import Node
+from radixgen.automata.regex_nodes import Kind, Node
 from radixgen.automata.regex_parse import ECMA, SCHEMA, parse
 from radixgen.errors import GrammarError, RegexError, SchemaError
 from radixgen.grammar import GrammarCompiler
 from radixgen.grammar.strings import GrammarString
 from radixgen.params import GrammarText
+
+MAX_EXPLORED = 100
 
 
 class TextSet:
@@ -73,6 +76,7 @@ class Texts:
         self._formats: dict[str, TextSet | None] = {}
         self._grammars = GrammarCompiler(regexes.work)
         self._derived: dict[str, DerivedTexts] = {}
+        self._endless: dict[Node, bool] = {}
         self._contained: dict[tuple[Node, str], bool] = {}
 
     def words(self, words: Iterable[str]) -> TextSet:
@@ -185,6 +189,55 @@ class Texts:
         if texts.node is not None:
             return self._general(self.regexes.invert(texts.node))
         return TextSet(texts.words, None, is_inverted=not texts.is_inverted)
+
+    def find_shortest(self, texts: TextSet) -> int | None:
+        """Characters of the shortest text of a regular expression, or of some text; None where no text is in sight."""
+        node = texts.node
+        if node is None or node.is_plain:
+            return None if node is None else node.min_len
+        if node.kind != Kind.AND or len(node.items) != 2:
+            return None
+        lengths, other = sorted(node.items, key=lambda one: one.kind != Kind.REPEAT)
+        if lengths.kind != Kind.REPEAT or lengths.items[0] is not self.regexes.any_char or not other.is_plain:
+            return None
+        most = other.min_len if lengths.high is None else lengths.high
+        if lengths.low <= other.min_len <= most:
+            return other.min_len
+        return lengths.low if other.min_len < lengths.low and self._takes_more(other) else None
+
+    def is_endless(self, texts: TextSet) -> bool:
+        """Whether endless texts begin like any beginning of one of a set; False where that is hard to tell."""
+        node = self.node(texts)
+        found = self._endless.get(node)
+        if found is None:
+            found = self._endless[node] = self._takes_more(node) or self._explore_endless(
+                Derivatives(self.regexes, node)
+            )
+        return found
+
+    def _explore_endless(self, chars: Derivatives) -> bool:
+        """Looks at all derivatives: none may lead to its end only."""
+        after: dict[Node, set[Node]] = {}
+        waiting = [chars.start()]
+        while waiting:
+            node = waiting.pop()
+            if node not in after:
+                after[node] = {one for one in chars.moves(node).targets if one is not None}
+                waiting += after[node]
+            if len(after) > MAX_EXPLORED:
+                return False
+        endless = set(after)
+        while True:
+            finite = {node for node in endless if not after[node] & endless}
+            if not finite:
+                return len(endless) == len(after)
+            endless -= finite
+
+    def _takes_more(self, node: Node) -> bool:
+        """Whether each of its texts may go on in any way: the pattern is not anchored at its end."""
+        while node.kind == Kind.CONCAT:
+            node = node.items[1]
+        return node is self.regexes.anything
 
     def node(self, texts: TextSet) -> Node:
         """The regular expression of a set."""

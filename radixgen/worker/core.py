@@ -37,9 +37,11 @@ AT_ONCE_S = 0.002
 """How long a request may take to prepare before it is done in turns."""
 IDLE_TURNS_S = 0.005
 """Turns between two looks at the sockets when nothing runs."""
-LEAST_TURNS_S = 0.001
-MOST_TURNS_S = 0.004
-"""Turns beside a step: half as long as the step was, within these."""
+_EAGER_S = 0.05
+"""What may be done at once then: nobody waits for it."""
+LEAST_SHARE_S = 0.001
+MOST_SHARE_S = 0.004
+"""Turns beside a step, and what it may do at once: a quarter each of what the last step took, within these."""
 METERS = ("prepare", "turns", "step", "forward", "sample", "masks", "answer", "wire")
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -92,8 +94,8 @@ class Core:
         self._intake = Intake(preparer.render, welcome.max_rows)
         self._turns = preparer.turns
         self._tasks: dict[str, _Task] = {}
-        self._step_s = 0.0
-        """What the last step took."""
+        self._share_s = LEAST_SHARE_S
+        """Of grammar work beside the next step."""
         self._num_submitted = 0
         self._count = 0
         self._out: list[Outgoing] = []
@@ -113,6 +115,7 @@ class Core:
 
     def step(self) -> list[Outgoing]:
         """Prepare what waits, run one step of the scheduler; returns what there is to say."""
+        self._turns.begin_step(self._share_s if self._scheduler.has_work else _EAGER_S)
         with self.meter.timed("prepare"):
             self._take_in()
         with self.meter.timed("turns"):
@@ -127,7 +130,7 @@ class Core:
         start = time.perf_counter()
         with self.meter.timed("step"):
             events = self._events()
-        self._step_s = time.perf_counter() - start
+        self._share_s = min(max((time.perf_counter() - start) / 4, LEAST_SHARE_S), MOST_SHARE_S)
         with self.meter.timed("answer"):
             for event in events:
                 self._guarded(event.request_id, partial(self._on_event, event))
@@ -209,8 +212,7 @@ class Core:
             self._tasks[key] = _Task(job, then)
 
     def _take_turns(self) -> None:
-        is_running = self._scheduler.has_work
-        self._turns.run(min(max(self._step_s / 2, LEAST_TURNS_S), MOST_TURNS_S) if is_running else IDLE_TURNS_S)
+        self._turns.run(self._share_s if self._scheduler.has_work else IDLE_TURNS_S)
         for key in [key for key, task in self._tasks.items() if task.job.is_done]:
             task = self._tasks.pop(key)
             self._guarded(key, partial(_finish, task))

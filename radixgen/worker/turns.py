@@ -24,6 +24,8 @@ _T = TypeVar("_T")
 MOST_BEGUN = 8
 """Jobs that take turns; those beyond wait for one to end, without a thread."""
 TURN_S = 0.002
+LEAST_S = 0.0005
+"""What anything may take at once: less than most masks and compilations need is no saving."""
 
 
 class Job(Generic[_T]):
@@ -69,15 +71,28 @@ class Turns:
         """Released to give the turn back to the loop."""
         self._running: Job[Any] | None = None
         self._turn_ends_s = 0.0
+        self._left_s = LEAST_S
 
     @property
     def num_jobs(self) -> int:
         return len(self._jobs) + len(self._urgent)
 
+    def begin_step(self, seconds: float) -> None:
+        """All that is done at once from here to the next step may take so long; what is left then gets LEAST_S each."""
+        self._left_s = seconds
+
+    def at_once(self, do: Callable[[], _T], seconds: float, account: Account | None = None) -> _T:
+        """What `do` returns. Raises `Late` when that takes longer than `seconds`, or what the step has left."""
+        start = time.perf_counter()
+        try:
+            return self.work.at_once(do, max(LEAST_S, min(seconds, self._left_s)), account)
+        finally:
+            self._left_s -= time.perf_counter() - start
+
     def attempt(self, do: Callable[[], _T], seconds: float) -> Job[_T]:
-        """Do it at once if `seconds` are enough (or what it raises comes first); else it goes on as a job."""
+        """Do it at once if there is time (or what it raises comes first); else it goes on as a job."""
         job = Job(do)
-        self.work.at_once(job.do, seconds)
+        self.at_once(job.do, seconds)
         return self.start(do) if isinstance(job.error, Late) else job
 
     def start(self, do: Callable[[], _T], *, is_urgent: bool = False) -> Job[_T]:

@@ -89,6 +89,17 @@ class Scalars:
 
     def key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
         """A JSON string of a set that is none of `names`."""
+        if texts.node is None:
+            return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
+        inside = frozenset(name for name in names if self.texts.contains(texts, name))
+        if not inside:
+            return self.string(texts)
+        return self._once(("key", texts.key, inside), lambda: self._make_key(texts, inside))
+
+    def _make_key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
+        plain = self.string(texts)
+        if isinstance(plain, JsonStringAutomaton) and self.texts.is_endless(texts):
+            return MinusAutomaton(plain, names)
         return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
 
     def spellings(self, words: Iterable[str], non_ascii: str) -> list[bytes]:

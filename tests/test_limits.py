@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from masking import engine, write
 
+from radixgen.automata.machine import State
+from radixgen.automata.single import SingleMachine, regex_machine
 from radixgen.automata.work import Account, Late, Limits, Work
 from radixgen.config import WorkerConfig
-from radixgen.errors import ConfigError, LimitError, RequestAborted
+from radixgen.errors import ConfigError, ConstraintError, LimitError, RequestAborted
 from radixgen.mask.limits import check_text
 from radixgen.params import Choices, Constraint, GrammarText, JsonSchema, Regex, StructuralTags, Tag, Thinking
 from radixgen.worker.patient import PatientMatcher
@@ -112,6 +114,27 @@ def test_tables_beyond_the_limit_are_left_to_those_who_hold_them() -> None:
         write(matcher, random.Random(number))
         assert masks.num_table_bytes < 200_000
     assert write(held, random.Random(1)) in (b"aaab", b"aaac")
+
+
+class Blind(SingleMachine):
+    """Lets `x` pass, of which it knows no end."""
+
+    def completion(self, state: State) -> Any:
+        return None if state else b"ab"
+
+    def scalars(self, state: State) -> Any:
+        return () if state else super().scalars(state)
+
+
+def test_a_dead_end_behind_a_state_of_unknown_end_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    masks = engine()
+    machine = regex_machine("[ax]b")
+    blind = Blind(machine._automaton)
+    monkeypatch.setattr(masks._machines, "_compile", lambda *_: blind)
+    matcher = masks.matcher(masks.compile(Regex("[ax]b")), max_tokens=9)
+    matcher.advance(3 + ord("x"))
+    with pytest.raises(ConstraintError, match="no token leads to an end"):
+        matcher.fill_mask(np.zeros(masks.num_words, np.uint32))
 
 
 # turns

@@ -76,6 +76,11 @@ class MaskEngine:
         """What tables have taken since they were last forgotten."""
         return self.work.num_bytes
 
+    @property
+    def num_unknown(self) -> int:
+        """States of the grammars kept for which no end was found within the effort allowed."""
+        return sum(int(getattr(one.machine, "num_unknown", 0)) for one in self._grammars.values())
+
     def compile(self, constraint: Constraint, document: str | None = None, prefix_bytes: bytes = b"") -> Grammar:
         """The grammar of a constraint; `document` is what verbatim values quote.
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radixgen.automata.machine import State
-from radixgen.errors import BudgetTooSmall, RequestFailed
+from radixgen.errors import BudgetTooSmall, ConstraintError, RequestFailed
 from radixgen.mask.ahead import AheadMachine
 from radixgen.mask.budget import find_costs
 from radixgen.mask.forced import EncodeForced, find_forced, is_finished
@@ -100,11 +100,15 @@ class Matcher:
         """Write the mask of the next id into `row` [at least W words]; bits beyond the vocabulary become 0.
 
         Where the budget narrows it, `wide` (if given) gets what the grammar alone allows; else `wide` is left alone.
+
+        Raises:
+            ConstraintError: when no token goes on from here: a state was allowed of which no end was known.
         """
-        record = self.grammar.record(self.state)
-        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+        record = self.find_record()
+        if record is not None:
             self.grammar.fill(record, row)
             return MaskFill(record.num_allowed, False)
+        record = self.grammar.record(self.state)
         bits = self._narrowed(record)
         num_allowed = count_bits(bits)
         is_narrowed = num_allowed < record.num_allowed
@@ -112,6 +116,19 @@ class Matcher:
         if wide is not None and is_narrowed:
             self.grammar.fill(record, wide)
         return MaskFill(num_allowed, is_narrowed)
+
+    def find_record(self) -> Record | None:
+        """What the next mask is made of; None where the budget may narrow it.
+
+        Raises:
+            ConstraintError: when no token goes on from here: a state was allowed of which no end was known.
+        """
+        record = self.grammar.record(self.state)
+        if not record.num_allowed:
+            raise ConstraintError(_dead_end(self.text))
+        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+            return record
+        return None
 
     def advance(self, token_id: int) -> None:
         """Take one id.
@@ -214,6 +231,13 @@ class Matcher:
 def _copy(bits: UInt32, row: Bits) -> None:
     row[: len(bits)] = bits
     row[len(bits) :] = 0
+
+
+def _dead_end(text: bytes) -> str:
+    return (
+        f"after {text[-40:]!r} no token leads to an end: the search for one had run out of effort before, so what led "
+        "here was allowed; make the constraint simpler"
+    )
 
 
 def _too_small(max_tokens: int, sure: int) -> str:

@@ -95,7 +95,12 @@ def _scheduler(
 
 
 def _mask_numbers(masks: MaskEngine, turns: Turns) -> dict[str, float]:
-    return {"num_bytes": masks.num_bytes, "num_table_bytes": masks.num_table_bytes, "num_jobs": turns.num_jobs}
+    return {
+        "num_bytes": masks.num_bytes,
+        "num_table_bytes": masks.num_table_bytes,
+        "num_unknown": masks.num_unknown,
+        "num_jobs": turns.num_jobs,
+    }
 
 
 def _numbers(record: Any) -> dict[str, float]:

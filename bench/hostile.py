@@ -228,10 +228,9 @@ def main(argv: list[str] | None = None) -> int:
         memory = rss_mb(engine.info.pid)
     for one in sorted(found, key=lambda one: -one.seconds)[:10]:
         print(f"{one.seconds:6.2f} s  {one.name:24} {str(one.constraint)[:90]!r}")
-    counts = Counter(one.name for one in found)
-    print(
-        json.dumps({"count": len(found), "outcomes": counts, "longest_s": round(max(one.seconds for one in found), 2)})
-    )
+    longest = round(max(one.seconds for one in found), 2)
+    outcomes = Counter(one.name for one in found)
+    print(json.dumps({"count": len(found), "outcomes": outcomes, "longest_s": longest, "worker_mb": memory}))
     return 0
 
 

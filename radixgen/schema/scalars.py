@@ -58,7 +58,9 @@ class Scalars:
 
         def make() -> NumberAutomaton | None:
             is_plain = style[1] and (numbers & ~NumberSet.integers()).is_empty
-            automaton = number_automaton(numbers, exponents=style[0], plain_integers=is_plain)
+            automaton = number_automaton(
+                numbers, exponents=style[0], plain_integers=is_plain, work=self.texts.regexes.work
+            )
             return None if automaton.is_empty() else automaton
 
         return self._once(("number", numbers, style), make)
@@ -83,10 +85,21 @@ class Scalars:
         if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
             return CountedAutomaton(self.free_string, node.low, node.high)
         chars = Derivatives(regexes, node)
-        return None if chars.is_empty() else JsonStringAutomaton(chars)
+        return None if chars.is_empty() else JsonStringAutomaton(chars, plain=self.free_string)
 
     def key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
         """A JSON string of a set that is none of `names`."""
+        if texts.node is None:
+            return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
+        inside = frozenset(name for name in names if self.texts.contains(texts, name))
+        if not inside:
+            return self.string(texts)
+        return self._once(("key", texts.key, inside), lambda: self._make_key(texts, inside))
+
+    def _make_key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
+        plain = self.string(texts)
+        if isinstance(plain, JsonStringAutomaton) and self.texts.is_endless(texts):
+            return MinusAutomaton(plain, names)
         return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
 
     def spellings(self, words: Iterable[str], non_ascii: str) -> list[bytes]:

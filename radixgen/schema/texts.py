@@ -10,6 +10,7 @@ import json
 from collections.abc import Hashable, Iterable
 
 from radixgen.automata import formats, regex_anchors
+from radixgen.automata.chars import Derivatives
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
 from radixgen.automata.regex_nodes import Kind, Node
@@ -18,6 +19,8 @@ from radixgen.errors import GrammarError, RegexError, SchemaError
 from radixgen.grammar import GrammarCompiler
 from radixgen.grammar.strings import GrammarString
 from radixgen.params import GrammarText
+
+MAX_EXPLORED = 100
 
 
 class TextSet:
@@ -73,6 +76,7 @@ class Texts:
         self._formats: dict[str, TextSet | None] = {}
         self._grammars = GrammarCompiler(regexes.work)
         self._derived: dict[str, DerivedTexts] = {}
+        self._endless: dict[Node, bool] = {}
         self._contained: dict[tuple[Node, str], bool] = {}
 
     def words(self, words: Iterable[str]) -> TextSet:
@@ -200,6 +204,34 @@ class Texts:
         if lengths.low <= other.min_len <= most:
             return other.min_len
         return lengths.low if other.min_len < lengths.low and self._takes_more(other) else None
+
+    def is_endless(self, texts: TextSet) -> bool:
+        """Whether endless texts begin like any beginning of one of a set; False where that is hard to tell."""
+        node = self.node(texts)
+        found = self._endless.get(node)
+        if found is None:
+            found = self._endless[node] = self._takes_more(node) or self._explore_endless(
+                Derivatives(self.regexes, node)
+            )
+        return found
+
+    def _explore_endless(self, chars: Derivatives) -> bool:
+        """Looks at all derivatives: none may lead to its end only."""
+        after: dict[Node, set[Node]] = {}
+        waiting = [chars.start()]
+        while waiting:
+            node = waiting.pop()
+            if node not in after:
+                after[node] = {one for one in chars.moves(node).targets if one is not None}
+                waiting += after[node]
+            if len(after) > MAX_EXPLORED:
+                return False
+        endless = set(after)
+        while True:
+            finite = {node for node in endless if not after[node] & endless}
+            if not finite:
+                return len(endless) == len(after)
+            endless -= finite
 
     def _takes_more(self, node: Node) -> bool:
         """Whether each of its texts may go on in any way: the pattern is not anchored at its end."""

@@ -53,6 +53,7 @@ class Containers:
     def __init__(self, nodes: Nodes, work: Work) -> None:
         self.nodes, self._work = nodes, work
         self._formulas, self._texts = nodes.meanings.formulas, nodes.meanings.texts
+        self._non_ascii = nodes.options.non_ascii
         self._is_any_order = nodes.options.is_any_order
         self._guesser = Guesser(self._formulas, _Twins(self._formulas).representative, nodes.is_surely_dead, work)
         self._cells: dict[tuple[TextSet, ...], tuple[Cell, ...]] = {(): (Cell(Key(None), self._texts.true),)}
@@ -135,7 +136,7 @@ class Containers:
 
     def key_automaton(self, rest: ObjectRest, cell: Cell, taken: frozenset[str] = NONE) -> Automaton | None:
         """The names of a cell that the schema does not list and that were not written; None if there is none."""
-        return self.nodes.scalars.key(cell.texts, rest.form.names | rest.used | taken)
+        return self.nodes.scalars.key(cell.texts, rest.form.names | rest.used | taken, self._non_ascii)
 
     def _make_cells(self, tests: tuple[TextSet, ...]) -> Iterator[Cell]:
         texts = self._texts
@@ -151,7 +152,7 @@ class Containers:
     def _is_empty(self, part: TextSet) -> bool:
         if part.finite is not None:
             return not part.finite
-        return self.nodes.scalars.string(part) is None
+        return self.nodes.scalars.string(part, self._non_ascii) is None
 
     def items(self, rest: ArrayRest) -> tuple[Element, ...]:
         """The ways on behind the next item, dead ones too; a rest that `is_pending` waits for the item's value."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+from radixgen.automata.lift import NonAscii
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.table import Automaton
 from radixgen.errors import ConstraintError, LimitError, SchemaError
@@ -45,7 +46,7 @@ class Options(NamedTuple):
     is_any_order: bool
     is_verbatim: bool
     has_exponents: bool
-    non_ascii: str
+    non_ascii: NonAscii
     style: Style
 
 
@@ -205,9 +206,9 @@ class Nodes:
                 continue
             shortest = None if is_quoted else texts.find_shortest(strings)
             if shortest is not None and shortest <= SMALL:
-                yield ScalarForm.later(partial(self.scalars.string, strings), 2 + MOST_BYTES * shortest)
+                yield ScalarForm.later(partial(self.scalars.string, strings, non_ascii), 2 + MOST_BYTES * shortest)
                 continue
-            plain = self.scalars.string(strings)
+            plain = self.scalars.string(strings, non_ascii)
             if plain is not None:
                 yield self._quote(plain, strings) if is_quoted else ScalarForm(plain)
 

@@ -45,7 +45,14 @@ def schemas(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         *(st.tuples(st.just(name), listed) for name in ("allOf", "anyOf", "oneOf", "prefixItems")),
         *(
             st.tuples(st.just(name), inner)
-            for name in ("not", "items", "contains", "additionalProperties", "unevaluatedProperties", "unevaluatedItems")
+            for name in (
+                "not",
+                "items",
+                "contains",
+                "additionalProperties",
+                "unevaluatedProperties",
+                "unevaluatedItems",
+            )
         ),
         *(st.tuples(st.just(name), named) for name in ("properties", "properties", "dependentSchemas")),
         st.tuples(st.just("patternProperties"), st.dictionaries(st.sampled_from(["a", "^b"]), inner, max_size=2)),

@@ -7,7 +7,7 @@ rest  ──item──► the same
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from radixgen.automata.table import Automaton
 from radixgen.automata.work import Work
@@ -55,7 +55,7 @@ class Containers:
         self._formulas, self._texts = nodes.meanings.formulas, nodes.meanings.texts
         self._non_ascii = nodes.options.non_ascii
         self._is_any_order = nodes.options.is_any_order
-        self._guesser = Guesser(self._formulas, _Twins(self._formulas).representative, nodes.is_surely_dead, work)
+        self._guesser = Guesser(self._formulas, _Twins(self._formulas).representative, _Values(nodes), work)
         self._cells: dict[tuple[TextSet, ...], tuple[Cell, ...]] = {(): (Cell(Key(None), self._texts.true),)}
         self._keys: dict[str, Key] = {}
 
@@ -211,6 +211,22 @@ class Containers:
 
 def _owed(formula: Formula) -> int:
     return sum(one.is_positive and isinstance(one.atom, Has) for one in literals(formula))
+
+
+class _Values:
+    """See `guesses.Values`."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._found: dict[Formula, list[Any] | None] = {}
+        self.is_dead = nodes.is_surely_dead
+        self.constant = nodes.meanings.constant
+        self.holds = nodes.meanings.holds
+
+    def finite(self, formula: Formula) -> list[Any] | None:
+        if formula not in self._found:
+            self._found[formula] = self._nodes.finite_values(formula, MAX_VALUES)
+        return self._found[formula]
 
 
 class _Twins:

@@ -176,6 +176,16 @@ class Meanings:
                 return algebra.either([self.of_formula(one, kind) for one in formula.items])
         return exactly_one(algebra, [self.of_formula(one, kind) for one in formula.items])
 
+    def holds(self, job: Formula, value: Any) -> bool:
+        """Whether a value that is no container satisfies a job."""
+        kind = kind_of(value)
+        found = self.of(job.atom, kind).value  # type: ignore[arg-type]
+        if isinstance(found, Markable):
+            found = self._markings[kind].all_of(found)
+        if kind == "string":
+            return self.texts.contains(found, value)
+        return bool(found.contains(value) if kind == "number" else found)
+
     def of(self, job: Job, kind: str) -> Meaning:
         """What a job asks of a value of one kind."""
         found = self._found.get((job, kind))

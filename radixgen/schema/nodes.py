@@ -20,7 +20,7 @@ from radixgen.schema.algebras import Algebra, Markable, Numbers
 from radixgen.schema.atoms import Members, Unevaluated
 from radixgen.schema.formula import Formula, Kind, literals
 from radixgen.schema.glance import MOST_BYTES
-from radixgen.schema.meanings import KINDS, Meanings
+from radixgen.schema.meanings import Meanings
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import Location
 from radixgen.schema.rests import ArrayForm, ArrayRest, Deriver, ObjectForm, ObjectRest, Vertex, mentions
@@ -146,9 +146,12 @@ class Nodes:
     def finite_values(self, formula: Formula, limit: int) -> list[Any] | None:
         """All values that satisfy a formula, if they are few and no containers."""
         found: list[Any] = []
-        for kind in KINDS:
+        for kind in self.meanings.kinds(formula):
             value = self.meanings.of_formula(formula, kind)
-            value = self._parted(value, self.meanings.algebra(kind)).free if isinstance(value, Markable) else value
+            if isinstance(value, Markable):
+                if value.quoted is not self.meanings.algebra(kind).false.quoted:
+                    return None
+                value = value.free
             match kind:
                 case "null" | "true" | "false":
                     found += [{"null": None, "true": True, "false": False}[kind]] if value else []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 import re
+import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -200,12 +202,18 @@ def test_grammar_files_are_found_by_name_and_are_patterns() -> None:
 
 
 @pytest.mark.parametrize("letter", "dws")
-def test_no_letter_digit_or_space_is_missed(letter: str) -> None:
-    beyond = "".join(map(chr, range(codepoints.LAST_CHARACTER + 1, codepoints.LAST + 1)))
-    assert re.search(f"\\{letter}", beyond) is None
-    for point in random.Random(1).sample(range(codepoints.LAST_CHARACTER), 3000):
-        is_one = re.fullmatch(f"\\{letter}", chr(point)) is not None
-        assert codepoints.contains(codepoints.unicode_class(letter), point) == is_one
+def test_unicode_classes_are_pythons(letter: str) -> None:
+    every = "".join(map(chr, range(codepoints.LAST + 1)))
+    expected = tuple((match.start(), match.end() - 1) for match in re.finditer(f"\\{letter}+", every))
+    assert codepoints.unicode_class(letter) == codepoints.intersect(expected, codepoints.ANY)
+
+
+def test_every_code_point_has_its_category() -> None:
+    counts = Counter(unicodedata.category(chr(point)) for low, high in codepoints.ANY for point in range(low, high + 1))
+    for name, count in counts.items():
+        ranges = codepoints.category(name)
+        assert ranges is not None
+        assert sum(high - low + 1 for low, high in ranges) == count, name
 
 
 def test_work_is_counted_so_that_a_limit_can_end_it() -> None:
@@ -216,7 +224,7 @@ def test_work_is_counted_so_that_a_limit_can_end_it() -> None:
     assert caught.value.limit == "compile_s"
 
 
-LONG = ["x" * 20_000, "^" + "ab" * 5_000 + "$", "|".join("x" * at for at in range(1, 500))]
+LONG = ["x" * 20_000, "^" + "ab" * 5_000 + "$", "|".join("x" * at for at in range(1, 300))]
 
 
 @pytest.mark.parametrize("pattern", LONG, ids=lambda pattern: pattern[:5])

@@ -7,9 +7,11 @@ import random
 
 import pytest
 from masking import EOS, brute_allowed, engine, filled, small_vocabulary
+from test_grammar_machine import random_rules, texts_of
 from walking import accepts
 
 from radixgen.errors import GrammarError, SchemaError
+from radixgen.grammar.rules import Either, Literal, Name, Seq, Times, Tree
 from radixgen.mask import MaskEngine
 from radixgen.params import Constraint, GrammarText, JsonSchema, Regex, StructuralTags, Tag, Thinking
 from radixgen.tokens.vocabulary import Vocabulary
@@ -70,6 +72,42 @@ def test_masks_of_grammars_equal_stepping_every_token(masks: MaskEngine, name: s
             matcher.advance(rng.choice(choices))
         plan = matcher.min_tokens_left()
         assert plan <= matcher.remaining
+
+
+def lark_text(tree: Tree) -> str:
+    match tree:
+        case Literal(text):
+            return f'"{text}"'
+        case Name(name):
+            return name.lower()
+        case Times(item, low, high):
+            one = f"({lark_text(item)})"
+            return f"{one} ~ {low}..{high}" if high is not None else " ".join([one] * low + [f"{one}*"])
+        case Seq(items):
+            return f"({' '.join(map(lark_text, items))})"
+        case Either(items):
+            return f"({' | '.join(map(lark_text, items))})"
+    raise AssertionError(tree)
+
+
+def test_masks_of_random_grammars_equal_stepping_every_token(masks: MaskEngine) -> None:
+    rng, num_masks = random.Random(3), 0
+    while num_masks < 250:
+        rules = random_rules(rng)
+        if not texts_of(rules):
+            continue
+        text = "\n".join(f"{name.lower()}: {lark_text(rule.body)}" for name, rule in rules.rules.items())
+        matcher = masks.matcher(masks.compile(GrammarText(text, start="s")), max_tokens=60)
+        for _ in range(8):
+            if matcher.min_tokens_left() > matcher.remaining - 3:
+                break
+            allowed = filled(matcher)
+            assert allowed == brute_allowed(matcher), (text, matcher.text)
+            num_masks += 1
+            choices = [one for one in allowed if masks.index.token_bytes[one]]
+            if not choices:
+                break
+            matcher.advance(rng.choice(choices))
 
 
 def write(masks: MaskEngine, constraint: Constraint, *tokens: int | str) -> bool:

@@ -86,7 +86,6 @@ def test_what_is_evicted_is_told_by_the_blocks_that_it_broke() -> None:
     cache.evict(10)
     [event] = router.read()
     assert (event.kind, event.hashes) == ("removed", hashes_of(long(1, 200))[2])
-    assert event.parent == hashes_of(long(1, 200))[1]
 
 
 def test_what_came_and_went_between_readings_is_not_told() -> None:

@@ -32,7 +32,8 @@ LEAVES = st.one_of(
     st.sampled_from([
         {"minimum": 1}, {"exclusiveMaximum": 2}, {"multipleOf": 2}, {"multipleOf": 0.5}, {"minLength": 1},
         {"maxLength": 1}, {"pattern": "a"}, {"pattern": "^b"}, {"uniqueItems": True}, {"required": ["a"]},
-        {"minProperties": 2}, {"maxProperties": 1}, {"maxItems": 1}, {"minItems": 2}, {"propertyNames": {"maxLength": 1}},
+        {"minProperties": 2}, {"maxProperties": 1}, {"maxItems": 1}, {"minItems": 2},
+        {"propertyNames": {"maxLength": 1}},
         {"dependentRequired": {"a": ["b"]}},
     ]),
 )  # fmt: skip

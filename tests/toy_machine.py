@@ -10,6 +10,7 @@ import numpy as np
 
 from radixgen.automata.machine import DEAD, NOTHING, SEVERAL, UNKNOWN, Scalar
 from radixgen.automata.single import regex_machine
+from radixgen.automata.table import Automaton
 
 Item = "str | Regex"
 Rules = dict[str, list[list[str]]]
@@ -104,7 +105,7 @@ class Places(NamedTuple):
     gaps: np.ndarray
 
 
-class QuoteAutomaton:
+class QuoteAutomaton(Automaton):
     """A JSON string that quotes `text` from word border to word border."""
 
     kind, growth = "table", 64

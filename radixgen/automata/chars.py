@@ -7,7 +7,7 @@ construction; any other is proved live by an A* search for a text, whose every s
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -23,6 +23,7 @@ MAX_SHORTEST = 20_000
 SMALL_NEED = 64
 MAX_EXPLORED = 64
 MAX_PARTITIONS = 2_000
+MAX_PARTS = 6
 
 
 class CharMachine(Protocol):
@@ -39,6 +40,15 @@ class CharMachine(Protocol):
 
     def moves(self, state: Hashable) -> Moves:
         """Where each code point leads."""
+
+    def parts(self, state: Hashable) -> Sequence[Hashable]:
+        """States whose texts together are those of `state`; itself alone where they would be no simpler."""
+
+    def is_everything(self, state: Hashable) -> bool:
+        """Whether every text may follow, and end."""
+
+    def allows_all(self, state: Hashable) -> bool:
+        """Whether after any text some text may follow that ends it."""
 
     def accepts(self, state: Hashable) -> bool: ...
 
@@ -59,6 +69,15 @@ class AnyText:
 
     def moves(self, state: Hashable) -> Moves:
         return self._everything
+
+    def parts(self, state: Hashable) -> Sequence[Hashable]:
+        return (state,)
+
+    def is_everything(self, state: Hashable) -> bool:
+        return True
+
+    def allows_all(self, state: Hashable) -> bool:
+        return True
 
     def accepts(self, state: Hashable) -> bool:
         return True
@@ -112,6 +131,25 @@ class Derivatives:
             alive = [one if self.is_live(one) else None for one in every.targets]
             found = self._live[state] = every if None not in alive else led_by(every.shape, alive)
         return found
+
+    def parts(self, state: Hashable) -> Sequence[Node]:
+        """A pattern that may begin anywhere is, in its midst, itself again or what is left of a beginning."""
+        assert isinstance(state, Node)
+        if state.kind != Kind.ALT:
+            return (state,)
+        items = state.items
+        if len(items) > MAX_PARTS:
+            if self._node not in items:
+                return (state,)
+            items = (self._node, self._regexes.alt(item for item in items if item is not self._node))
+        return [item for item in items if self.is_live(item)]
+
+    def is_everything(self, state: Hashable) -> bool:
+        return state is self._regexes.anything
+
+    def allows_all(self, state: Hashable) -> bool:
+        assert isinstance(state, Node)
+        return self._regexes.is_gap(state) and self.is_live(state)
 
     def _moves(self, node: Node) -> Moves:
         """Where to every derivative but `empty`, dead ones too."""

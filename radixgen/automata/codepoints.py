@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
@@ -96,28 +95,41 @@ BOM: Ranges = ((0xFEFF, 0xFEFF),)
 """White space to ECMA 262 only."""
 
 
-LAST_CHARACTER = 0x3FFFF
-"""Unicode has letters, digits and spaces in its first four planes only."""
+PYTHON_SPACE: Ranges = union(COMMON_SPACE, ((0x1C, 0x1F), (0x85, 0x85)))
+
+
+def unicode_class(letter: str) -> Ranges:
+    r"""What Python's `re` takes for \d, \w or \s in text."""
+    if letter == "s":
+        return PYTHON_SPACE
+    if letter == "d":
+        return _categories()["Nd"]
+    return _word()
 
 
 @cache
-def unicode_class(letter: str) -> Ranges:
-    r"""What Python's `re` takes for \d, \w or \s in text."""
-    every = "".join(map(chr, range(LAST_CHARACTER + 1)))
-    found = tuple((match.start(), match.end() - 1) for match in re.finditer(f"\\{letter}+", every))
-    return intersect(found, ANY)
+def _word() -> Ranges:
+    return union(*(ranges for name, ranges in _categories().items() if name[0] in "LN"), of_text("_"))
+
+
+_ASSIGNED = (range(0x40000), range(0xE0000, 0xE1000))
+"""Where Unicode has characters; the rest is private (the last two planes) or unassigned."""
+_PRIVATE: Ranges = ((0xF0000, 0xFFFFD), (0x100000, 0x10FFFD))
 
 
 @cache
 def _categories() -> dict[str, Ranges]:
-    starts: dict[str, list[tuple[int, int]]] = {}
-    begin, current = 0, unicodedata.category("\0")
-    for point in range(1, LAST + 2):
-        name = unicodedata.category(chr(point)) if point <= LAST else ""
-        if name != current:
-            starts.setdefault(current, []).append((begin, point - 1))
-            begin, current = point, name
-    return {name: intersect(tuple(ranges), ANY) for name, ranges in starts.items()}
+    found: dict[str, list[tuple[int, int]]] = {"Co": list(_PRIVATE)}
+    for block in _ASSIGNED:
+        begin, current = block.start, ""
+        for point, name in zip(block, map(unicodedata.category, map(chr, block)), strict=True):
+            if name != current:
+                if current:
+                    found.setdefault(current, []).append((begin, point - 1))
+                begin, current = point, name
+        found.setdefault(current, []).append((begin, block.stop - 1))
+    sets = {name: intersect(union(ranges), ANY) for name, ranges in found.items()}
+    return sets | {"Cn": complement(union(*(ranges for name, ranges in sets.items() if name != "Cn")))}
 
 
 _LONG_NAMES = {

@@ -26,7 +26,7 @@ from radixgen.automata.codepoints import LAST
 from radixgen.automata.machine import DEAD
 from radixgen.automata.shapes import Moves, Shape
 from radixgen.automata.spellings import Branch, Spelling
-from radixgen.automata.table import Row, TableAutomaton
+from radixgen.automata.table import Part, Row, TableAutomaton
 
 _BYTES_PER_CHAR = 6
 _TAIL = 14
@@ -78,6 +78,15 @@ class Utf8Automaton(TableAutomaton):
 
     def _start(self) -> Hashable:
         return _Body(self._chars.start())
+
+    def parts(self, q: int) -> Sequence[Part]:
+        key = self._keys[q]
+        if not isinstance(key, _Body):
+            return (Part(self, q),)
+        return [self._part(state) for state in self._chars.parts(key.state)]
+
+    def _part(self, state: Hashable) -> Part:
+        return Part(self, self._state(_Body(state)))
 
     def _accepts(self, key: Hashable) -> bool:
         return isinstance(key, _Body) and self._chars.accepts(key.state)
@@ -153,8 +162,12 @@ class JsonStringAutomaton(Utf8Automaton):
 
     has_quotes = True
 
-    def __init__(self, chars: CharMachine, non_ascii: NonAscii = "any") -> None:
+    def __init__(
+        self, chars: CharMachine, non_ascii: NonAscii = "any", plain: JsonStringAutomaton | None = None
+    ) -> None:
+        """plain: the automaton of any text, spelled as this one."""
         self._non_ascii = non_ascii
+        self.plain = plain
         super().__init__(chars)
         if non_ascii == "escaped":
             self.growth = chars.max_need * 2 * _BYTES_PER_CHAR + _TAIL
@@ -162,6 +175,20 @@ class JsonStringAutomaton(Utf8Automaton):
     def is_between(self, q: int) -> bool:
         """Whether row q stands between two characters, inside the quotes."""
         return isinstance(self._keys[q], _Body)
+
+    @property
+    def between(self) -> int:
+        """The row behind the opening quote."""
+        return self.step(0, ord('"'))
+
+    def allows_all(self, q: int) -> bool:
+        key = self._keys[q]
+        return self.plain is not None and isinstance(key, _Body) and self._chars.allows_all(key.state)
+
+    def _part(self, state: Hashable) -> Part:
+        if self.plain is not None and self.has_quotes and self._chars.is_everything(state):
+            return Part(self.plain, self.plain.between)
+        return super()._part(state)
 
     def filled(self) -> Row:
         """The table with every row filled, for strings that have few of them."""

@@ -17,7 +17,7 @@ a machine's search for an end ran out of effort the state is allowed, counted (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from enum import Enum
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
@@ -75,6 +75,9 @@ class ByteAutomaton(Protocol):
 
     def completion(self, q: int) -> bytes:
         """A short text that leads from q to an accepting row; empty if q accepts."""
+
+    def parts(self, q: int) -> Sequence[tuple[ByteAutomaton, int]]:
+        """Rows, of other automata too, whose languages together are that of q; mostly q alone."""
 
     def only_byte(self, q: int) -> int:
         """The one byte that may follow inside the scalar, SEVERAL (also where that is not known), or NOTHING."""

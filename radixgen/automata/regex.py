@@ -125,7 +125,7 @@ class Regexes:
             return head
         if head.kind == Kind.AHEAD and head.items[0] is self.epsilon and not head.high and tail.is_free:
             return head if tail.nullable else self.empty  # the text ends here
-        if self._is_gap(tail):
+        if self.is_gap(tail):
             if head is self.anything:
                 return tail
             if head.kind == Kind.REPEAT and head.low != head.high and head.is_free:
@@ -133,7 +133,7 @@ class Regexes:
                 return self._cons(head, tail)
         return self._make(Kind.CONCAT, (head, tail))
 
-    def _is_gap(self, node: Node) -> bool:
+    def is_gap(self, node: Node) -> bool:
         """Whether any text may come first: `.*` and what follows it."""
         return node is self.anything or (node.kind == Kind.CONCAT and node.items[0] is self.anything)
 
@@ -183,7 +183,7 @@ class Regexes:
         """`x{2}.*y` takes in `x{5}.*y`: of counts before one gap, only the least is needed."""
         least: dict[tuple[Node, Node], Node] = {}
         for node in tuple(flat):
-            if node.kind != Kind.CONCAT or not self._is_gap(node.items[1]):
+            if node.kind != Kind.CONCAT or not self.is_gap(node.items[1]):
                 continue
             head, tail = node.items
             is_counted = head.kind == Kind.REPEAT and head.is_free

@@ -9,8 +9,8 @@ array after `expand`; numbers of states never change.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
-from typing import Any, ClassVar
+from collections.abc import Hashable, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,13 @@ ROW_BYTES = 1200
 """With its key and its share of the maps."""
 
 Row = npt.NDArray[np.int32]
+
+
+class Part(NamedTuple):
+    """A row of an automaton."""
+
+    automaton: Automaton
+    q: int
 
 
 class Automaton(ABC):
@@ -49,13 +56,24 @@ class Automaton(ABC):
     def completion(self, q: int) -> bytes:
         """A short text that leads from q to an accepting row; empty if q accepts."""
 
+    def parts(self, q: int) -> Sequence[Part]:
+        """Rows, of other automata too, whose languages together are that of q: they may be known already."""
+        return (Part(self, q),)
+
+    def allows_all(self, q: int) -> bool:
+        """Whether any text of `plain` can go on from here, so that only where it may end is left to say."""
+        return False
+
     @abstractmethod
     def only_byte(self, q: int) -> int:
         """The one byte that may follow in this automaton, SEVERAL (also where it is not known), or NOTHING."""
 
     def accepts(self, data: bytes) -> bool:
         """Whether the whole of `data` is in the language."""
-        q = 0
+        return self.ends_with(0, data)
+
+    def ends_with(self, q: int, data: bytes) -> bool:
+        """Whether the text may end behind `data`, from row q."""
         for byte in data:
             q = self.step(q, byte)
             if q == DEAD:

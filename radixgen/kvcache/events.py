@@ -25,7 +25,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from radixgen.kvcache.node import ID_BYTES, Node, Root
+from radixgen.kvcache.node import ID_BYTES, Node, Private, Root
 from radixgen.params import Namespace
 
 BLOCK_LEN = 64
@@ -35,14 +35,18 @@ _BLOCK_BYTES = BLOCK_LEN * ID_BYTES
 
 
 class CacheEvent(NamedTuple):
-    """A change of what is stored. `hashes` are of consecutive blocks, one behind the other; `parent` is the hash before
-    the first of them."""
+    """A change of what is stored. `hashes` are of consecutive blocks, one behind the other; where they are stored,
+    `parent` is the hash before the first of them."""
 
     kind: Literal["stored", "removed", "cleared"]
     namespace: Namespace | None
     """None: everything was cleared."""
     parent: bytes = b""
     hashes: bytes = b""
+
+
+_Raw = tuple[str, Namespace | Private, bytes, bytes]
+"""An event as it is kept; most are never read."""
 
 
 class EventPage(NamedTuple):
@@ -56,11 +60,11 @@ class EventLog:
     """Collects what the tree does; single-threaded like the tree."""
 
     def __init__(self, capacity: int = 10_000) -> None:
-        self._log: deque[CacheEvent] = deque(maxlen=capacity)
+        self._log: deque[_Raw] = deque(maxlen=capacity)
         self._end = secrets.randbits(48)
         """Number of the next event; random at first, so that a reader notices another process."""
-        self._new: dict[Node, None] = {}
-        """Committed nodes with blocks that were not told."""
+        self.new: dict[Node, None] = {}
+        """Committed nodes that may have blocks which were not told: filled by the tree."""
         self.is_on = False
         """Somebody has read; until then nothing is noted."""
 
@@ -71,77 +75,73 @@ class EventLog:
         visible = [root for root in roots if not root.is_private]
         if not self.is_on:
             self.is_on = True
-            self._new = {node: None for root in visible for node in root.nodes_below() if not node.epoch}
+            self.new = {node: None for root in visible for node in root.nodes_below() if not node.epoch}
         self._tell_new()
         if self._end - len(self._log) <= since <= self._end:
             news = islice(self._log, len(self._log) - (self._end - since), None)
-            return EventPage(tuple(news), self._end)
+            return EventPage(tuple(map(CacheEvent._make, news)), self._end)
         told = (node for root in visible for node in root.nodes_below() if node.told)
-        stored = [_event("stored", node, 0) for node in told]
+        stored = [CacheEvent._make(_stored(node, 0)) for node in told]
         return EventPage((CacheEvent("cleared", None), *stored), self._end)
 
     def _tell_new(self) -> None:
-        for node in sorted(self._new, key=lambda node: node.end):
+        for node in sorted(self.new, key=lambda node: node.end):
+            if node.root.is_private:
+                continue
             first = len(node.told) // HASH_BYTES
             node.told += _block_hashes(node, first)
             if len(node.told) > first * HASH_BYTES:
-                self._append(_event("stored", node, first))
-        self._new.clear()
+                self._append(_stored(node, first))
+        self.new.clear()
 
-    def _append(self, event: CacheEvent) -> None:
+    def _append(self, event: _Raw) -> None:
         self._log.append(event)
         self._end += 1
 
     # what the tree does
 
-    def note_new(self, node: Node) -> None:
-        """A node was committed."""
-        if not node.root.is_private:
-            self._new[node] = None
-
     def note_merged(self, above: Node, node: Node) -> None:
         """`above` is about to become the first part of `node`."""
         node.told = above.told + node.told
-        if above in self._new:
-            del self._new[above]
-            self._new[node] = None
+        if above in self.new:
+            del self.new[above]
+            self.new[node] = None
 
     def note_split(self, upper: Node, node: Node) -> None:
         """`upper` is about to take the first part of `node`."""
         cut = _num_blocks(upper) * HASH_BYTES
         upper.told, node.told = node.told[:cut], node.told[cut:]
-        if node in self._new:
-            self._new[upper] = None
+        if node in self.new:
+            self.new[upper] = None
 
     def note_cut(self, node: Node) -> None:
         """A node has become shorter."""
         keep = _num_blocks(node)
         if len(node.told) > keep * HASH_BYTES:
-            self._append(_event("removed", node, keep))
+            self._append(("removed", node.root.namespace, b"", node.told[keep * HASH_BYTES :]))
             node.told = node.told[: keep * HASH_BYTES]
 
     def note_gone(self, node: Node) -> None:
         """A node is about to leave the tree."""
-        self._new.pop(node, None)
+        self.new.pop(node, None)
         if node.told:
-            self._append(_event("removed", node, 0))
+            self._log.append(("removed", node.root.namespace, b"", node.told))
+            self._end += 1
 
     def note_cleared(self, root: Root) -> None:
         """All of a namespace is about to leave the tree."""
-        if isinstance(root.namespace, Namespace):
-            for node in root.nodes_below():
-                self._new.pop(node, None)
-                node.told = b""
-            self._append(CacheEvent("cleared", root.namespace))
+        for node in root.nodes_below():
+            self.new.pop(node, None)
+            node.told = b""
+        if not root.is_private:
+            self._append(("cleared", root.namespace, b"", b""))
 
 
-def _event(kind: Literal["stored", "removed"], node: Node, first: int) -> CacheEvent:
-    """About the told blocks of a node from the `first` one on."""
-    namespace = node.root.namespace
-    assert isinstance(namespace, Namespace)
+def _stored(node: Node, first: int) -> _Raw:
+    """That a node's told blocks are stored, from the `first` one on."""
     at = first * HASH_BYTES
     parent = node.told[at - HASH_BYTES : at] if first else _hash_above(node)
-    return CacheEvent(kind, namespace, parent, node.told[at:])
+    return "stored", node.root.namespace, parent, node.told[at:]
 
 
 def _num_blocks(node: Node) -> int:

@@ -16,10 +16,12 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import chain
 
-from radixgen.kvcache.node import LOWEST_RANK, Node
+from radixgen.kvcache.node import Node
 from radixgen.kvcache.policies import Policy
 
-HIT_RANK = 0
+HIT_RANK = 1
+PRIORITY_ABOVE = 1 << 16
+"""Priorities are well within plus and minus this."""
 
 
 class Locks:
@@ -27,71 +29,66 @@ class Locks:
 
     def __init__(self, policy: Policy, num_slots: int) -> None:
         self._policy = policy
+        self.ranks_hits = policy.ranks_hits
         self.num_idle = 0
         """Ids in idle nodes: what may go."""
         self._num_upper = 0
-        """Of those, the ones above the lowest rank."""
+        """Of those, the ones that rank as hits, where hits are ranked."""
         self._most_upper = int(policy.upper_share * num_slots)
         self._segments: dict[int, OrderedDict[Node, None]] = {}
         """Idle nodes by rank; ranks ascending."""
 
-    # holding
+    # holding; the root is always held, so climbing ends there at the latest
 
     def hold(self, node: Node) -> None:
         """One more hold. What was idle of the path is so no more."""
-        above: Node | None = node
-        idle = upper = 0
-        while above is not None:
-            above.lock += 1
-            if above.lock > 1:
-                break
-            del self._segments[above.rank][above]
-            idle += len(above.slots)
-            if above.rank != LOWEST_RANK:
-                upper += len(above.slots)
-            above = above.parent
-        self.num_idle -= idle
-        self._num_upper -= upper
+        segments, above = self._segments, node
+        while not above.lock:
+            above.lock = 1
+            del segments[above.rank][above]
+            above = above.parent  # type: ignore[assignment]
+        above.lock += 1
+        self.num_idle -= node.end - above.end
+        if self.ranks_hits:
+            self._num_upper -= _upper_len(node, above)
 
     def release(self, node: Node) -> None:
         """Give back one hold. Nodes that nobody holds any more become the most recently used, deepest first."""
-        above: Node | None = node
-        idle = upper = 0
-        while above is not None:
-            assert above.lock > 0, "a lock was released twice"
-            above.lock -= 1
-            if above.lock:
-                break
-            assert not above.epoch, "a pending node lost its last holder"
+        assert node.lock, "a lock was released twice"
+        assert node.lock > 1 or not node.epoch, "a pending node lost its last holder"
+        segments, above = self._segments, node
+        while above.lock == 1:
+            above.lock = 0
             rank = above.rank
-            self._segment(rank)[above] = None
-            idle += len(above.slots)
-            if rank != LOWEST_RANK:
-                upper += len(above.slots)
-            above = above.parent
-        self.num_idle += idle
-        self._num_upper += upper
-        if self._num_upper > self._most_upper:
+            if rank not in segments:
+                segments = self._add_segment(rank)
+            segments[rank][above] = None
+            above = above.parent  # type: ignore[assignment]
+        above.lock -= 1
+        self.num_idle += node.end - above.end
+        if self.ranks_hits:
+            self._num_upper += _upper_len(node, above)
             self._lower()
 
     # ranks
 
     def note_hit(self, node: Node) -> bool:
-        """A request, which holds `node`, found it computed. True: that raised its rank."""
-        return self._policy.ranks_hits and _raise_rank(node, HIT_RANK)
+        """A request, which holds `node`, found it computed, and hits are ranked. True: that raised its rank."""
+        return _raise_rank(node, HIT_RANK)
 
     def note_end(self, node: Node, priority: int) -> bool:
         """A request of this priority, which holds `node`, ends. True: that raised its rank."""
-        return self._policy.ranks_priority and _raise_rank(node, priority)
+        return self._policy.ranks_priority and _raise_rank(node, PRIORITY_ABOVE + priority)
 
     def _lower(self) -> None:
         """The least recently used of the upper rank come back as the most recently used of the lowest."""
-        upper = self._segments[HIT_RANK]
         while self._num_upper > self._most_upper:
-            node, _ = upper.popitem(last=False)
+            node, _ = self._segments[HIT_RANK].popitem(last=False)
             self._num_upper -= len(node.slots)
-            node.rank = LOWEST_RANK
-            self._segment(LOWEST_RANK)[node] = None
+            node.rank = 0
+            if 0 not in self._segments:
+                self._add_segment(0)
+            self._segments[0][node] = None
 
     # idle nodes
 
@@ -108,7 +105,7 @@ class Locks:
 
     def note_split(self, upper: Node) -> None:
         """The first part of an idle node has become a node of its own."""
-        self._segment(upper.rank)[upper] = None
+        self._segments[upper.rank][upper] = None
 
     def remove(self, node: Node) -> None:
         """An idle node leaves the tree."""
@@ -121,17 +118,14 @@ class Locks:
 
     def _resize(self, node: Node, count: int) -> None:
         self.num_idle += count
-        if node.rank != LOWEST_RANK:
+        if self.ranks_hits and node.rank:
             self._num_upper += count
 
-    def _segment(self, rank: int) -> OrderedDict[Node, None]:
-        """The idle nodes of a rank; made if there are none, in place of those that are empty."""
-        found = self._segments.get(rank)
-        if found is None:
-            found = OrderedDict()
-            others = [(one, nodes) for one, nodes in self._segments.items() if nodes]
-            self._segments = dict(sorted([*others, (rank, found)]))
-        return found
+    def _add_segment(self, rank: int) -> dict[int, OrderedDict[Node, None]]:
+        """Begin a rank, in place of those that are empty."""
+        others = [(one, nodes) for one, nodes in self._segments.items() if nodes]
+        self._segments = dict(sorted([*others, (rank, OrderedDict())]))
+        return self._segments
 
 
 def _raise_rank(node: Node, rank: int) -> bool:
@@ -141,3 +135,10 @@ def _raise_rank(node: Node, rank: int) -> bool:
         node.rank = rank
         node = node.parent
     return node is not first
+
+
+def _upper_len(node: Node, above: Node) -> int:
+    """Ids between two nodes of a path that rank as hits; these come first."""
+    while node is not above and not node.rank:
+        node = node.parent  # type: ignore[assignment]
+    return node.end - above.end

@@ -14,7 +14,6 @@ Int32 = npt.NDArray[np.int32]
 
 ID_BYTES = 4
 NO_SLOTS: Int32 = np.empty(0, dtype=np.int32)
-LOWEST_RANK = -(2**31)
 
 
 class Private(NamedTuple):
@@ -43,8 +42,8 @@ class Node:
         """Own holds plus children that are held."""
         self.epoch = epoch
         """0: committed. Else the forward that is to compute it."""
-        self.rank = LOWEST_RANK
-        """What the eviction policy makes of it; never above the parent's."""
+        self.rank = 0
+        """What the eviction policy makes of it; never above the parent's. 0 goes first."""
         self.told = b""
         """The hashes of the blocks that end in this edge, as far as events told of them."""
 

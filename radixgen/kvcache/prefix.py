@@ -183,10 +183,13 @@ class PrefixCache:
 
     def record(self, namespace: Namespace | Private, prompt_len: int, cached_len: int) -> None:
         """A request is over: what it had asked for and found, for the statistics. Private ones do not count."""
-        if isinstance(namespace, Private):
-            return
         root = self.tree.roots.get(namespace)
-        usage = self.tree.past if root is None else root.usage
+        if root is not None:
+            usage = root.usage
+        elif isinstance(namespace, Private):
+            return
+        else:
+            usage = self.tree.past
         usage.num_requests += 1
         usage.prompt_tokens += prompt_len
         if cached_len:
@@ -247,7 +250,7 @@ class PrefixCache:
         roots = list(self.tree.roots.values())
         pinned = pinned_nodes(self._pins.nodes())
         total = Usage()
-        for usage in (self.tree.past, *(root.usage for root in roots)):
+        for usage in (self.tree.past, *(root.usage for root in roots if not root.is_private)):
             total.add(usage)
         return CacheStats(
             num_slots=self.pool.num_slots,

@@ -67,15 +67,12 @@ class RadixTree:
 
     def read_slots(self, node: Node, start: int, out: Int32) -> None:
         """Write the slots of ids start..node.end-1 into the same places of `out`."""
-        end = node.end
-        while end > start:
-            slots, parent = node.slots, node.parent
-            assert parent is not None
-            begin = parent.end
+        while node.parent is not None and node.end > start:
+            parent, slots, begin = node.parent, node.slots, node.parent.end
             if begin < start:
                 slots, begin = slots[start - begin :], start
-            out[begin:end] = slots
-            node, end = parent, parent.end
+            out[begin : node.end] = slots
+            node = parent
 
     def nodes(self) -> Iterator[Node]:
         """Every node but the roots, parents first."""
@@ -108,7 +105,7 @@ class RadixTree:
         reached = match.node if match.partial is None else self._split(match.partial, match.inside)
         self.locks.hold(reached)
         node.lock -= 1  # what was reached holds it
-        if self.locks.note_hit(reached):
+        if self.locks.ranks_hits and self.locks.note_hit(reached):
             self._absorb(reached)
         return reached
 
@@ -140,13 +137,15 @@ class RadixTree:
     def commit(self, node: Node) -> None:
         """Everything pending from `node`, which is held, upwards has been computed: show it to all, and merge what can
         be one edge."""
-        above = node
+        above, events = node, self.events
         while above.epoch and above.parent is not None:
             above.epoch = 0
-            if self.events.is_on:
-                self.events.note_new(above)
+            if events.is_on:
+                events.new[above] = None
             above = above.parent
-        self._absorb(node)
+        parent = node.parent
+        if parent is not None and len(parent.children) == 1:
+            self._absorb(node)
 
     def note_end(self, node: Node, priority: int) -> None:
         """A request of this priority ends, which still holds `node`."""

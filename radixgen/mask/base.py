@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from radixgen.automata.counted import CountedAutomaton
+from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.machine import NOTHING, SEVERAL
 from radixgen.automata.minus import MinusAutomaton
+from radixgen.automata.table import Automaton
 from radixgen.mask.closings import Closings
 from radixgen.mask.counts import Counts
 from radixgen.mask.index import Int32, pack_ids
@@ -88,7 +90,10 @@ class Pieces:
         key = (q, nodes.tobytes())
         piece = memo.entries.get(key)
         if piece is None:
-            piece = self._piece(automaton, self.walker.walk(automaton, q, nodes))
+            if automaton.allows_all(q) and nodes is ROOT:
+                piece = self._unending(automaton, q)
+            else:
+                piece = self._piece(automaton, self.walker.walk(automaton, q, nodes))
             memo.put(key, piece, _size(piece) + len(key[1]))
         return piece
 
@@ -178,7 +183,16 @@ class Pieces:
         ends = closings.find(begun)
         return self._less(automaton, plain, np.array(ends, np.int32)) if ends else plain
 
-    def _find_closings(self, automaton: MinusAutomaton, row: int, nodes: Int32) -> Closings:
+    def _unending(self, automaton: JsonStringAutomaton, q: int) -> Piece:
+        """The piece of the plain string less what ends it where the automaton may not end."""
+        assert automaton.plain is not None
+        row = automaton.plain.between
+        closings = self._find_closings(automaton, row, ROOT)
+        ends = [end for data, end in closings.by_bytes if not automaton.ends_with(q, data)]
+        piece = self._less(automaton, self.find(automaton.plain, row), np.array(ends, np.int32))
+        return piece._replace(rows=NONE)
+
+    def _find_closings(self, automaton: Any, row: int, nodes: Int32) -> Closings:
         memo = self._memo(automaton.plain)
         key = ("closings", row, nodes.tobytes())
         found = memo.entries.get(key)
@@ -188,7 +202,7 @@ class Pieces:
             memo.put(key, found, 200 * len(ends))
         return found
 
-    def _less(self, automaton: MinusAutomaton, plain: Piece, ends: Int32) -> Piece:
+    def _less(self, automaton: Automaton, plain: Piece, ends: Int32) -> Piece:
         """The piece of the plain string less what ends it at some nodes."""
         tokens = self.walker.index.token[ends]
         gone = self.walker.with_aliases(tokens[tokens >= 0])

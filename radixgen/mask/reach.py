@@ -9,7 +9,7 @@ found below some nodes is kept by state and nodes, unless it was stepped: then i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,7 +54,7 @@ class Reacher:
         bases: list[Base] = []
         ids: list[Int32] = []
         ceiling, is_shared = 0, True
-        for scalar in closure(self._machine, state):
+        for scalar in _parts(closure(self._machine, state)):
             piece = self._pieces.find(scalar.automaton, scalar.q, nodes)
             if piece.slot.index:
                 bases.append(Base(piece.slot, piece.removed))
@@ -121,6 +121,15 @@ def step_bytes(machine: ByteMachine, state: State, data: bytes) -> State | None:
             return None
         state = after
     return state
+
+
+def _parts(scalars: Iterable[Scalar]) -> Iterator[Scalar]:
+    """A scalar whose row is made of others, as those: what is known of them is not found anew."""
+    for scalar in scalars:
+        if isinstance(scalar.follow, ByRow):
+            yield scalar
+        else:
+            yield from (Scalar(*part, scalar.follow) for part in scalar.automaton.parts(scalar.q))
 
 
 def closure(machine: ByteMachine, state: State) -> Sequence[Scalar]:

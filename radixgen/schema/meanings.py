@@ -35,12 +35,11 @@ from radixgen.schema.atoms import (
 )
 from radixgen.schema.formula import Formula, Formulas
 from radixgen.schema.glance import Glance
+from radixgen.schema.kinds import has_kind, kind_of
 from radixgen.schema.reader import Location, SchemaReader
 from radixgen.schema.texts import Texts, TextSet
 
-KINDS = ("null", "true", "false", "number", "string", "array", "object")
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
-_TYPES = {"boolean": ("true", "false"), "integer": ("number",)}
 
 Job = Location | Constant | Mark
 Covers = tuple[Cover, ...] | tuple[ItemCover, ...]
@@ -135,30 +134,6 @@ class Meanings:
             found = self._constants[key] = self.formulas.job(Constant(value))
         return found
 
-    def kinds(self, formula: Formula) -> tuple[str, ...]:
-        """Kinds that a formula over jobs may leave; more than it does, where that takes a closer look."""
-        if formula.kind == 3:
-            return min((self.kinds(one) for one in formula.items), key=len)
-        if formula.kind == 2 and formula.is_positive:
-            return self._kinds_of(formula.atom)  # type: ignore[arg-type]
-        return KINDS
-
-    def _kinds_of(self, job: Job) -> tuple[str, ...]:
-        if isinstance(job, Constant):
-            return (kind_of(job.value),)
-        schema = job.schema if isinstance(job, Location) else None
-        if not isinstance(schema, dict):
-            return KINDS
-        if "$ref" in schema and "type" not in schema:
-            return self._kinds_of(self.reader.references(job)[0])  # type: ignore[arg-type]
-        types = schema.get("type")
-        if isinstance(types, str):
-            return _TYPES.get(types, (types,))
-        values = schema.get("enum") if types is None else None
-        if values is not None:
-            return tuple(dict.fromkeys(kind_of(value) for value in values))
-        return KINDS if types is None else tuple(kind for kind in KINDS if _has_kind(types, kind))
-
     def of_formula(self, formula: Formula, kind: str) -> Any:
         """What a formula over jobs asks of a value of one kind."""
         algebra = self._algebras[kind]
@@ -203,7 +178,7 @@ class Meanings:
         if isinstance(schema, bool):
             return Meaning(algebra.true if schema else algebra.false)
         types = schema.get("type")
-        if types is not None and not _has_kind(types, kind):
+        if types is not None and not has_kind(types, kind):
             return Meaning(algebra.false)
         gathering = _Gathering(job, kind, algebra, [], [])
         self._add_own(gathering)
@@ -424,20 +399,6 @@ class Meanings:
         else:
             gathering.values.append(unevaluated_items(formulas, gathering.covers, job))
             gathering.covers.append(ItemCover(formulas.true, None))
-
-
-def kind_of(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object" if isinstance(value, dict) else "number"
-
-
-def _has_kind(types: str | list[str], kind: str) -> bool:
-    return any(kind in _TYPES.get(one, (one,)) for one in ((types,) if isinstance(types, str) else types))
 
 
 def _number_parts(schema: dict[str, Any]) -> list[NumberSet]:

@@ -20,6 +20,7 @@ from radixgen.schema.algebras import Algebra, Markable, Numbers
 from radixgen.schema.atoms import Members, Unevaluated
 from radixgen.schema.formula import Formula, Kind, literals
 from radixgen.schema.glance import MOST_BYTES
+from radixgen.schema.kinds import find_kinds
 from radixgen.schema.meanings import Meanings
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import Location
@@ -146,7 +147,7 @@ class Nodes:
     def finite_values(self, formula: Formula, limit: int) -> list[Any] | None:
         """All values that satisfy a formula, if they are few and no containers."""
         found: list[Any] = []
-        for kind in self.meanings.kinds(formula):
+        for kind in find_kinds(self.meanings.reader, formula):
             value = self.meanings.of_formula(formula, kind)
             if isinstance(value, Markable):
                 if value.quoted is not self.meanings.algebra(kind).false.quoted:
@@ -172,7 +173,7 @@ class Nodes:
     def _forms(self, formula: Formula) -> Iterator[Form]:
         words: list[bytes] = []
         found: list[Form] = []
-        for kind in self.meanings.kinds(formula):
+        for kind in find_kinds(self.meanings.reader, formula):
             value = self.meanings.of_formula(formula, kind)
             match kind:
                 case "null" | "true" | "false":

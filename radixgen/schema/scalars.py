@@ -83,7 +83,7 @@ class Scalars:
         if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
             return CountedAutomaton(self.free_string(non_ascii), node.low, node.high)
         chars = Derivatives(regexes, node)
-        return None if chars.is_empty() else JsonStringAutomaton(chars, non_ascii)
+        return None if chars.is_empty() else JsonStringAutomaton(chars, non_ascii, plain=self.free_string(non_ascii))
 
     def key(self, texts: TextSet, names: frozenset[str], non_ascii: NonAscii) -> Automaton | None:
         """A JSON string of a set that is none of `names`."""

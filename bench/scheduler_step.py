@@ -224,7 +224,8 @@ def step_lines(steps: dict[int, Step]) -> Iterator[str]:
     base = steps[CONTEXTS[0]].whole_us - steps[CONTEXTS[0]].runner_us
     for context, step in steps.items():
         own = step.whole_us - step.runner_us
-        yield f"step at {context:6,} ids: {own:5.0f} us ({own / base:4.2f} x; the faked runner's {step.runner_us:.0f} not counted)"
+        share = f"{own:5.0f} us ({own / base:4.2f} x)"
+        yield f"step at {context:6,} ids: {share}, the faked runner's {step.runner_us:.0f} not counted"
 
 
 def loop_us() -> float:

@@ -3,13 +3,16 @@ it. The runner does nothing before it is waited for, so whatever is given back o
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import EOS_ID, DelayedRunner, FakeMatcher, copying_logits
+from model_folder import make_model_folder
 from test_scheduler import House, _results, _run_mixed, follow, ids_of, reference, text
 from test_scheduler_drafts import repeating, run_mixed, said
 
+from radixgen import Engine
 from radixgen.errors import RequestAborted, RequestFailed
 from radixgen.scheduler.request import Failed, Finished, OutputFinished
 
@@ -171,3 +174,21 @@ def test_a_draft_is_made_where_all_ids_are_known_and_sits_the_next_step_out() ->
         house.run()
     assert said(houses[0]) == said(houses[1])
     assert houses[0].scheduler.stats().accepted_tokens > 0
+
+
+def test_a_real_model_says_the_same_one_step_ahead(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path / "tiny")
+    prompts = ["the cat sat on the mat and the cat sat on the", "one two three one two three one two", "why"]
+    asked: list[dict[str, Any]] = [
+        {"ignore_eos": True},
+        {"temperature": 0.7, "seed": 5, "n": 2},
+        {"regex": r"((one|two|three|the cat) ){1,30}"},
+        {"schema": {"type": "array", "items": {"enum": ["cat", "mat"]}, "maxItems": 9}, "temperature": 1.0, "seed": 3},
+    ]
+    said = []
+    for step_ahead in (True, False):
+        options = {"num_slots": 2000, "max_rows": 8, "num_threads": 1, "step_ahead": step_ahead}
+        with Engine(str(folder), in_process=True, **options) as engine:
+            answers = [engine.generate(prompts, max_tokens=40, **one) for one in asked]
+            said.append([[one.token_ids for one in each.outputs] for answer in answers for each in answer])
+    assert said[0] == said[1]

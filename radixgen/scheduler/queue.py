@@ -16,8 +16,8 @@ from radixgen.scheduler.order import make_order
 from radixgen.scheduler.ports import Clock
 from radixgen.scheduler.sequence import Sequence
 
-OVERTAKEN = 3
-GRACE_S = 0.5
+OVERTAKEN = 2
+GRACE_S = 0.25
 PASS_SHARE = 20.0
 
 

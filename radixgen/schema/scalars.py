@@ -59,7 +59,9 @@ class Scalars:
 
         def make() -> NumberAutomaton | None:
             is_plain = style[1] and (numbers & ~NumberSet.integers()).is_empty
-            automaton = number_automaton(numbers, exponents=style[0], plain_integers=is_plain)
+            automaton = number_automaton(
+                numbers, exponents=style[0], plain_integers=is_plain, work=self.texts.regexes.work
+            )
             return None if automaton.is_empty() else automaton
 
         return self._once(("number", numbers, style), make)

@@ -59,8 +59,9 @@ class RowResult:
 class BatchResult(Sequence[RowResult]):
     """The rows' results, in order."""
 
-    def __init__(self, rows: list[RowResult], *, is_interrupted: bool) -> None:
-        self._rows = rows
+    def __init__(self, rows: list[RowResult], shared: Cost, *, is_interrupted: bool) -> None:
+        """shared: what the prefix of all rows cost."""
+        self._rows, self._shared = rows, shared
         self.is_interrupted = is_interrupted
 
     def __len__(self) -> int:
@@ -89,7 +90,8 @@ class BatchResult(Sequence[RowResult]):
 
     @property
     def usage(self) -> Cost:
-        return sum((row.usage for row in self._rows), Cost())
+        """That of the rows that ended well, and of the prefix that was sent for all."""
+        return sum((row.usage for row in self._rows), self._shared)
 
     def raise_first(self) -> BatchResult:
         """Raise the first row's error, if any failed; else return self."""
@@ -247,7 +249,13 @@ class Rows:
         self._results: dict[int, RowResult] = {}
 
     async def run(self, concurrency: int, *, show_progress: bool, keep_interrupted: bool) -> BatchResult:
-        """keep_interrupted: cancelling ends the rows that run and returns what there is, instead of raising."""
+        """keep_interrupted: cancelling ends the rows that run and returns what there is, instead of raising.
+
+        Raises:
+            ProgramError: a concurrency below 1.
+        """
+        if not isinstance(concurrency, int) or concurrency < 1:
+            raise ProgramError(f"concurrency is {concurrency!r}; it must be an int, at least 1")
         if self._journal is not None:
             found = [self._journal.find(index, row) for index, row in enumerate(self._rows)]
             self._results = {one.index: one for one in found if one is not None}
@@ -267,14 +275,13 @@ class Rows:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
             bar.close()
-        return BatchResult([self._results[index] for index in range(len(self._rows))], is_interrupted=False)
+        rows = [self._results[index] for index in range(len(self._rows))]
+        return BatchResult(rows, self._gate.cost, is_interrupted=False)
 
     def _interrupted(self) -> BatchResult:
         error = RequestAborted("interrupted before this row ended")
-        rows = enumerate(self._rows)
-        return BatchResult(
-            [self._results.get(index) or RowResult(index, row, error=error) for index, row in rows], is_interrupted=True
-        )
+        rows = [self._results.get(index) or RowResult(index, row, error=error) for index, row in enumerate(self._rows)]
+        return BatchResult(rows, self._gate.cost, is_interrupted=True)
 
     async def _work(self, waiting: deque[int], bar: Any) -> None:
         while waiting:
@@ -291,6 +298,11 @@ class Rows:
             state = await self._runs[index]()
         except Exception as error:  # whatever a row's program does is its own row's
             return RowResult(index, row, error=error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return RowResult(index, row, error=error)  # what it awaited was cancelled, not the batch
         return RowResult(index, row, state.variables(), state.text(), state.usage)
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import concurrent.futures as futures
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast, overload
 
 from radixgen.dsl.backend import Cost
 from radixgen.dsl.expressions import Expression, Gen, RoleBegin, RoleEnd, parts_of
-from radixgen.dsl.fibers import is_fiber, wait
+from radixgen.dsl.fibers import is_fiber, is_inside, wait
 from radixgen.dsl.forks import Forks
 from radixgen.dsl.slots import Slot
-from radixgen.dsl.steps import Hook, Steps
+from radixgen.dsl.steps import Hook, Steps, caller_line
 from radixgen.errors import ProgramError
 
 T = TypeVar("T")
@@ -100,15 +100,20 @@ class ProgramState:
         return self._steps.transcript.messages()
 
     def sync(self) -> None:
-        """Wait for all that was added. Raises what failed."""
-        if self._steps.is_busy:
+        """Wait for all that was added; outside of a streaming program, for its end. Raises what failed."""
+        if self._is_watched and not self._steps.said.is_set:
+            self._settle(self._steps.said.wait)
+        elif self._steps.is_busy:
             self._settle(self._steps.finish)
         self._steps.raise_error()
 
     def error(self) -> BaseException | None:
-        """What the state ended with, or None. Looking at it counts as having seen it."""
-        if self._steps.error is not None:
-            self._steps.ledger.seen.append(self._steps.error)
+        """What the state ended with, or None; waits as `sync`. Looking at it counts as having seen it."""
+        try:
+            self.sync()
+        except BaseException as error:
+            if error is not self._steps.error:
+                raise
         return self._steps.error
 
     @property
@@ -128,12 +133,25 @@ class ProgramState:
 
     @contextmanager
     def var_scope(self, name: str) -> Iterator[None]:
-        """What is said inside becomes the value of `name`."""
-        slot, start = self._steps.slots.add(name), []
-        where, transcript = caller_line(), lambda: self._steps.transcript
-        self._steps.add(Hook(lambda: start.append(transcript().num_chars)), where)
-        yield
-        self._steps.add(Hook(lambda: slot.set(transcript().text()[start[0] :])), where, slot)
+        """What is said inside becomes the value of `name`; an exception inside is what reading it raises."""
+        slot, where, steps = self._steps.slots.add(name), caller_line(), self._steps
+        start: list[int] = []
+        slot.is_open = True
+
+        def end() -> None:
+            text = steps.transcript.text()[start[0] :]
+            slot.push(text)
+            slot.set(text)
+
+        steps.add(Hook(lambda: start.append(steps.transcript.num_chars), "var_scope"), where)
+        try:
+            yield
+        except BaseException as error:
+            slot.fail(error)
+            raise
+        finally:
+            slot.is_open = False
+        steps.add(Hook(end, "var_scope"), where, slot)
 
     def fork(self, size: int = 1) -> Forks:
         """`size` states that go on from here beside each other; their common prefix is computed first, once.
@@ -162,11 +180,14 @@ class ProgramState:
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """`function(*args)` on a worker thread, other programs going on meanwhile: for tools that take long."""
-        return wait(asyncio.to_thread(function, *args))
+        return wait(asyncio.to_thread(copy_context().run, function, *args))
 
     def text_iter(self, name: str | None = None) -> Iterator[str]:
-        """A value's text as it is written, or all that is said; outside of the program, after `run(stream=True)`."""
-        slot = self._steps.said if name is None else self._settle(partial(self._steps.slots.find, name))
+        """A value's text as it is written, or all that is said, after `run(stream=True)`; else in one piece."""
+        if name is None and not self._steps.ledger.is_streaming:
+            yield self.text()
+            return
+        slot = self._steps.said if name is None else self._find(name)
         for place in count():
             text = self._settle(partial(slot.chunk, place))
             if text is None:
@@ -175,6 +196,9 @@ class ProgramState:
 
     async def text_async_iter(self, name: str | None = None) -> AsyncIterator[str]:
         """`text_iter` for a coroutine in the program's own event loop."""
+        if name is None and not self._steps.ledger.is_streaming:
+            yield self.text()
+            return
         slot = self._steps.said if name is None else await self._steps.slots.find(name)
         for place in count():
             text = await slot.chunk(place)
@@ -186,19 +210,34 @@ class ProgramState:
         key = name.name if isinstance(name, Gen) else name
         if key is None:
             raise ProgramError("this gen has no name, so its value was not kept; give it one")
-        slot = self._steps.slots.get(key)
+        slot = self._find(key)
+        if slot.is_open and is_fiber():
+            raise ProgramError(f"{key!r} is read inside its own var_scope; read it behind")
         if not slot.is_set:
             self._settle(slot.wait)
         if slot.error is not None:
             self._steps.ledger.seen.append(slot.error)
         return slot
 
+    def _find(self, name: str) -> Slot:
+        """The variable; who watches a streaming program waits for one that was not given yet."""
+        slots = self._steps.slots
+        if self._is_watched and name not in slots.names() and not slots.is_closed:
+            return self._settle(partial(slots.find, name))
+        return slots.get(name)
+
+    @property
+    def _is_watched(self) -> bool:
+        return self._steps.ledger.is_streaming and not is_inside()
+
     @contextmanager
     def _role(self, role: str) -> Iterator[None]:
         where = caller_line()
         self._steps.add(RoleBegin(role), where)
-        yield
-        self._steps.add(RoleEnd(role), where)
+        try:
+            yield
+        finally:  # also where the program handles what was raised inside
+            self._steps.add(RoleEnd(role), where)
 
     def _settle(self, make: Callable[[], Coroutine[Any, Any, T]] | Callable[[], Awaitable[T]]) -> T:
         """The result of `make()`, from wherever this is called: the program's fiber, or another thread."""
@@ -207,14 +246,6 @@ class ProgramState:
         if _running_loop() is self._loop:
             raise ProgramError("the value is not there yet; inside the event loop, await s.aget(name) instead")
         return _from_thread(self._loop, make)
-
-
-def caller_line() -> str:
-    """File and line of the program that called into the DSL."""
-    frame: Any = sys._getframe(1)
-    while frame.f_globals.get("__name__", "").startswith(("radixgen.dsl", "contextlib")):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 async def _publish(parent: Steps, ready: Slot, *, is_shared: bool) -> None:
@@ -239,13 +270,12 @@ def _from_thread(loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T
             waiting.close()
             break
         while loop.is_running() or future.done():
+            if not futures.wait([future], _LOOK_EVERY_S).done:
+                continue
             try:
-                return future.result(_LOOK_EVERY_S)
-            except CancelledError:  # the loop's end cancels what is left
+                return future.result()
+            except futures.CancelledError:  # the loop's end cancels what is left
                 break
-            except TimeoutError:
-                if future.done():
-                    raise
         waiting.close()
     return cast(T, _finished(make()))
 

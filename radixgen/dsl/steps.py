@@ -9,10 +9,12 @@ A step that fails ends the state: later steps do not run, and every value they w
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from radixgen.dsl.backend import Answer, Backend, Cost
@@ -28,6 +30,8 @@ class Hook:
     """A step of our own: run in its turn, said nowhere."""
 
     run: Callable[[], Awaitable[None] | None]
+    what: str = "fork"
+    """What the program wrote."""
 
 
 class Step(NamedTuple):
@@ -65,7 +69,8 @@ class Steps:
 
     def add(self, what: Expression | Hook, where: str, slot: Slot | None = None) -> None:
         """slot: what a hook sets. Raises `ProgramError` for what is wrong by itself: a name that is taken, a role that
-        cannot begin here."""
+        cannot begin here, a program that is over, another thread."""
+        loop = self._loop()
         if isinstance(what, Gen | Select):
             slot = self.slots.add(what.name)
         if self.error is not None:
@@ -77,7 +82,19 @@ class Steps:
             return
         self._waiting.append(Step(what, slot, where))
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = loop.create_task(self._run())
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        if self.slots.is_closed and self.error is None:
+            raise ProgramError("the program has ended; add to its state inside of it")
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            raise ProgramError("a state grows in its program, not on another thread; return the text there") from None
+
+    def repeat(self, child: Steps, where: str) -> None:
+        """Say what a fork, which has ended, said by itself; ids stay ids."""
+        self.add(Hook(partial(self._repeat, child.transcript), "join"), where)
 
     async def finish(self) -> None:
         """Wait until no step is left. Raises what one failed with."""
@@ -182,6 +199,8 @@ class Steps:
         self.transcript.add(healed + first.text, first.contents)
         if is_opened:
             self.transcript.end("assistant")
+        if not self.ledger.is_streaming:
+            slot.push(first.text)
         values = [_value(gen, one.text, one.value) for one in answer.outputs]
         slot.set(values if options.get("n", 1) > 1 else values[0], answer)
 
@@ -206,13 +225,19 @@ class Steps:
             self.transcript.prompt(), one.choices, unconditional=needs_unconditional(one.method)
         )
         self.ledger.cost += scores.cost
-        decision = decide(one.method, one.choices, scores.rows, one.temperature, one.seed)
+        seed = self.ledger.defaults.get("seed") if one.seed is None else one.seed
+        decision = decide(one.method, one.choices, scores.rows, one.temperature, seed)
         self.transcript.add(decision.choice)
         if is_opened:
             self.transcript.end("assistant")
         slot.push(decision.choice)
         self._tell(decision.choice)
         slot.set(decision.choice, decision)
+
+    def _repeat(self, transcript: Transcript) -> None:
+        for piece in transcript.own():
+            self.transcript.add(piece.text, piece.contents)
+            self._tell(piece.text)
 
     def _tell(self, text: str) -> None:
         if self.ledger.is_streaming:
@@ -229,6 +254,14 @@ class Steps:
         if gen.is_constrained and "stop" in defaults:
             defaults = {name: value for name, value in defaults.items() if name != "stop"}
         return {**defaults, **gen.options}
+
+
+def caller_line() -> str:
+    """File and line of the program that called into the DSL."""
+    frame: Any = sys._getframe(1)
+    while frame.f_globals.get("__name__", "").startswith(("radixgen.dsl", "contextlib")):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _slot(step: Step) -> Slot:
@@ -250,6 +283,6 @@ def _described(what: Expression | Hook) -> str:
             return f"gen({name!r})" if name else "gen()"
         case Select(name=name):
             return f"select({name!r})" if name else "select()"
-        case Hook():
-            return "fork"
+        case Hook(what=name):
+            return name
     return type(what).__name__

@@ -46,6 +46,19 @@ def test_an_output_that_has_ended_is_trimmed_of_the_step_that_was_for_nothing() 
     assert house.scheduler.stats().cache.num_cached == 5 + len(ids) - 1
 
 
+@pytest.mark.parametrize("page", [1, 4, 16, 64])
+def test_an_id_that_is_being_drawn_keeps_its_name_when_its_buffers_grow(page: int) -> None:
+    house = ahead(page=page, num_slots=1600)
+    house.submit("a", text(1, 10), max_tokens=120)
+    house.submit("b", text(2, 11), max_tokens=200, ignore_eos=True)
+    house.run()
+    assert house.ids("a") == reference(text(1, 10), 120)
+    alone = House()
+    alone.submit("b", text(2, 11), max_tokens=200, ignore_eos=True)
+    alone.run()
+    assert house.ids("b") == alone.ids("b")
+
+
 def test_no_step_is_for_nothing_where_the_limit_is_known() -> None:
     house = ahead()
     house.submit("a", text(1, 20), max_tokens=7, ignore_eos=True)

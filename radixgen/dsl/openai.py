@@ -67,7 +67,7 @@ class OpenAIBackend:
                 usage = chunk.get("usage") or usage
                 for choice in chunk.get("choices") or ():
                     piece = _take(choice, 0, texts, reasons)
-                    if piece.text and not piece.index:
+                    if piece.text and not piece.place:
                         yield piece.text
         yield _answer(texts, reasons, usage, asked)
 
@@ -153,7 +153,9 @@ def _plain(part: Message | Content) -> str:
 
 
 class Piece(NamedTuple):
-    index: int
+    """What one choice brought."""
+
+    place: int
     text: str
 
 

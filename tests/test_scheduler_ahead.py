@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import EOS_ID, DelayedRunner, FakeMatcher, copying_logits
+from fakes import EOS_ID, DelayedRunner, FakeMatcher, LateMatcher, copying_logits
 from model_folder import make_model_folder
 from test_scheduler import House, _results, _run_mixed, follow, ids_of, reference, text
 from test_scheduler_drafts import repeating, run_mixed, said
@@ -169,7 +169,7 @@ def test_a_forced_run_costs_a_step_of_its_own_and_changes_nothing() -> None:
 def test_a_draft_is_made_where_all_ids_are_known_and_sits_the_next_step_out() -> None:
     houses = [ahead(logits=copying_logits, proposed_tokens=proposed) for proposed in (True, False)]
     for house in houses:
-        matchers = [FakeMatcher(force_every=7)]
+        matchers = [LateMatcher(1, force_every=97)]
         house.submit("a", repeating(2, 40), max_tokens=100, ignore_eos=True, matchers=matchers)
         house.run()
     assert said(houses[0]) == said(houses[1])

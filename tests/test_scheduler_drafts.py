@@ -236,7 +236,7 @@ def test_appetite_is_one_more_than_came_true_and_rests_the_longer_the_more_often
     appetite.learn(1, 1)
     assert [appetite.ask() for _ in range(2)] == [2, 2]
     appetite.learn(0, 0)
-    assert [appetite.ask() for _ in range(2)] == [0, 2]
+    assert [appetite.ask() for _ in range(3)] == [0, 0, 2]
 
 
 def test_a_real_model_says_the_same_with_and_without_drafts(tmp_path: Path) -> None:

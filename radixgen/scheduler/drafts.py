@@ -22,6 +22,8 @@ MOST_DRAFTED = 5
 FIRST_DRAFTED = 2
 LOOKED_FOR = 4
 """Ids. Of what followed four ids 86 in a hundred came true on the demo's records, of what followed two or three 31."""
+ID_BITS = 20
+ENDING = (1 << ID_BITS * LOOKED_FOR) - 1
 MOST_REST = 4
 """Steps."""
 
@@ -47,7 +49,7 @@ NO_DRAFT = Path([], [])
 
 class Appetite:
     """How many ids to draft: one more than came true the last time. After a draft of which nothing did it rests: one
-    step, then two, four ... MOST_REST, until something comes true; and one step where there was nothing to draft from.
+    step, then two, four ... MOST_REST, until something comes true; and two steps where there was nothing to draft from.
 
     So few, because a computed id that falls costs a third of a step of its row, and every second one falls.
     """
@@ -76,7 +78,7 @@ class Appetite:
             self._rest = min(MOST_REST, 2 * self._rest or 1)
             self._most = 1
         else:
-            self._rest = max(self._rest, 1)
+            self._rest = max(self._rest, 2)
 
 
 class History:
@@ -88,22 +90,25 @@ class History:
     A step costs the same however long the text is.
     """
 
-    __slots__ = ("_last", "ids", "place")
+    __slots__ = ("_ending", "_last", "ids", "place")
 
     def __init__(self) -> None:
         self.ids: list[int] = []
         self.place = -1
         """Where the last ids ended before; -1: nowhere."""
-        self._last: dict[tuple[int, ...], int] = {}
+        self._ending = ENDING
+        """The last ids as one number, ID_BITS each; that larger ids look like others costs a draft and nothing else."""
+        self._last: dict[int, int] = {}
 
     def extend(self, ids: Iterable[int]) -> None:
         """Ids that follow."""
-        known, last = self.ids, self._last
+        known, last, ending, place = self.ids, self._last, self._ending, self.place
         for one in ids:
+            ending = (ending << ID_BITS ^ one) & ENDING
+            place = last.get(ending, -1)
+            last[ending] = len(known)
             known.append(one)
-            ending = tuple(known[-LOOKED_FOR:])
-            self.place = last.get(ending, -1)
-            last[ending] = len(known) - 1
+        self._ending, self.place = ending, place
 
     def continuation(self, most: int) -> list[int]:
         """What followed the last LOOKED_FOR ids where these stood last; at most `most` ids, none if they never did."""

@@ -138,9 +138,10 @@ class House:
             self.ends[f"{getattr(message, 'code', 'End')} {limit}".strip()] += 1
 
 
-def rss_mb() -> float:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+def rss_mb(pid: int | str = "self") -> float:
+    """Memory that a process holds (Linux)."""
+    with open(f"/proc/{pid}/statm") as file:
+        return round(int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6, 1)
 
 
 def main(argv: list[str] | None = None) -> int:

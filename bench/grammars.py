@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bench.masks import WARM_UP, Speller, llguidance_tokenizer, new_engine, tekken_vocabulary
+from bench.masks import WARM_UP, llguidance_tokenizer, new_engine
+from bench.vocabularies import Speller, tekken_vocabulary
 from radixgen.mask import MaskEngine
 from radixgen.params import GrammarText
 

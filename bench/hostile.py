@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from bench.compile_stall import rss_mb
 from radixgen import Engine
 from radixgen.errors import ParamError, RequestError, RequestFailed
 from radixgen.params import Choices, Constraint, GrammarText, JsonSchema, Regex, StructuralTags, Tag, Thinking
@@ -224,12 +225,12 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     with Engine(num_threads=1) as engine:
         found = ask_all(engine, arguments.count)
+        memory = rss_mb(engine.info.pid)
     for one in sorted(found, key=lambda one: -one.seconds)[:10]:
         print(f"{one.seconds:6.2f} s  {one.name:24} {str(one.constraint)[:90]!r}")
-    counts = Counter(one.name for one in found)
-    print(
-        json.dumps({"count": len(found), "outcomes": counts, "longest_s": round(max(one.seconds for one in found), 2)})
-    )
+    longest = round(max(one.seconds for one in found), 2)
+    outcomes = Counter(one.name for one in found)
+    print(json.dumps({"count": len(found), "outcomes": outcomes, "longest_s": longest, "worker_mb": memory}))
     return 0
 
 

@@ -1,17 +1,25 @@
 """What does a token mask cost, against llguidance on the same schemas, answers and vocabulary? And is it exact?
 
-    python -m bench.masks              time per mask, cold and once more, on the built-in and the tekken vocabulary
-    python -m bench.masks --check      masks against stepping every token: 200 generations, 300 states of 130k tokens
+    python -m bench.masks [--cases FOLDER]     time per mask, cold and once more, on every vocabulary
+    python -m bench.masks --batch              64 and 256 rows in one call, and the share of it under the GIL
+    python -m bench.masks --setup              what a vocabulary costs, cold and from the disk
+    python -m bench.masks --memory [--cases FOLDER]   peak memory after all schemas, less that after set-up
+    python -m bench.masks --check              masks against stepping every token, on every vocabulary
 
 One process, one core. Cold: no schema was seen before by either side (kernels compiled, vocabulary set up). Times are
-medians and means of fill + advance per token, over the answers of `data/mask_cases.json` written compactly.
+medians and means of fill + advance per token, over the answers of `data/mask_cases.json` (or of a folder of files with
+a schema and tests), written compactly. Vocabularies: the built-in one; 131k byte-level (tekken); 32k SentencePiece-like
+(characters and words with byte fallback) and 205k, both made from it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import json
 import random
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -20,15 +28,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from radixgen.mask import MaskEngine, Matcher
+from bench.vocabularies import Speller, vocabularies
+from radixgen.errors import RadixgenError
+from radixgen.mask import MaskEngine, Matcher, fill_masks, stored
 from radixgen.mask.index import unpack_ids
 from radixgen.params import JsonSchema
-from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.tokens.vocabulary import Vocabulary
 
 DATA = Path(__file__).parent / "data"
-BUILTIN = Path(__file__).parents[1] / "radixgen" / "builtin"
 MAX_TOKENS = 2000
+MAX_BYTES = 100 << 20
+OPTIONS = {"extra_keys": "schema", "white_space": "compact", "key_order": "schema"}
 WARM_UP = JsonSchema(
     '{"type": "object", "properties": {"warm": {"type": ["string", "integer"]}}, "required": ["warm"]}'
 )
@@ -47,65 +57,31 @@ class Times(NamedTuple):
     masks: list[float]
 
 
-def load_cases() -> list[Case]:
-    cases = json.loads((DATA / "mask_cases.json").read_text("utf-8"))
+def load_cases(folder: Path | None = None) -> list[Case]:
     compact = {"ensure_ascii": False, "separators": (",", ":")}
-    return [
-        Case(one["name"], json.dumps(one["schema"]), json.dumps(one["instance"], **compact).encode()) for one in cases
-    ]
-
-
-def vocabularies() -> dict[str, Vocabulary]:
-    found = {}
-    if (BUILTIN / "tokenizer.json").exists():
-        found["builtin"] = Tokenizer.load(BUILTIN).vocabulary
-    tekken = tekken_vocabulary()
-    if tekken is not None:
-        found["tekken"] = tekken
+    if folder is None:
+        cases = json.loads((DATA / "mask_cases.json").read_text("utf-8"))
+        return [
+            Case(one["name"], json.dumps(one["schema"]), json.dumps(one["instance"], **compact).encode())
+            for one in cases
+        ]
+    found = []
+    for file in sorted(folder.glob("*.json")):
+        case = json.loads(file.read_text("utf-8"))
+        valid = next((test["data"] for test in case["tests"] if test["valid"]), None)
+        found.append(Case(file.stem, json.dumps(case["schema"]), json.dumps(valid, **compact).encode()))
     return found
 
 
-def tekken_vocabulary() -> Vocabulary | None:
-    """The bytes of the tekken vocabulary inside mistral-common, if that is installed."""
-    try:
-        from mistral_common.tokens.tokenizers.tekken import Tekkenizer
-    except ImportError:
-        return None
-    import mistral_common
-
-    path = Path(mistral_common.__file__).parent / "data" / "tekken_240911.json"
-    tekken = Tekkenizer.from_file(path)
-    num_special = tekken.num_special_tokens
-    texts = [b"" if i < num_special else tekken.id_to_byte_piece(i) for i in range(tekken.n_words)]
-    return Vocabulary(texts, frozenset(range(num_special)), (tekken.eos_id,))
-
-
 def new_engine(vocabulary: Vocabulary) -> MaskEngine:
-    return MaskEngine(vocabulary, encode_forced=lambda data, before=b"": [], max_bytes=512 << 20)
-
-
-class Speller:
-    """Ids of a text: always the longest token that fits."""
-
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        self._ids = {data: token_id for token_id, data in reversed(list(enumerate(vocabulary.token_bytes))) if data}
-        self._longest = max(map(len, self._ids))
-
-    def __call__(self, text: bytes) -> list[int]:
-        found, at = [], 0
-        while at < len(text):
-            sizes = range(min(self._longest, len(text) - at), 0, -1)
-            size = next(size for size in sizes if text[at : at + size] in self._ids)
-            found.append(self._ids[text[at : at + size]])
-            at += size
-        return found
+    return MaskEngine(vocabulary, encode_forced=lambda data, before=b"": [], max_bytes=MAX_BYTES)
 
 
 def time_ours(engine: MaskEngine, cases: list[Case], answers: list[list[int]]) -> Times:
     row, times = np.zeros(engine.num_words, np.uint32), Times([], [])
     for case, ids in zip(cases, answers, strict=True):
         started = time.perf_counter()
-        matcher = engine.matcher(engine.compile(JsonSchema(case.schema)), max_tokens=MAX_TOKENS)
+        matcher = engine.matcher(engine.compile(JsonSchema(case.schema, **OPTIONS)), max_tokens=MAX_TOKENS)
         matcher.fill_mask(row)
         times.first.append(time.perf_counter() - started)
         for token_id in ids[:-1]:
@@ -151,10 +127,11 @@ def llguidance_tokenizer(vocabulary: Vocabulary, spell: Speller) -> Any:
     return LLTokenizer(TokenizerWrapper(Wrapped()))
 
 
-def compare(name: str, vocabulary: Vocabulary, repeats: int) -> dict[str, float]:
+def compare(name: str, vocabulary: Vocabulary, cases: list[Case], repeats: int) -> dict[str, float]:
     """Print and return both sides' times on one vocabulary: each measurement the least of several repeats."""
-    cases, spell = load_cases(), Speller(vocabulary)
-    answers = [spell(case.answer) for case in cases]
+    spell, engine = Speller(vocabulary), new_engine(vocabulary)
+    taken = [case for case in cases if is_taken(engine, case, spell(case.answer))]
+    answers = [spell(case.answer) for case in taken]
     row = np.zeros((vocabulary.vocab_size + 31) // 32, np.uint32)
     runs: dict[str, list[Times]] = {"cold": [], "again": [], "llguidance": []}
     tokenizer = llguidance_tokenizer(vocabulary, spell)
@@ -162,9 +139,9 @@ def compare(name: str, vocabulary: Vocabulary, repeats: int) -> dict[str, float]
     for _ in range(repeats):
         engine = new_engine(vocabulary)
         engine.matcher(engine.compile(WARM_UP), max_tokens=99).fill_mask(row)
-        runs["cold"].append(time_ours(engine, cases, answers))
-        runs["again"].append(time_ours(engine, cases, answers))
-        runs["llguidance"].append(time_theirs(tokenizer, cases, answers, len(row)))
+        runs["cold"].append(time_ours(engine, taken, answers))
+        runs["again"].append(time_ours(engine, taken, answers))
+        runs["llguidance"].append(time_theirs(tokenizer, taken, answers, len(row)))
     found = {side: summary(least(times)) for side, times in runs.items()}
     num_masks = sum(map(len, answers))
     print(f"\n{name}: {vocabulary.vocab_size} ids, {num_masks} masks; microseconds, each the least of {repeats}")
@@ -215,7 +192,7 @@ def writings(engine: MaskEngine, rng: random.Random) -> Iterator[Matcher]:
     row = np.zeros(engine.num_words, np.uint32)
     while True:
         for case in load_cases():
-            grammar = engine.compile(JsonSchema(case.schema))
+            grammar = engine.compile(JsonSchema(case.schema, extra_keys=rng.choice(("never", "schema"))))
             least = engine.matcher(grammar, max_tokens=MAX_TOKENS).min_tokens_left()
             matcher = engine.matcher(grammar, max_tokens=least + rng.randint(0, 150))
             while not matcher.is_finished and matcher.remaining:
@@ -234,8 +211,7 @@ def check(vocabulary: Vocabulary, num_generations: int, num_states: int, every: 
             break
         if place % every:
             continue
-        record = matcher.grammar.record(matcher.state)
-        expected, found = brute_force(matcher), unpack_ids(record.bits)
+        expected, found = brute_force(matcher), unpack_ids(matcher.grammar.mask_bits(matcher.state))
         if not np.array_equal(expected, found):
             raise SystemExit(f"masks differ after {matcher.text!r}: {np.setxor1d(expected, found)[:20]}")
         compared += 1
@@ -243,28 +219,126 @@ def check(vocabulary: Vocabulary, num_generations: int, num_states: int, every: 
 
 
 def run_check(found: dict[str, Vocabulary]) -> dict[str, float]:
-    plans: dict[str, Callable[[Vocabulary], int]] = {
-        "builtin": lambda vocabulary: check(vocabulary, 200, 10**9, 1),
-        "tekken": lambda vocabulary: check(vocabulary, 10**9, 300, 7),
-    }
-    result = {f"{name}_states_equal": plans[name](vocabulary) for name, vocabulary in found.items()}
-    print("\n".join(f"{name}: {value}" for name, value in result.items()))
-    return dict(result)
+    result = {}
+    for name, vocabulary in found.items():
+        is_small = vocabulary.vocab_size < 30_000
+        result[f"{name}_states_equal"] = (
+            check(vocabulary, 200, 10**9, 1) if is_small else check(vocabulary, 10**9, 300, 7)
+        )
+        print(f"{name}: {result[f'{name}_states_equal']}")
+    return result
+
+
+def is_taken(engine: MaskEngine, case: Case, ids: list[int]) -> bool:
+    """Whether ours takes a case's answer: llguidance's grammar is a superset there, or says so itself."""
+    try:
+        matcher = engine.matcher(engine.compile(JsonSchema(case.schema, **OPTIONS)), max_tokens=MAX_TOKENS)
+        for token_id in ids:
+            matcher.advance(token_id)
+    except RadixgenError:
+        return False
+    return matcher.is_accepting
+
+
+def run_batch(name: str, vocabulary: Vocabulary, cases: list[Case]) -> dict[str, float]:
+    """Masks of many rows in one call, all states known; each figure the least of many calls."""
+    engine, spell, matchers = new_engine(vocabulary), Speller(vocabulary), []
+    for turn in range(256):
+        case = cases[turn % len(cases)]
+        matcher = engine.matcher(engine.compile(JsonSchema(case.schema, **OPTIONS)), max_tokens=MAX_TOKENS)
+        ids = spell(case.answer)
+        for token_id in ids[: turn * 7 % len(ids)]:
+            matcher.advance(token_id)
+        matchers.append(matcher)
+    buffer, result = np.zeros((256, engine.num_words), np.uint32), {}
+    for count in (64, 256):
+        some, rows = matchers[:count], list(range(count))
+        whole = _least_s(fill_masks, some, rows, buffer)
+        loop = whole - _least_s(gather, some, rows, buffer)
+        result |= {f"{name}_batch{count}_us_a_row": 1e6 * whole / count, f"{name}_gil_share": 1 - loop / whole}
+        held = 100 * (1 - loop / whole)
+        print(f"{name}: {count} rows, {1e6 * whole / count:.2f} us a row, {held:.0f} % of it under the GIL")
+    return result
+
+
+def gather(matchers: list[Matcher], rows: list[int], buffer: np.ndarray) -> None:
+    """All of `fill_masks` but its loop."""
+    kernels = matchers[0].grammar.pieces.walker.kernels
+    matchers[0].grammar.pieces.walker.kernels = kernels._replace(fill_rows=lambda *arguments: None)
+    fill_masks(matchers, rows, buffer)
+    matchers[0].grammar.pieces.walker.kernels = kernels
+
+
+def _least_s(call: Callable[..., object], *arguments: object) -> float:
+    found = []
+    for _ in range(200):
+        started = time.perf_counter()
+        call(*arguments)
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def run_setup(name: str, vocabulary: Vocabulary) -> dict[str, float]:
+    """Seconds until masks can be asked for, kernels compiled: without and with a file of the trie."""
+    new_engine(vocabulary)
+    result = {}
+    for kind, least in (("cold", 1 << 60), ("stored", stored.LEAST_IDS)):
+        before, stored.LEAST_IDS = stored.LEAST_IDS, least
+        fresh = Vocabulary(vocabulary.token_bytes, vocabulary.special_ids, vocabulary.eos_ids, vocabulary.fallback_ids)
+        started = time.perf_counter()
+        new_engine(fresh)
+        result[f"{name}_{kind}_s"] = time.perf_counter() - started
+        stored.LEAST_IDS = before
+    print(f"{name}: {vocabulary.vocab_size} ids, " + ", ".join(f"{key} {value:.3f}" for key, value in result.items()))
+    return result
+
+
+def run_memory(vocabulary: Vocabulary, cases: list[Case]) -> dict[str, float]:
+    """Most memory held over all schemas, each with the masks of an answer, beyond what was held after set-up."""
+    engine, spell = new_engine(vocabulary), Speller(vocabulary)
+    gc.collect()
+    before, most, row = resident_mb(), 0.0, np.zeros(engine.num_words, np.uint32)
+    for case in cases:
+        with contextlib.suppress(RadixgenError):
+            matcher = engine.matcher(engine.compile(JsonSchema(case.schema, **OPTIONS)), max_tokens=MAX_TOKENS)
+            for token_id in spell(case.answer):
+                matcher.fill_mask(row)
+                matcher.advance(token_id)
+        most = max(most, resident_mb() - before)
+    held = engine.num_bytes >> 20
+    print(f"{len(cases)} schemas: {most:.0f} MB beyond the {before:.0f} MB after set-up; masks and memos {held} MB")
+    return {"memory_mb": most}
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare masks with stepping every token")
+    parser.add_argument("--batch", action="store_true", help="many rows in one call")
+    parser.add_argument("--setup", action="store_true", help="what a vocabulary costs")
+    parser.add_argument("--memory", action="store_true", help="peak memory over all schemas")
+    parser.add_argument("--cases", type=Path, help="a folder of files with a schema and tests")
+    parser.add_argument("--only", help="one vocabulary")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    found = vocabularies()
-    result: dict[str, float] = {}
+    found = {name: one for name, one in vocabularies().items() if options.only in (None, name)}
+    cases, result = load_cases(options.cases), {}
     if options.check:
-        result = run_check(found)
+        result |= run_check(found)
+    elif options.memory:
+        result |= run_memory(found["tekken"], cases)
     else:
         for name, vocabulary in found.items():
-            result |= compare(name, vocabulary, options.repeats)
-    print(json.dumps({"bench": "masks", **result}))
+            if options.batch:
+                result |= run_batch(name, vocabulary, load_cases())
+            elif options.setup:
+                result |= run_setup(name, vocabulary)
+            else:
+                result |= compare(name, vocabulary, cases, options.repeats)
+    print(json.dumps({"bench": "masks", **{key: round(value, 4) for key, value in result.items()}}))
 
 
 if __name__ == "__main__":

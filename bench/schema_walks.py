@@ -41,36 +41,48 @@ class Walk(NamedTuple):
 
     outcome: str
     text: bytes
-    num_unknown: int = 0
 
 
 def walk(machine: ByteMachine, rng: random.Random, num_bytes: int, names: list[bytes]) -> Walk:
     """Random bytes, then the plan."""
     state: State = machine.start()
-    text, liked, num_unknown = b"", b"", 0
+    text, liked = b"", b""
     for _ in range(num_bytes):
-        live = [byte for byte in range(256) if machine.step(state, byte) is not None]
-        if not live:
-            return Walk("finished" if machine.is_accepting(state) else "dead end", text, num_unknown)
         if not liked and names and text[-2:] in (b'{"', b',"'):
             liked = rng.choice(names)
-        byte = liked[0] if liked and liked[0] in live else rng.choice(live)
-        liked = liked[1:] if liked and liked[0] == byte else b""
-        state, text = machine.step(state, byte), text + bytes([byte])
-        num_unknown += machine.completion(state) is None
-    return finish(machine, state, text, num_unknown)
+        order = rng.sample(range(256), 256)
+        step = next_step(machine, state, [liked[0], *order] if liked else order)
+        if step is None:
+            return Walk("finished" if machine.is_accepting(state) else "dead end", text)
+        liked = liked[1:] if liked and liked[0] == step.byte else b""
+        state, text = step.state, text + bytes([step.byte])
+    return finish(machine, state, text)
 
 
-def finish(machine: ByteMachine, state: State, text: bytes, num_unknown: int) -> Walk:
+class Step(NamedTuple):
+    byte: int
+    state: State
+
+
+def next_step(machine: ByteMachine, state: State, order: list[int]) -> Step | None:
+    """By the first byte that is allowed; in a random order this is uniform over those that are."""
+    for byte in order:
+        after = machine.step(state, byte)
+        if after is not None:
+            return Step(byte, after)
+    return None
+
+
+def finish(machine: ByteMachine, state: State, text: bytes) -> Walk:
     plan = machine.completion(state)
     if plan is None:
-        return Walk("unknown", text, num_unknown)
+        return Walk("unknown", text)
     for byte in plan:
         after = machine.step(state, byte)
         if after is None:
-            return Walk("plan refused", text + b" ~ " + plan, num_unknown)
+            return Walk("plan refused", text + b" ~ " + plan)
         state = after
-    return Walk("finished" if machine.is_accepting(state) else "plan too short", text + plan, num_unknown)
+    return Walk("finished" if machine.is_accepting(state) else "plan too short", text + plan)
 
 
 def names_of(schema: Any) -> list[bytes]:
@@ -140,6 +152,7 @@ class Tally:
                 for _ in range(num_walks):
                     found = walk(machine, rng, rng.randrange(MAX_BYTES), names if rng.random() < 0.75 else [])
                     self._count(case, schema, found)
+                self.num_unknown += machine.num_unknown
         except ConstraintError as error:
             self.counts["refused"] += 1
             if "no JSON value" not in str(error):
@@ -147,7 +160,6 @@ class Tally:
 
     def _count(self, case: Case, schema: Any, found: Walk) -> None:
         self.num_bytes += len(found.text)
-        self.num_unknown += found.num_unknown
         outcome = found.outcome
         if outcome == "finished":
             outcome = self._validators.verdict(schema, found.text)
@@ -173,7 +185,7 @@ def main() -> int:
         tally.add(case, max(given.walks // len(cases), 1), random.Random(f"{given.seed} {case.name}"))
     for failure in tally.failures:
         print(failure)
-    summary = {**tally.counts, "bytes": tally.num_bytes, "unknown_bytes": tally.num_unknown}
+    summary = {**tally.counts, "bytes": tally.num_bytes, "unknown_searches": tally.num_unknown}
     print(json.dumps(summary | {"seconds": round(time.perf_counter() - begin, 1)}))
     return 1 if any(tally.counts[kind] for kind in ("dead end", "plan refused", "plan too short", "invalid")) else 0
 

@@ -13,6 +13,8 @@ from walking import spell
 from radixgen.automata.exponents import ExponentAutomaton, number_automaton
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import FRACTION_DIGITS, MAX_DOUBLE, WHOLE_DIGITS, NumberAutomaton
+from radixgen.automata.work import Work
+from radixgen.errors import LimitError
 
 PLAIN = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 WITH_EXPONENT = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?")
@@ -118,6 +120,21 @@ def test_integers_are_written_plainly_when_asked() -> None:
 )
 def test_a_completion_is_short(numbers: NumberSet, completion: bytes) -> None:
     assert NumberAutomaton(numbers).completion(0) == completion
+
+
+def test_a_completion_may_need_every_digit_and_an_exponent() -> None:
+    both = NumberSet.multiples(999_999_999_989) & NumberSet.multiples(999_999_999_961) & NumberSet.above(0)
+    automaton = ExponentAutomaton(both)
+    assert both.contains(automaton.completion(0).decode())
+    assert ExponentAutomaton(NumberSet.equal_to("1e-320")).completion(0) == b"1e-320"
+
+
+def test_numbers_of_hundreds_of_digits_are_counted_as_work() -> None:
+    work = Work()
+    with work.limited(0.2, "mask_s"):
+        automaton = ExponentAutomaton(NumberSet.multiples("9" * 300) & NumberSet.above(0), work)
+        with pytest.raises(LimitError):
+            automaton.accepts(b"9" * 300)
 
 
 def test_an_exponent_is_only_there_when_asked_for() -> None:

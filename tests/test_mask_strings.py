@@ -16,7 +16,7 @@ from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.machine import DEAD
 from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.single import SingleMachine
-from radixgen.mask import MaskEngine, Matcher
+from radixgen.mask import MaskEngine, Matcher, fill_masks
 from radixgen.mask.jit import load_kernels, plain_kernels
 from radixgen.mask.states import Grammar
 from radixgen.tokens.vocabulary import Vocabulary
@@ -143,3 +143,28 @@ def test_narrow_masks_of_such_strings_hold_what_can_still_be_ended(name: str) ->
             assert set(masking.filled(matcher)) == expected, matcher.text
             matcher.fill_mask(row)
             matcher.advance(rng.choice(sorted(expected)))
+
+
+@pytest.mark.parametrize("kernels", ["numba", "plain"])
+def test_a_batch_gets_the_masks_that_each_row_gets(kernels: str) -> None:
+    engine, rng = engine_of(kernels), random.Random(8)
+    matchers = []
+    for automaton in automata().values():
+        grammar = Grammar(SingleMachine(automaton), engine._pieces, engine._ledger, is_json=True)
+        for max_tokens in (30, 20_000):
+            matcher = Matcher(grammar, max_tokens=max_tokens, encode_forced=None)
+            for _ in range(rng.randint(0, 3)):
+                going = [one for one in masking.filled(matcher) if one not in grammar.index.eos_ids]
+                if going:
+                    matcher.advance(rng.choice(going))
+            matchers.append(matcher)
+    rows = list(range(len(matchers)))
+    rng.shuffle(rows)
+    buffer = np.full((len(rows) + 1, engine.num_words + 1), 0xFFFFFFFF, np.uint32)
+    fills = fill_masks(matchers, rows, buffer)
+    for matcher, row, fill in zip(matchers, rows, fills, strict=True):
+        alone = np.zeros(engine.num_words + 1, np.uint32)
+        assert matcher.fill_mask(alone) == fill
+        assert np.array_equal(buffer[row], alone)
+    assert (buffer[len(rows)] == 0xFFFFFFFF).all()
+    assert fill_masks([], [], buffer) == []

@@ -18,7 +18,8 @@ from walking import accepts, close, write
 from radixgen.errors import LimitError, SchemaError
 from radixgen.params import JsonSchema
 from radixgen.schema import SchemaCompiler
-from radixgen.schema.machine import MAX_OPEN, JsonMachine
+from radixgen.schema.continuations import MAX_OPEN
+from radixgen.schema.machine import JsonMachine
 from radixgen.schema.search import Search
 
 DATA = Path(__file__).parent / "data"

@@ -271,4 +271,7 @@ def test_a_survey_says_what_only_compiling_shows() -> None:
     found = survey(JsonSchema('{"enum": []}'))
     assert [one.note for one in found if one.kind == "refused"] == ["no JSON value satisfies this schema"]
     assert [one.kind for one in survey(JsonSchema('{"enum": ['))] == ["refused"]
+    assert ("enforced", "/format") in findings({"format": "date"})
+    assert ("annotation", "/format") in findings({"format": "date"}, formats="annotate")
+    assert ("annotation", "/format") in findings({"format": "int32"})
     assert ("narrowed", "/properties") not in findings({"properties": {"a": {}}}, extra_keys="schema")

@@ -12,15 +12,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Hashable
 from decimal import Decimal
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import MAX_DOUBLE, NumberAutomaton, Read, Window
 from radixgen.automata.table import Row
+from radixgen.automata.work import Work
 
 LEAST, MOST = -340, 308
 _DIGITS = 3
+MAX_TRIED = 4
+"""Exponents among which the shortest completion is looked for."""
 _E = (ord("e"), ord("E"))
 
 
@@ -40,12 +43,12 @@ class _Exponent(NamedTuple):
 class ExponentAutomaton(NumberAutomaton):
     """The members of a set that are finite as doubles, as JSON writes them; 5.0 and 50e-1 for 5 as well."""
 
-    def __init__(self, numbers: NumberSet) -> None:
+    def __init__(self, numbers: NumberSet, work: Work | None = None) -> None:
         numbers &= NumberSet.at_least(-MAX_DOUBLE) & NumberSet.at_most(MAX_DOUBLE)
         self._end_digits = sorted({_significant(end) for end in numbers.ends if end})
         self._coefficients = sorted({int(_significant(one)) for part in numbers.parts for one in part.moduli})
         self._exponents: dict[Hashable, _Exponent | None] = {}
-        super().__init__(numbers)
+        super().__init__(numbers, work=work)
         self.growth += _DIGITS + 2
 
     def _num_more_digits(self) -> int:
@@ -69,6 +72,7 @@ class ExponentAutomaton(NumberAutomaton):
 
     def _shifted(self, read: Read, exponent: int, num_digits: int) -> int | None:
         """The least member with so many digits behind a prefix, all shifted by an exponent."""
+        self._effort.spend()
         last = self._scale_digits - read.num_fraction + exponent - num_digits
         if last < 0:
             return None
@@ -164,23 +168,34 @@ class ExponentAutomaton(NumberAutomaton):
 
     def _shortest(self, read: Read) -> bytes | None:
         plain = super()._shortest(read)
-        if plain is not None:
+        if plain is not None and len(plain) <= _DIGITS:
             return plain
         if read.phase == "sign":
             found = [(move.byte, self._shortest(move.read)) for move in self._moves(read)]
             return min((bytes([byte]) + rest for byte, rest in found if rest is not None), key=len, default=None)
-        for num_digits in range(int(read.phase == "point"), self._fraction_digits - read.num_fraction + 1):
-            for exponent in self._candidates(read):
-                value = self._shifted(read, exponent, num_digits)
-                if value is not None:
-                    return self._with_exponent(read, value, exponent, num_digits)
-        return None
+        shifted = self._shortest_shifted(read, self._finest(read) if plain is None else len(plain) - _DIGITS)
+        return min((one for one in (plain, shifted) if one is not None), key=len, default=None)
 
-    def _with_exponent(self, read: Read, value: int, exponent: int, num_digits: int) -> bytes:
+    def _shortest_shifted(self, read: Read, most: int) -> bytes | None:
+        """With an exponent, one of the first that do, and the fewest digits, at most `most`."""
+        some = (one for one in self._candidates(read) if self._shifted(read, one, max(most, 0)) is not None)
+        found: list[bytes] = []
+        for exponent in islice(some, MAX_TRIED if most >= 0 else 0):
+            for num_digits in range(int(read.phase == "point"), most + 1):
+                num_whole = max(0, num_digits - (self._fraction_digits - read.num_fraction))
+                value = self._shifted(read, exponent, num_digits)
+                if value is not None and exponent - num_whole >= LEAST:
+                    found.append(self._with_exponent(read, value, exponent, num_digits, num_whole))
+                    break
+        return min(found, key=len, default=None)
+
+    def _with_exponent(self, read: Read, value: int, exponent: int, num_digits: int, num_whole: int) -> bytes:
+        """num_whole of the digits still go before the point."""
         mantissa = value // 10 ** (self._scale_digits - read.num_fraction + exponent - num_digits)
         digits = f"{mantissa % 10**num_digits:0{num_digits}}" if num_digits else ""
-        point = "." if digits and read.phase in ("zero", "whole") else ""
-        return f"{point}{digits}e{exponent}".encode()
+        whole, fraction = digits[:num_whole], digits[num_whole:]
+        point = "." if fraction and read.phase in ("zero", "whole") else ""
+        return f"{whole}{point}{fraction}e{exponent - num_whole}".encode()
 
 
 def _significant(value: Decimal) -> str:
@@ -215,6 +230,10 @@ def _written(key: _Digits) -> bytes:
     return f"{(mask & -mask).bit_length() - 1:0{count}}".encode() if count else b""
 
 
-def number_automaton(numbers: NumberSet, *, exponents: bool = False, plain_integers: bool = False) -> NumberAutomaton:
+def number_automaton(
+    numbers: NumberSet, *, exponents: bool = False, plain_integers: bool = False, work: Work | None = None
+) -> NumberAutomaton:
     """How a set is written: see `NumberAutomaton`; `exponents` allows them (and then integers as 5.0 too)."""
-    return ExponentAutomaton(numbers) if exponents else NumberAutomaton(numbers, plain_integers=plain_integers)
+    if exponents:
+        return ExponentAutomaton(numbers, work)
+    return NumberAutomaton(numbers, plain_integers=plain_integers, work=work)

@@ -19,6 +19,7 @@ from radixgen.automata.machine import DEAD
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.pieces import Pieces
 from radixgen.automata.table import Row, TableAutomaton
+from radixgen.automata.work import Work
 
 WHOLE_DIGITS = 20
 """Before the point, as a 64-bit integer has; more where the set's ends need them."""
@@ -69,15 +70,16 @@ class NumberAutomaton(TableAutomaton):
     plain_integers: where only integers can follow there is no point (5, never 5.0), and no "-0".
     """
 
-    def __init__(self, numbers: NumberSet, *, plain_integers: bool = False) -> None:
+    def __init__(self, numbers: NumberSet, *, plain_integers: bool = False, work: Work | None = None) -> None:
         self._is_plain = plain_integers
+        self._effort = work or Work()
         self._reads: dict[Hashable, Read] = {}
         self._alive: dict[Hashable, bool] = {}
         self._set(numbers, num_whole_digits(numbers, MAX_EASY_DIGITS))
         if self.is_empty() and numbers.ends:
             finite = NumberSet.at_least(-MAX_DOUBLE) & NumberSet.at_most(MAX_DOUBLE)
             self._set(numbers & finite, num_whole_digits(numbers, MAX_DOUBLE.adjusted() + 1))
-        super().__init__(self._key(_START), self._whole_digits + self._fraction_digits + 2)
+        super().__init__(self._key(_START), self._whole_digits + self._fraction_digits + 2, work)
 
     def _set(self, numbers: NumberSet, whole_digits: int) -> None:
         self._whole_digits = whole_digits
@@ -124,6 +126,7 @@ class NumberAutomaton(TableAutomaton):
 
     def _member(self, read: Read, window: Window, step: int = 1) -> int | None:
         """The least member in a window that can still be written behind a prefix, and is a multiple of `step`."""
+        self._effort.spend()
         sign = self._signs[read.is_negative]
         needs_fraction = self._is_plain and (read.phase == "point" or (read.is_negative and read.phase == "zero"))
         return (sign.fractions if needs_fraction else sign.members).first(*window, step)
@@ -218,8 +221,10 @@ class NumberAutomaton(TableAutomaton):
         if read.phase != "start":
             found = self._shortest(read)
         else:
-            positive, negative = self._shortest(_POSITIVE), self._shortest(_NEGATIVE)
-            found = positive if negative is None or positive else b"-" + negative
+            found = self._shortest(_POSITIVE)
+            if found is None:
+                negative = self._shortest(_NEGATIVE)
+                found = None if negative is None else b"-" + negative
         assert found is not None, "a dead state exists"
         return found
 

@@ -6,7 +6,6 @@ literal is the number of bytes written. A walk over a vocabulary follows the tex
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -54,13 +53,13 @@ class ListAutomaton(Automaton):
             self._listed = list_texts(self.words)
         return self._listed
 
-    @abstractmethod
     def run(self, q: int) -> Run:
         """The words that begin as what is written in row q."""
+        raise NotImplementedError
 
-    @abstractmethod
     def end_row(self, index: int) -> int:
         """The row in which word `index` has just ended."""
+        raise NotImplementedError
 
     def word(self, q: int) -> bytes:
         """The word that has ended in an accepting row."""

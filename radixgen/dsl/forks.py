@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from radixgen.dsl.expressions import Expression
 from radixgen.dsl.fibers import run_fiber
+from radixgen.dsl.steps import caller_line
 from radixgen.errors import ProgramError
 
 if TYPE_CHECKING:
@@ -77,7 +78,6 @@ class Forks(Sequence["ProgramState"]):
         if mode not in MODES:
             raise ProgramError(f"join mode is {mode!r}; it must be one of {', '.join(MODES)}")
         self._is_joined = True
-        start = self._parent._steps.transcript.num_chars
         self._parent._settle(self._finish_all)
         names = dict.fromkeys(name for child in self._children for name in child._steps.slots.own())
         values = [child.variables() for child in self._children]
@@ -85,7 +85,7 @@ class Forks(Sequence["ProgramState"]):
             self._parent._steps.slots.put(name, [one.get(name) for one in values])
         if mode == "concate_and_append":
             for child in self._children:
-                self._parent += child._steps.transcript.text()[start:]
+                self._parent._steps.repeat(child._steps, caller_line())
 
     def _read(self, index: int, name: str) -> Any:
         try:

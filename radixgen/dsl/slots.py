@@ -14,7 +14,7 @@ from radixgen.errors import ProgramError
 class Slot:
     """One variable of a program."""
 
-    __slots__ = ("_is_set", "_waiters", "chunks", "error", "meta", "name", "value")
+    __slots__ = ("_is_set", "_waiters", "chunks", "error", "is_open", "meta", "name", "value")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -24,6 +24,8 @@ class Slot:
         self.error: BaseException | None = None
         self.chunks: list[str] = []
         """The text as it came, for who streams."""
+        self.is_open = False
+        """Its `var_scope` has not ended: its program would wait for itself."""
         self._is_set = False
         self._waiters: list[asyncio.Future[None]] = []
 

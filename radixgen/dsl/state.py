@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from radixgen.dsl.expressions import Expression, Gen, RoleBegin, RoleEnd, parts_
 from radixgen.dsl.fibers import is_fiber, wait
 from radixgen.dsl.forks import Forks
 from radixgen.dsl.slots import Slot
-from radixgen.dsl.steps import Hook, Steps
+from radixgen.dsl.steps import Hook, Steps, caller_line
 from radixgen.errors import ProgramError
 
 T = TypeVar("T")
@@ -128,12 +127,19 @@ class ProgramState:
 
     @contextmanager
     def var_scope(self, name: str) -> Iterator[None]:
-        """What is said inside becomes the value of `name`."""
-        slot, start = self._steps.slots.add(name), []
-        where, transcript = caller_line(), lambda: self._steps.transcript
-        self._steps.add(Hook(lambda: start.append(transcript().num_chars)), where)
-        yield
-        self._steps.add(Hook(lambda: slot.set(transcript().text()[start[0] :])), where, slot)
+        """What is said inside becomes the value of `name`; an exception inside is what reading it raises."""
+        slot, where, steps = self._steps.slots.add(name), caller_line(), self._steps
+        start: list[int] = []
+        slot.is_open = True
+        steps.add(Hook(lambda: start.append(steps.transcript.num_chars), "var_scope"), where)
+        try:
+            yield
+        except BaseException as error:
+            slot.fail(error)
+            raise
+        finally:
+            slot.is_open = False
+        steps.add(Hook(lambda: slot.set(steps.transcript.text()[start[0] :]), "var_scope"), where, slot)
 
     def fork(self, size: int = 1) -> Forks:
         """`size` states that go on from here beside each other; their common prefix is computed first, once.
@@ -187,6 +193,8 @@ class ProgramState:
         if key is None:
             raise ProgramError("this gen has no name, so its value was not kept; give it one")
         slot = self._steps.slots.get(key)
+        if slot.is_open and is_fiber():
+            raise ProgramError(f"{key!r} is read inside its own var_scope; read it behind")
         if not slot.is_set:
             self._settle(slot.wait)
         if slot.error is not None:
@@ -197,8 +205,10 @@ class ProgramState:
     def _role(self, role: str) -> Iterator[None]:
         where = caller_line()
         self._steps.add(RoleBegin(role), where)
-        yield
-        self._steps.add(RoleEnd(role), where)
+        try:
+            yield
+        finally:  # also where the program handles what was raised inside
+            self._steps.add(RoleEnd(role), where)
 
     def _settle(self, make: Callable[[], Coroutine[Any, Any, T]] | Callable[[], Awaitable[T]]) -> T:
         """The result of `make()`, from wherever this is called: the program's fiber, or another thread."""
@@ -207,14 +217,6 @@ class ProgramState:
         if _running_loop() is self._loop:
             raise ProgramError("the value is not there yet; inside the event loop, await s.aget(name) instead")
         return _from_thread(self._loop, make)
-
-
-def caller_line() -> str:
-    """File and line of the program that called into the DSL."""
-    frame: Any = sys._getframe(1)
-    while frame.f_globals.get("__name__", "").startswith(("radixgen.dsl", "contextlib")):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 async def _publish(parent: Steps, ready: Slot, *, is_shared: bool) -> None:

@@ -9,10 +9,12 @@ A step that fails ends the state: later steps do not run, and every value they w
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from radixgen.dsl.backend import Answer, Backend, Cost
@@ -28,6 +30,8 @@ class Hook:
     """A step of our own: run in its turn, said nowhere."""
 
     run: Callable[[], Awaitable[None] | None]
+    what: str = "fork"
+    """What the program wrote."""
 
 
 class Step(NamedTuple):
@@ -78,6 +82,10 @@ class Steps:
         self._waiting.append(Step(what, slot, where))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def repeat(self, child: Steps, where: str) -> None:
+        """Say what a fork, which has ended, said by itself; ids stay ids."""
+        self.add(Hook(partial(self._repeat, child.transcript), "join"), where)
 
     async def finish(self) -> None:
         """Wait until no step is left. Raises what one failed with."""
@@ -214,6 +222,11 @@ class Steps:
         self._tell(decision.choice)
         slot.set(decision.choice, decision)
 
+    def _repeat(self, transcript: Transcript) -> None:
+        for piece in transcript.own():
+            self.transcript.add(piece.text, piece.contents)
+            self._tell(piece.text)
+
     def _tell(self, text: str) -> None:
         if self.ledger.is_streaming:
             self.said.push(text)
@@ -229,6 +242,14 @@ class Steps:
         if gen.is_constrained and "stop" in defaults:
             defaults = {name: value for name, value in defaults.items() if name != "stop"}
         return {**defaults, **gen.options}
+
+
+def caller_line() -> str:
+    """File and line of the program that called into the DSL."""
+    frame: Any = sys._getframe(1)
+    while frame.f_globals.get("__name__", "").startswith(("radixgen.dsl", "contextlib")):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
 def _slot(step: Step) -> Slot:
@@ -250,6 +271,6 @@ def _described(what: Expression | Hook) -> str:
             return f"gen({name!r})" if name else "gen()"
         case Select(name=name):
             return f"select({name!r})" if name else "select()"
-        case Hook():
-            return "fork"
+        case Hook(what=name):
+            return name
     return type(what).__name__

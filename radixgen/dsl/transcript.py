@@ -39,11 +39,24 @@ class Transcript:
         self._pieces: list[Piece] = []
         self._turn: Turn | None = None
         self._num_turns = 0
+        self._num_inherited = 0
+        """Characters that were there when this was copied from another."""
 
     def copy(self) -> Transcript:
         other = Transcript()
         other._pieces, other._turn, other._num_turns = self._pieces[:], self._turn, self._num_turns
+        other._num_inherited = self.num_chars
         return other
+
+    def own(self) -> list[Piece]:
+        """What was said since this was copied from another."""
+        found, left = [], self._num_inherited
+        for piece in self._pieces:
+            rest = piece.text[left:]
+            if rest:  # a healed piece may begin in what was inherited
+                found.append(Piece(piece.turn, rest, (Text(rest),)) if left else piece)
+            left = max(0, left - len(piece.text))
+        return found
 
     @property
     def role(self) -> str | None:

@@ -22,6 +22,7 @@ from radixgen.grammar.graphs import post_order
 
 _MOST_MEMOS = 100_000
 _STACKS_BYTES = 400
+_BRANCH_BYTES = 160
 
 
 class Stacks:
@@ -69,7 +70,7 @@ class StackTable:
         found = self._known.get(key)
         if found is None:
             found = self._known[key] = Stacks(branches, len(self._known), has_end=has_end)
-            self._work.grow(_STACKS_BYTES)
+            self._work.grow(_STACKS_BYTES + _BRANCH_BYTES * len(branches))
         return found
 
     def push(self, form: Form, below: Stacks) -> Stacks:

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from radixgen.grammar.parts import NO_TEXT, special_bytes
+from radixgen.mask import stored
+from radixgen.tokens.trie import Trie
 
 Int32 = npt.NDArray[np.int32]
 UInt8 = npt.NDArray[np.uint8]
@@ -111,13 +113,14 @@ class TokenIndex:
 
 
 def build_index(vocabulary: Any) -> TokenIndex:
-    """The index of a `tokens.Vocabulary`."""
+    """The index of a `tokens.Vocabulary`, its trie from the disk if it was made before."""
     token_bytes = grammar_bytes(vocabulary)
-    trie = vocabulary.trie_of(list(token_bytes))
+    trie = _find_trie(vocabulary, token_bytes)
     byte, skip = np.ascontiguousarray(trie.byte, np.uint8), np.ascontiguousarray(trie.skip, np.int32)
     parent, depth = np.asarray(trie.parent), np.ascontiguousarray(trie.depth, np.int32)
-    child = (np.lexsort((byte[1:], parent[1:])) + 1).astype(np.int32)
-    first_child = np.searchsorted(parent[child], np.arange(len(skip) + 1)).astype(np.int32)
+    child = (np.argsort(parent[1:], kind="stable") + 1).astype(np.int32)  # siblings stand in order of their bytes
+    first_child = np.zeros(len(skip) + 1, np.int32)
+    np.cumsum(np.bincount(parent[1:], minlength=len(skip)), out=first_child[1:])
     tree = np.zeros((len(skip) + 1, 4), np.int32)
     tree[:-1, 0], tree[:-1, 1], tree[:-1, 2], tree[:, 3] = byte, trie.token, skip, first_child
     return TokenIndex(
@@ -137,12 +140,26 @@ def build_index(vocabulary: Any) -> TokenIndex:
     )
 
 
+def _find_trie(vocabulary: Any, token_bytes: tuple[bytes, ...]) -> Trie:
+    file = stored.find_file(token_bytes, vocabulary.fallback_ids)
+    trie = None if file is None else stored.load_trie(file)
+    if trie is None:
+        trie = vocabulary.trie_of(list(token_bytes))
+        if file is not None:
+            stored.save_trie(file, trie)
+    return trie
+
+
 def grammar_bytes(vocabulary: Any) -> tuple[bytes, ...]:
     """What every id is to a grammar: special tokens by their names, unless they end answers, and nothing else with a
     byte that begins such a name and no text."""
-    names = {i: name for i, name in vocabulary.special_names.items() if i not in vocabulary.eos_ids}
-    plain = [b"" if NO_TEXT in one else bytes(one) for one in vocabulary.token_bytes]
-    return tuple(special_bytes(names[i]) if i in names else one for i, one in enumerate(plain))
+    found = list(vocabulary.token_bytes)
+    for i in [i for i, one in enumerate(found) if NO_TEXT in one]:
+        found[i] = b""
+    for i, name in vocabulary.special_names.items():
+        if i not in vocabulary.eos_ids:
+            found[i] = special_bytes(name)
+    return tuple(found)
 
 
 def pack_ids(ids: Any, num_words: int) -> UInt32:

@@ -104,12 +104,11 @@ class Matcher:
         Raises:
             ConstraintError: when no token goes on from here: a state was allowed of which no end was known.
         """
-        record = self.grammar.record(self.state)
-        if not record.num_allowed:
-            raise ConstraintError(_dead_end(self.text))
-        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+        record = self.find_record()
+        if record is not None:
             self.grammar.fill(record, row)
             return MaskFill(record.num_allowed, False)
+        record = self.grammar.record(self.state)
         bits = self._narrowed(record)
         num_allowed = count_bits(bits)
         is_narrowed = num_allowed < record.num_allowed
@@ -117,6 +116,19 @@ class Matcher:
         if wide is not None and is_narrowed:
             self.grammar.fill(record, wide)
         return MaskFill(num_allowed, is_narrowed)
+
+    def find_record(self) -> Record | None:
+        """What the next mask is made of; None where the budget may narrow it.
+
+        Raises:
+            ConstraintError: when no token goes on from here: a state was allowed of which no end was known.
+        """
+        record = self.grammar.record(self.state)
+        if not record.num_allowed:
+            raise ConstraintError(_dead_end(self.text))
+        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+            return record
+        return None
 
     def advance(self, token_id: int) -> None:
         """Take one id.

@@ -110,7 +110,7 @@ class SchemaCompiler:
                 is_plain=schema.extra_keys == "never" or reader.root.is_integer_lexical,
                 is_any_order=schema.key_order == "any",
                 is_verbatim=schema.verbatim,
-                has_exponents=schema.exponents,
+                has_exponents=schema.exponents and not reader.root.is_integer_lexical,
                 non_ascii=schema.non_ascii,
                 style=get_style(white_space),
             )

@@ -7,7 +7,7 @@ rest  ──item──► the same
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from radixgen.automata.table import Automaton
 from radixgen.automata.work import Work
@@ -53,8 +53,9 @@ class Containers:
     def __init__(self, nodes: Nodes, work: Work) -> None:
         self.nodes, self._work = nodes, work
         self._formulas, self._texts = nodes.meanings.formulas, nodes.meanings.texts
+        self._non_ascii = nodes.options.non_ascii
         self._is_any_order = nodes.options.is_any_order
-        self._guesser = Guesser(self._formulas, _Twins(self._formulas).representative, nodes.is_surely_dead, work)
+        self._guesser = Guesser(self._formulas, _Twins(self._formulas).representative, _Values(nodes), work)
         self._cells: dict[tuple[TextSet, ...], tuple[Cell, ...]] = {(): (Cell(Key(None), self._texts.true),)}
         self._keys: dict[str, Key] = {}
 
@@ -135,7 +136,7 @@ class Containers:
 
     def key_automaton(self, rest: ObjectRest, cell: Cell, taken: frozenset[str] = NONE) -> Automaton | None:
         """The names of a cell that the schema does not list and that were not written; None if there is none."""
-        return self.nodes.scalars.key(cell.texts, rest.form.names | rest.used | taken)
+        return self.nodes.scalars.key(cell.texts, rest.form.names | rest.used | taken, self._non_ascii)
 
     def _make_cells(self, tests: tuple[TextSet, ...]) -> Iterator[Cell]:
         texts = self._texts
@@ -151,7 +152,7 @@ class Containers:
     def _is_empty(self, part: TextSet) -> bool:
         if part.finite is not None:
             return not part.finite
-        return self.nodes.scalars.string(part) is None
+        return self.nodes.scalars.string(part, self._non_ascii) is None
 
     def items(self, rest: ArrayRest) -> tuple[Element, ...]:
         """The ways on behind the next item, dead ones too; a rest that `is_pending` waits for the item's value."""
@@ -210,6 +211,22 @@ class Containers:
 
 def _owed(formula: Formula) -> int:
     return sum(one.is_positive and isinstance(one.atom, Has) for one in literals(formula))
+
+
+class _Values:
+    """See `guesses.Values`."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._found: dict[Formula, list[Any] | None] = {}
+        self.is_dead = nodes.is_surely_dead
+        self.constant = nodes.meanings.constant
+        self.holds = nodes.meanings.holds
+
+    def finite(self, formula: Formula) -> list[Any] | None:
+        if formula not in self._found:
+            self._found[formula] = self._nodes.finite_values(formula, MAX_VALUES)
+        return self._found[formula]
 
 
 class _Twins:

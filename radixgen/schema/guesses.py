@@ -12,7 +12,7 @@ so does what is owed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from radixgen.automata.work import Work
 from radixgen.errors import LimitError
@@ -29,6 +29,22 @@ class Guess(NamedTuple):
     rest: Formula
 
 
+class Values(Protocol):
+    """What a guesser asks about formulas over jobs."""
+
+    def is_dead(self, formula: Formula) -> bool:
+        """True only if no value can satisfy it."""
+
+    def finite(self, formula: Formula) -> list[Any] | None:
+        """All values that satisfy it, if they are few and no containers."""
+
+    def holds(self, job: Formula, value: Any) -> bool:
+        """Whether such a value satisfies a job."""
+
+    def constant(self, value: Any) -> Formula:
+        """The job of being equal to a value."""
+
+
 class Guesser:
     """Splits mixed formulas of one schema."""
 
@@ -36,11 +52,11 @@ class Guesser:
         self,
         formulas: Formulas,
         representative: Callable[[Formula], Formula],
-        is_dead: Callable[[Formula], bool],
+        values: Values,
         work: Work,
     ) -> None:
-        """representative: one job for all that mean the same. is_dead: True only if no value can satisfy a formula."""
-        self._formulas, self._representative, self._is_dead, self._work = formulas, representative, is_dead, work
+        """representative: one job for all that mean the same."""
+        self._formulas, self._representative, self._values, self._work = formulas, representative, values, work
         self._found: dict[Formula, list[Guess]] = {}
 
     def guesses(self, formula: Formula) -> list[Guess]:
@@ -84,23 +100,53 @@ class Guesser:
             mixed = [one for one in factors if one.has_jobs and one.has_debts]
             plain = [one for one in factors if not (one.has_jobs and one.has_debts)]
             value = self._formulas.both([one for one in plain if one.has_jobs])
-            if value is self._formulas.false or self._formulas.false in factors or self._is_dead(value):
+            if value is self._formulas.false or self._formulas.false in factors or self._values.is_dead(value):
                 continue
             if not mixed:
                 yield self._parted(factors)
+                continue
+            values = self._values.finite(value) if value is not self._formulas.true else None
+            if values is not None:
+                yield from self._by_values(self._formulas.both(factors), values)
                 continue
             first = min(mixed, key=_num_options)
             others = [one for one in factors if one is not first]
             for option in reversed(self._options(first, value)):
                 waiting.append(self._formulas.both([option, *others]))
 
+    def _by_values(self, formula: Formula, values: list[Any]) -> Iterator[Guess]:
+        """Of few values, each decides all jobs."""
+        formulas = self._formulas
+        by_rest: dict[Formula, list[Formula]] = {}
+        for value in values:
+
+            def decided(one: Formula, value: Any = value) -> Formula:
+                if one.has_debts:
+                    return self._inside(one, decided)
+                return formulas.true if self._values.holds(one, value) else formulas.false
+
+            rest = formulas.rewrite(formula, decided)
+            if rest is not formulas.false:
+                by_rest.setdefault(rest, []).append(self._values.constant(value))
+        for rest, constants in by_rest.items():
+            yield Guess(formulas.either(constants), rest)
+
     def _options(self, mixed: Formula, value: Formula) -> list[Formula]:
         """Formulas that together say what `mixed` does, each closer to being parted."""
+        common = frozenset.intersection(*(frozenset(literals(one)) for one in mixed.items)) if mixed.items else ()
+        if common:
+            return [self._factored(mixed, frozenset(common))]
         if mixed.kind == Kind.OR:
             return list(mixed.items)
         if mixed.kind == Kind.ONE:
             return [self._only(one, mixed.items) for one in mixed.items]
         return self._cases(mixed)
+
+    def _factored(self, mixed: Formula, common: frozenset[Formula]) -> Formula:
+        """`(a & x) | (a & y)` is `a & (x | y)`, and likewise with exactly one: what all branches ask is no choice."""
+        formulas = self._formulas
+        rests = [formulas.both([one for one in literals(item) if one not in common]) for item in mixed.items]
+        return formulas.both([*common, formulas.either(rests) if mixed.kind == Kind.OR else formulas.one(rests)])
 
     def _only(self, chosen: Formula, items: tuple[Formula, ...]) -> Formula:
         """`chosen` and none of the others; those that ask for another value are false already."""
@@ -108,7 +154,7 @@ class Guesser:
         value = self._asked(chosen)
         others = [one for one in items if one is not chosen]
         if value is not formulas.true:
-            others = [one for one in others if not self._is_dead(formulas.both([value, self._asked(one)]))]
+            others = [one for one in others if not self._values.is_dead(formulas.both([value, self._asked(one)]))]
         return formulas.both([chosen, *(formulas.invert(one) for one in others)])
 
     def _asked(self, formula: Formula) -> Formula:

@@ -21,102 +21,18 @@ shares all that the schema means. Not thread-safe.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple
 
 from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar
 from radixgen.automata.machine import State as AnyState
 from radixgen.automata.table import Automaton
 from radixgen.automata.words import WordsAutomaton
 from radixgen.errors import ConstraintError
+from radixgen.schema.continuations import HIGH, MAX_OPEN, Captured, Configuration, Continuation, Gathered, State
 from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
-from radixgen.schema.nodes import Node
-from radixgen.schema.rests import ArrayRest, ObjectRest, Vertex
+from radixgen.schema.rests import Vertex
 from radixgen.schema.values import read_value
 
 MAX_CONFIGURATIONS = 1_000
-MAX_OPEN = 200
-"""Containers open at once in an answer: Python's own `json.loads` gives up near a thousand. More than
-`compiler.MAX_ANSWER_DEPTH`, so every schema has an answer."""
-
-
-HIGH = 100
-"""Where no more containers than this can be opened, it is looked at how many a value needs; elsewhere all fit."""
-
-
-class Continuation:
-    """What follows a scalar. Interned by its machine; `None` stands for the end of the text."""
-
-    __slots__ = (
-        "behind",
-        "depth",
-        "fits",
-        "follow",
-        "is_before",
-        "item",
-        "length",
-        "num_captures",
-        "opened",
-        "rest",
-        "text",
-    )
-
-    def __init__(self, item: Item, rest: Continuation | None, height: int) -> None:
-        self.item, self.rest = item, rest
-        depth = 0 if rest is None else rest.depth
-        self.depth: int = depth + isinstance(item, ObjectRest | ArrayRest | Keys | KeyEnd)
-        """Containers open before the item."""
-        self.fits: bool = (rest is None or rest.fits) and depth + height <= MAX_OPEN
-        """Whether the whole of it can be finished within MAX_OPEN."""
-        self.num_captures: int = (0 if rest is None else rest.num_captures) + isinstance(item, KeyEnd | ItemEnd)
-        is_end_next = rest is not None and isinstance(rest.item, KeyEnd | ItemEnd)
-        self.is_before: bool = (
-            isinstance(item, Automaton | Node) and rest is not None and (is_end_next or rest.is_before)
-        )
-        """Whether a value whose text matters has not begun: only punctuation comes before it."""
-        self.opened: State | None = None
-        self.behind: dict[bytes, Continuation | None] = {}
-        """Of `Keys`: what follows each word."""
-        self.follow: ByRow | None = None
-        self.text: bytes | None = None
-        self.length: int | None = None
-
-
-class Captured(NamedTuple):
-    """What was written since the outermost value began whose text matters, and where each began in it."""
-
-    text: bytes
-    starts: tuple[int, ...]
-
-
-class Configuration(NamedTuple):
-    automaton: Automaton
-    q: int
-    rest: Continuation | None
-    captured: Captured | None = None
-
-
-class State:
-    """Interned by its machine: compare by identity."""
-
-    __slots__ = ("completion", "configurations", "is_ended", "length", "next", "scalars")
-
-    def __init__(self, configurations: tuple[Configuration, ...], is_ended: bool) -> None:
-        self.configurations, self.is_ended = configurations, is_ended
-        self.next: dict[int, State | None] = {}
-        self.completion: bytes | Ask | None = ASK
-        """ASK: not looked for yet."""
-        self.length: int | None = None
-        self.scalars: tuple[Scalar, ...] | None = None
-
-
-class _Gathered:
-    """Configurations on their way into a state."""
-
-    __slots__ = ("found", "is_ended")
-
-    def __init__(self) -> None:
-        self.found: dict[Configuration, None] = {}
-        self.is_ended = False
 
 
 class JsonMachine:
@@ -218,7 +134,7 @@ class JsonMachine:
         return rest.follow
 
     def _step(self, state: State, byte: int) -> State | None:
-        gathered = _Gathered()
+        gathered = Gathered()
         for one in state.configurations:
             q = one.automaton.step(one.q, byte)
             if q != DEAD:
@@ -232,7 +148,7 @@ class JsonMachine:
                     gathered.is_ended |= after.is_ended
         return self._state(gathered) if gathered.found or gathered.is_ended else None
 
-    def _gather(self, gathered: _Gathered, one: Configuration) -> None:
+    def _gather(self, gathered: Gathered, one: Configuration) -> None:
         if not one.automaton.accepting[one.q] or not one.automaton.ends(one.q):
             gathered.found[one] = None
             return
@@ -281,7 +197,7 @@ class JsonMachine:
     def _capturing(self, state: State, captured: Captured | None) -> State:
         """An opened state whose configurations know the text so far; what begins here begins with nothing."""
         text, starts = captured or Captured(b"", ())
-        gathered = _Gathered()
+        gathered = Gathered()
         gathered.is_ended = state.is_ended
         for one in state.configurations:
             count = 0 if one.rest is None else one.rest.num_captures
@@ -291,7 +207,7 @@ class JsonMachine:
             gathered.found[one] = None
         return self._state(gathered)
 
-    def _state(self, gathered: _Gathered) -> State:
+    def _state(self, gathered: Gathered) -> State:
         if len(gathered.found) > MAX_CONFIGURATIONS:
             raise ConstraintError(
                 f"the schema has over {MAX_CONFIGURATIONS} readings of one answer; make anyOf branches differ early"
@@ -320,7 +236,7 @@ class JsonMachine:
     def _opened(self, continuation: Continuation) -> State:
         """The state before a continuation. What its values' texts decide is not known here (see `_capturing`)."""
         if continuation.opened is None:
-            gathered = _Gathered()
+            gathered = Gathered()
             waiting, seen = [continuation], {continuation}
             while waiting:
                 one = waiting.pop()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
+from radixgen.automata.lift import NonAscii
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.table import Automaton
 from radixgen.errors import ConstraintError, LimitError, SchemaError
@@ -19,7 +20,8 @@ from radixgen.schema.algebras import Algebra, Markable, Numbers
 from radixgen.schema.atoms import Members, Unevaluated
 from radixgen.schema.formula import Formula, Kind, literals
 from radixgen.schema.glance import MOST_BYTES
-from radixgen.schema.meanings import KINDS, Meanings
+from radixgen.schema.kinds import find_kinds
+from radixgen.schema.meanings import Meanings
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import Location
 from radixgen.schema.rests import ArrayForm, ArrayRest, Deriver, ObjectForm, ObjectRest, Vertex, mentions
@@ -45,7 +47,7 @@ class Options(NamedTuple):
     is_any_order: bool
     is_verbatim: bool
     has_exponents: bool
-    non_ascii: str
+    non_ascii: NonAscii
     style: Style
 
 
@@ -145,9 +147,12 @@ class Nodes:
     def finite_values(self, formula: Formula, limit: int) -> list[Any] | None:
         """All values that satisfy a formula, if they are few and no containers."""
         found: list[Any] = []
-        for kind in KINDS:
+        for kind in find_kinds(self.meanings.reader, formula):
             value = self.meanings.of_formula(formula, kind)
-            value = self._parted(value, self.meanings.algebra(kind)).free if isinstance(value, Markable) else value
+            if isinstance(value, Markable):
+                if value.quoted is not self.meanings.algebra(kind).false.quoted:
+                    return None
+                value = value.free
             match kind:
                 case "null" | "true" | "false":
                     found += [{"null": None, "true": True, "false": False}[kind]] if value else []
@@ -168,7 +173,7 @@ class Nodes:
     def _forms(self, formula: Formula) -> Iterator[Form]:
         words: list[bytes] = []
         found: list[Form] = []
-        for kind in self.meanings.kinds(formula):
+        for kind in find_kinds(self.meanings.reader, formula):
             value = self.meanings.of_formula(formula, kind)
             match kind:
                 case "null" | "true" | "false":
@@ -205,9 +210,9 @@ class Nodes:
                 continue
             shortest = None if is_quoted else texts.find_shortest(strings)
             if shortest is not None and shortest <= SMALL:
-                yield ScalarForm.later(partial(self.scalars.string, strings), 2 + MOST_BYTES * shortest)
+                yield ScalarForm.later(partial(self.scalars.string, strings, non_ascii), 2 + MOST_BYTES * shortest)
                 continue
-            plain = self.scalars.string(strings)
+            plain = self.scalars.string(strings, non_ascii)
             if plain is not None:
                 yield self._quote(plain, strings) if is_quoted else ScalarForm(plain)
 

@@ -170,11 +170,6 @@ class SchemaReader:
         _check_cycles(in_place)
         return list(in_place)
 
-    is_old = False
-
-    def target(self, location: Location) -> Location:
-        return self._target(location, "$ref")
-
     def _below(self, location: Location, path: Path, schema: Any) -> Location:
         resource = self._library.resource_of(schema)
         scope = location.scope if resource is None else _outermost(location.scope, resource)

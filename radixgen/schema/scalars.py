@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
@@ -9,7 +10,7 @@ from typing import TypeVar
 from radixgen.automata.chars import AnyText, Derivatives
 from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.exponents import number_automaton
-from radixgen.automata.lift import JsonStringAutomaton, escape_json
+from radixgen.automata.lift import JsonStringAutomaton, NonAscii, escape_json
 from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import NumberAutomaton
@@ -58,66 +59,60 @@ class Scalars:
 
         def make() -> NumberAutomaton | None:
             is_plain = style[1] and (numbers & ~NumberSet.integers()).is_empty
-            automaton = number_automaton(numbers, exponents=style[0], plain_integers=is_plain)
+            automaton = number_automaton(
+                numbers, exponents=style[0], plain_integers=is_plain, work=self.texts.regexes.work
+            )
             return None if automaton.is_empty() else automaton
 
         return self._once(("number", numbers, style), make)
 
-    @property
-    def free_string(self) -> JsonStringAutomaton:
+    def free_string(self, non_ascii: NonAscii = "any") -> JsonStringAutomaton:
         """Any string; one for all, so that its masks are shared."""
-        return self._once("free", lambda: JsonStringAutomaton(AnyText()))
+        return self._once(("free", non_ascii), lambda: JsonStringAutomaton(AnyText(), non_ascii))
 
-    def string(self, texts: TextSet) -> Automaton | None:
+    def string(self, texts: TextSet, non_ascii: NonAscii) -> Automaton | None:
         """The JSON strings of a set that is no list of words, quotes included; None where it is empty."""
         if texts is self.texts.true:
-            return self.free_string
-        return self._once(("string", texts.key), lambda: self._make_string(texts))
+            return self.free_string(non_ascii)
+        return self._once(("string", texts.key, non_ascii), lambda: self._make_string(texts, non_ascii))
 
-    def _make_string(self, texts: TextSet) -> Automaton | None:
+    def _make_string(self, texts: TextSet, non_ascii: NonAscii) -> Automaton | None:
         if isinstance(texts, DerivedTexts):
             return texts.automaton
         if texts.is_inverted:
-            return MinusAutomaton(self.free_string, texts.words or ())
+            return MinusAutomaton(self.free_string(non_ascii), texts.words or ())
         regexes, node = self.texts.regexes, self.texts.node(texts)
         if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
-            return CountedAutomaton(self.free_string, node.low, node.high)
+            return CountedAutomaton(self.free_string(non_ascii), node.low, node.high)
         chars = Derivatives(regexes, node)
-        return None if chars.is_empty() else JsonStringAutomaton(chars, plain=self.free_string)
+        return None if chars.is_empty() else JsonStringAutomaton(chars, non_ascii, plain=self.free_string(non_ascii))
 
-    def key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
+    def key(self, texts: TextSet, names: frozenset[str], non_ascii: NonAscii) -> Automaton | None:
         """A JSON string of a set that is none of `names`."""
         if texts.node is None:
-            return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
+            return self.string(self._less(texts, names), non_ascii)
         inside = frozenset(name for name in names if self.texts.contains(texts, name))
         if not inside:
-            return self.string(texts)
-        return self._once(("key", texts.key, inside), lambda: self._make_key(texts, inside))
+            return self.string(texts, non_ascii)
+        return self._once(("key", texts.key, inside, non_ascii), lambda: self._make_key(texts, inside, non_ascii))
 
-    def _make_key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
-        plain = self.string(texts)
+    def _make_key(self, texts: TextSet, names: frozenset[str], non_ascii: NonAscii) -> Automaton | None:
+        plain = self.string(texts, non_ascii)
         if isinstance(plain, JsonStringAutomaton) and self.texts.is_endless(texts):
             return MinusAutomaton(plain, names)
-        return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
+        return self.string(self._less(texts, names), non_ascii)
 
-    def spellings(self, words: Iterable[str], non_ascii: str) -> list[bytes]:
+    def _less(self, texts: TextSet, names: frozenset[str]) -> TextSet:
+        return self.texts.both([texts, self.texts.invert(self.texts.words(names))])
+
+    def spellings(self, words: Iterable[str], non_ascii: NonAscii) -> list[bytes]:
         """How words are written, with their quotes."""
         return [one for word in sorted(words) for one in spell_word(word, non_ascii)]
 
 
-def spell_word(word: str, non_ascii: str) -> list[bytes]:
+def spell_word(word: str, non_ascii: NonAscii) -> list[bytes]:
     raw = f'"{escape_json(word)}"'.encode()
     if raw.isascii() or non_ascii == "raw":
         return [raw]
-    escaped = json_escape(word)
+    escaped = json.dumps(word).encode()
     return [escaped] if non_ascii == "escaped" else [raw, escaped]
-
-
-def json_escape(word: str) -> bytes:
-    """As `json.dumps` writes it with `ensure_ascii`."""
-    units = word.encode("utf-16-be")
-    found = []
-    for at in range(0, len(units), 2):
-        unit = int.from_bytes(units[at : at + 2], "big")
-        found.append(escape_json(chr(unit)) if unit < 0x80 else f"\\u{unit:04x}")
-    return ('"' + "".join(found) + '"').encode()

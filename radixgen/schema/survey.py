@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from radixgen.automata import regex_anchors
+from radixgen.automata import formats, regex_anchors
 from radixgen.automata.regex import Regexes
-from radixgen.automata.regex_parse import SCHEMA, parse
+from radixgen.automata.regex_parse import ECMA, parse
 from radixgen.errors import ConstraintError, RegexError, SchemaError
 from radixgen.params import JsonSchema
 from radixgen.schema.compiler import SchemaCompiler
@@ -109,14 +109,17 @@ class _Survey:
     def _format(self, name: str, pointer: str) -> Finding:
         if self._schema.formats == "annotate":
             return Finding("annotation", pointer, "format", "formats='annotate'")
-        return Finding("annotation", pointer, "format", f"{name!r} is no format that is known")
+        if name in formats.NAMES:
+            return Finding("enforced", pointer, "format")
+        note = "says nothing of the text" if name in formats.ANNOTATIONS else "is no format that is known"
+        return Finding("annotation", pointer, "format", f"{name!r} {note}")
 
     def _regex_problem(self, location: Location, keyword: str) -> str:
         value = location.get(keyword)
         patterns = [value] if keyword == "pattern" else list(value) if keyword == "patternProperties" else []
         for pattern in patterns:
             try:
-                regex_anchors.search(self._regexes, parse(pattern, SCHEMA))
+                regex_anchors.search(self._regexes, parse(pattern, ECMA))
             except RegexError as error:
                 return str(error)
         return ""

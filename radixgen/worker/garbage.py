@@ -9,8 +9,8 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-_THRESHOLDS = (2_000, 10, 1_000)
-"""A worker that never rests collects fully after 20 million more objects."""
+_THRESHOLDS = (2_000, 10, 50)
+"""A worker that never rests collects fully when there are a million containers more: some 200 MB."""
 
 
 @contextlib.contextmanager

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from radixgen import Engine
+from radixgen.cli.program import _rows
+from radixgen.errors import InputError
 
 FOLDER = Path(__file__).parent.parent / "examples" / "programs"
 
@@ -93,3 +95,12 @@ def test_citations_are_words_of_the_passages(engine: Engine) -> None:
     found = example.program.run(question="When was the bridge opened?", backend=engine).ret_value
     assert any(found["quote"] in passage for passage in example.PASSAGES)
     assert len(found["answer"]) <= 60
+
+
+def test_rows_of_a_file_end_at_line_feeds_only(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "one\u2028still\u0085one"}\r\n\n{"text": "two"}', encoding="utf-8", newline="")
+    assert [row["text"] for row in _rows(str(path))] == ["one\u2028still\u0085one", "two"]
+    path.write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(InputError, match="line 1: not JSON"):
+        list(_rows(str(path)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from program_fakes import FakeBackend
 
-from radixgen import ProgramError, assistant, function, gen
+from radixgen import ProgramError, RequestFailed, assistant, function, gen, select
 from radixgen.dsl import ProgramState
 from radixgen.dsl.backend import Answer, Cost, Prompt, Written
 from radixgen.params import Ids
@@ -45,6 +47,25 @@ def test_what_a_fork_generated_stays_ids_in_the_parent() -> None:
 
     program.run(backend=IdBackend())
     assert [getattr(part, "text", None) or part.ids for part in asked[-1]] == ["a", (7,), "b", (7,)]
+
+
+# options
+
+
+def test_a_choice_by_gen_keeps_the_temperature_it_was_given_where_it_draws() -> None:
+    assert gen("x", choices=["a", "b"], choices_method="sample", temperature=0.25).temperature == 0.25
+    assert gen("x", choices=["a", "b"], temperature=0).temperature == 1.0
+
+
+def test_the_seed_of_a_run_is_that_of_its_drawn_choices() -> None:
+    @function
+    def program(s: ProgramState) -> str:
+        s += select("x", [letter * 3 for letter in "abcdefgh"], "sample")
+        return s["x"]
+
+    drawn = {seed: {program.run(seed=seed, backend=FakeBackend()).ret_value for _ in range(5)} for seed in range(8)}
+    assert all(len(found) == 1 for found in drawn.values())
+    assert len(set.union(*drawn.values())) > 1
 
 
 # scopes
@@ -84,3 +105,71 @@ def test_a_role_ends_where_an_exception_leaves_it() -> None:
 
     state = program.run(backend=FakeBackend(lambda *_: "Hi"))
     assert [one["role"] for one in state.messages()] == ["user", "assistant"]
+
+
+# streams, other threads, programs that are over
+
+
+@function
+def _slow(s: ProgramState) -> str:
+    time.sleep(0.02)  # nothing was given yet when the run returns
+    s += "a" + gen("x") + "b"
+    with s.var_scope("scope"):
+        s += gen("y")
+    return s["y"]
+
+
+def test_a_streaming_run_s_values_and_text_are_waited_for_from_outside() -> None:
+    backend = FakeBackend(lambda *_: "XY", delay_s=0.002)
+    assert _slow.run(stream=True, backend=backend)["x"] == "XY"
+    assert _slow.run(stream=True, backend=backend).text() == "aXYbXY"
+    assert _slow.run(stream=True, backend=backend).messages()[0]["content"] == "aXYbXY"
+    with pytest.raises(ProgramError, match="no variable 'z'"):
+        _slow.run(stream=True, backend=backend)["z"]
+
+
+def test_a_tool_on_a_thread_does_not_wait_for_the_program_that_waits_for_it() -> None:
+    @function
+    def program(s: ProgramState) -> str:
+        s += "said"
+        with pytest.raises(ProgramError, match="no variable 'z'"):
+            s.call(lambda: s["z"])
+        with pytest.raises(ProgramError, match="not on another thread"):
+            s.call(lambda: s.__iadd__("more"))
+        return s.call(s.text)
+
+    async def main() -> ProgramState:
+        state = await program.arun(stream=True, backend=FakeBackend())
+        assert [piece async for piece in state.text_async_iter()] == ["said"]
+        return state
+
+    assert asyncio.run(main()).ret_value == "said"
+    assert program.run(backend=FakeBackend()).ret_value == "said"
+
+
+def test_a_run_that_does_not_stream_is_read_in_one_piece() -> None:
+    state = _slow.run(backend=FakeBackend(lambda *_: "XY"))
+    assert [list(state.text_iter(name)) for name in (None, "x", "scope")] == [["aXYbXY"], ["XY"], ["XY"]]
+
+
+def test_a_program_that_is_over_is_added_to_no_more() -> None:
+    state = _slow.run(backend=FakeBackend(lambda *_: "XY"))
+    for value in ("more", gen("z"), gen("x")):
+        with pytest.raises(ProgramError, match="has ended"):
+            state += value
+    with pytest.raises(ProgramError, match="has ended"):
+        state.fork(2)
+    assert state.text() == "aXYbXY"
+    assert "z" not in state
+
+
+def test_the_error_of_a_state_is_waited_for() -> None:
+    def fails(prompt: str, options: Any) -> str:
+        raise RequestFailed("lost")
+
+    @function
+    def program(s: ProgramState) -> str:
+        s += gen("x")
+        return str(s.error())
+
+    assert program.run(backend=FakeBackend(fails, delay_s=0.001)).ret_value == "lost"

@@ -218,3 +218,21 @@ def test_evicting_takes_no_more_than_is_missing() -> None:
     store(cache, range(1000))
     cache.release(cache.reserve(1))
     assert cache.match_len(HERE, key(*range(1000)), 1000) == 999
+
+
+@PAGES
+def test_what_a_forward_in_the_air_computes_once_more_is_freed_and_not_stored_twice(page: int) -> None:
+    """An output that ends while a later prompt, which begins with all of it, is pending."""
+    cache = PrefixCache(320, page=page)
+    run = computed(cache, range(32))
+    add_output(run, 32)
+    later = Run(cache, run.ids)
+    later.schedule(2)
+    run.finish()
+    own = later.slots[later.node.end : later.num_slots]
+    cache.check(owned=[own], held=[later.node])
+    later.commit()
+    later.finish()
+    cache.check()
+    assert cache.num_available == 320
+    assert cache.match_len(HERE, later.key, 64) == 64

@@ -108,7 +108,7 @@ class Places(NamedTuple):
 class QuoteAutomaton(Automaton):
     """A JSON string that quotes `text` from word border to word border."""
 
-    kind, growth = "table", 64
+    kind, growth, has_parts = "table", 64, False
 
     def __init__(self, text: bytes) -> None:
         self.text = np.frombuffer(text, np.uint8)

@@ -72,6 +72,8 @@ def _picked(branch: Branch, targets: Sequence[Hashable]) -> tuple[Hashable, ...]
 class Utf8Automaton(TableAutomaton):
     """The texts of a `CharMachine` as raw UTF-8."""
 
+    has_parts = True
+
     def __init__(self, chars: CharMachine) -> None:
         self._chars = chars
         super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL, chars.work)

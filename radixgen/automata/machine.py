@@ -66,6 +66,7 @@ class ByteAutomaton(Protocol):
     """An upper bound, in bytes, of any row's completion."""
     accepting: Any
     """[q]: 1 where the scalar may end."""
+    has_parts: ClassVar[bool]
 
     def step(self, q: int, byte: int) -> int:
         """The next row, or DEAD. Raises `ConstraintError` when a limit (states, bytes, search effort) is crossed."""

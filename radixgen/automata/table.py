@@ -45,6 +45,8 @@ class Automaton:
     """An upper bound, in bytes, of any row's completion."""
     accepting: Any
     """[q]: 1 where the text may end."""
+    has_parts: ClassVar[bool] = False
+    """Whether `parts` may say more than the row itself."""
 
     def step(self, q: int, byte: int) -> int:
         """The next row, or DEAD."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from radixgen.dsl.choices import Scored
 from radixgen.engine import Completion, Engine, Output
+from radixgen.errors import RequestError
 from radixgen.params import Content, Ids, PromptPart, Text
 
 Prompt = tuple[PromptPart, ...]
@@ -104,7 +105,10 @@ class EngineBackend:
         return Scores(rows, cost)
 
     async def publish(self, prompt: Prompt) -> Cost:
-        return _cost((await self.engine.agenerate(prompt, max_tokens=0)).usage)
+        try:
+            return _cost((await self.engine.agenerate(prompt, max_tokens=0)).usage)
+        except RequestError:  # many a chat template refuses half a chat, which whoever goes on from it makes whole
+            return Cost()
 
     async def _alone(self, ids: tuple[int, ...]) -> tuple[float, ...]:
         """Log-probabilities of ids without a prompt; the first, which nothing stands before, counts as 0."""

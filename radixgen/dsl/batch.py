@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DEFAULT_CONCURRENCY = 256
 _WORTH_PUBLISHING = 64
 """Characters: a shorter prefix costs more to ask for than to compute."""
+_LINE_START = b'{"key": "'
+"""Of a journal's lines."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class RowResult:
 class BatchResult(Sequence[RowResult]):
     """The rows' results, in order."""
 
-    def __init__(self, rows: list[RowResult], *, is_interrupted: bool) -> None:
-        self._rows = rows
+    def __init__(self, rows: list[RowResult], shared: Cost, *, is_interrupted: bool) -> None:
+        """shared: what the prefix of all rows cost."""
+        self._rows, self._shared = rows, shared
         self.is_interrupted = is_interrupted
 
     def __len__(self) -> int:
@@ -87,7 +90,8 @@ class BatchResult(Sequence[RowResult]):
 
     @property
     def usage(self) -> Cost:
-        return sum((row.usage for row in self._rows), Cost())
+        """That of the rows that ended well, and of the prefix that was sent for all."""
+        return sum((row.usage for row in self._rows), self._shared)
 
     def raise_first(self) -> BatchResult:
         """Raise the first row's error, if any failed; else return self."""
@@ -99,31 +103,27 @@ class BatchResult(Sequence[RowResult]):
 
 
 class Journal:
-    """Ended rows on disk, by their place and arguments."""
+    """Ended rows on disk, by their program, place and arguments."""
 
-    def __init__(self, path: Path, known: dict[str, dict[str, Any]]) -> None:
-        self._path, self._known = path, known
+    def __init__(self, path: Path, shared: tuple[str, Mapping[str, Any]]) -> None:
+        """shared: the program's name, and the arguments and options that all rows have; rows that ended under others
+        are not those asked for.
 
-    @classmethod
-    def open(cls, path: Path, rows: Sequence[Mapping[str, Any]]) -> Journal:
-        """Raises `InputError` for a file that is no journal; a last line that was cut short is left out."""
-        for row in rows:
-            _key(0, row)
-        if not path.exists():
-            return cls(path, {})
-        lines = path.read_text(encoding="utf-8").split("\n")
-        known = {}
-        for number, line in enumerate(lines[:-1], 1):
-            entry = _entry(line)
-            if entry is None:
-                raise InputError(f"{path}, line {number}: not a line of a journal; name another file")
-            known[entry["key"]] = entry
-        if lines[-1]:
-            path.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
-        return cls(path, known)
+        Raises:
+            InputError: a file that is no journal, or cannot be written. A last line that was cut short is taken off.
+        """
+        self._path, self._shared = path, shared
+        try:
+            with path.open("a+b") as file:
+                file.seek(0)
+                self._known, num_bytes = self._read(file.read())
+                file.truncate(num_bytes)
+        except OSError as error:
+            raise InputError(f"{path}: the journal cannot be written: {error}") from None
 
     def find(self, index: int, row: Mapping[str, Any]) -> RowResult | None:
-        entry = self._known.get(_key(index, row))
+        """Raises `ProgramError` for arguments that are no JSON data."""
+        entry = self._known.get(self._key(index, row))
         if entry is None:
             return None
         return RowResult(index, row, entry["variables"], entry["text"], is_resumed=True)
@@ -131,12 +131,35 @@ class Journal:
     def add(self, result: RowResult) -> None:
         """Values that are no JSON data are kept as their JSON form where pydantic knows one, else as their text."""
         entry = {
-            "key": _key(result.index, result.arguments),
+            "key": self._key(result.index, result.arguments),
             "variables": dict(result.variables),
             "text": result.text,
         }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False, default=_plain) + "\n")
+        line = json.dumps(entry, ensure_ascii=False, skipkeys=True, default=_plain) + "\n"
+        with self._path.open("ab") as file:
+            file.write(line.encode("utf-8", "backslashreplace"))  # of a lone surrogate this makes its JSON escape
+
+    def _read(self, data: bytes) -> tuple[dict[str, dict[str, Any]], int]:
+        """The entries, and the bytes up to the last whole line."""
+        *lines, rest = data.split(b"\n")
+        known = {}
+        for number, line in enumerate(lines, 1):
+            entry = _entry(line)
+            if entry is None:
+                raise InputError(f"{self._path}, line {number}: not a line of a journal; name another file")
+            known[entry["key"]] = entry
+        if rest[: len(_LINE_START)] != _LINE_START[: len(rest)]:
+            raise InputError(f"{self._path}, line {len(lines) + 1}: not a line of a journal; name another file")
+        return known, len(data) - len(rest)
+
+    def _key(self, index: int, row: Mapping[str, Any]) -> str:
+        try:
+            text = json.dumps([*self._shared, dict(row)], sort_keys=True)
+        except (TypeError, ValueError) as error:
+            raise ProgramError(
+                f"journal: the arguments are no JSON data ({error}), so ended rows cannot be found again"
+            ) from None
+        return f"{index}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
 class PrefixGate:
@@ -226,9 +249,15 @@ class Rows:
         self._results: dict[int, RowResult] = {}
 
     async def run(self, concurrency: int, *, show_progress: bool, keep_interrupted: bool) -> BatchResult:
-        """keep_interrupted: cancelling ends the rows that run and returns what there is, instead of raising."""
+        """keep_interrupted: cancelling ends the rows that run and returns what there is, instead of raising.
+
+        Raises:
+            ProgramError: a concurrency below 1.
+        """
+        if not isinstance(concurrency, int) or concurrency < 1:
+            raise ProgramError(f"concurrency is {concurrency!r}; it must be an int, at least 1")
         if self._journal is not None:
-            found = (self._journal.find(index, row) for index, row in enumerate(self._rows))
+            found = [self._journal.find(index, row) for index, row in enumerate(self._rows)]
             self._results = {one.index: one for one in found if one is not None}
         waiting = deque(index for index in range(len(self._rows)) if index not in self._results)
         if min(concurrency, len(waiting)) < 2:
@@ -246,14 +275,13 @@ class Rows:
                 worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
             bar.close()
-        return BatchResult([self._results[index] for index in range(len(self._rows))], is_interrupted=False)
+        rows = [self._results[index] for index in range(len(self._rows))]
+        return BatchResult(rows, self._gate.cost, is_interrupted=False)
 
     def _interrupted(self) -> BatchResult:
         error = RequestAborted("interrupted before this row ended")
-        rows = enumerate(self._rows)
-        return BatchResult(
-            [self._results.get(index) or RowResult(index, row, error=error) for index, row in rows], is_interrupted=True
-        )
+        rows = [self._results.get(index) or RowResult(index, row, error=error) for index, row in enumerate(self._rows)]
+        return BatchResult(rows, self._gate.cost, is_interrupted=True)
 
     async def _work(self, waiting: deque[int], bar: Any) -> None:
         while waiting:
@@ -270,23 +298,18 @@ class Rows:
             state = await self._runs[index]()
         except Exception as error:  # whatever a row's program does is its own row's
             return RowResult(index, row, error=error)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            return RowResult(index, row, error=error)  # what it awaited was cancelled, not the batch
         return RowResult(index, row, state.variables(), state.text(), state.usage)
 
 
-def _key(index: int, row: Mapping[str, Any]) -> str:
-    try:
-        text = json.dumps(dict(row), sort_keys=True, ensure_ascii=False)
-    except (TypeError, ValueError) as error:
-        raise ProgramError(
-            f"journal: a row's arguments are no JSON data ({error}); they cannot be found again"
-        ) from None
-    return f"{index}:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
-
-
-def _entry(line: str) -> dict[str, Any] | None:
+def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     is_one = isinstance(entry, dict) and isinstance(entry.get("key"), str) and isinstance(entry.get("variables"), dict)
     return entry if is_one and isinstance(entry.get("text"), str) else None

@@ -119,7 +119,8 @@ def gen(name: str | None = None, max_tokens: int | None = None, **options: Any) 
     Options are those of `Engine.generate` (max_tokens, stop, temperature, top_p, top_k, min_p, seed, n, schema, regex,
     grammar, constraint, ...), and:
       dtype: int, float, bool, str, or any type with a JSON Schema; the value is one of that type.
-      choices: one of these strings, as `select` with `choices_method` finds it.
+      choices: one of these strings, as `select` with `choices_method` finds it (of the other options, seed and
+        temperature matter to "sample").
       verbatim_in: a text that was said before (or several): the answer's strings quote it. Needs schema.
     With n > 1 the value is a list, and the program goes on from its first.
 
@@ -147,18 +148,23 @@ def select(
     """Take the choice that the model finds likeliest after what was said; all are scored in one step.
 
     method: "token_length_normalized", "greedy_token_selection", "unconditional_likelihood_normalized", or "sample"
-    (draws in proportion to the choices' probabilities at `temperature`, by `seed`). See `radixgen.dsl.choices`.
+    (draws in proportion to the choices' probabilities at `temperature`, by `seed` or else the run's). See
+    `radixgen.dsl.choices`.
 
     Raises:
         ParamError: no choices, one listed twice, an empty one, an unknown method.
     """
+    if isinstance(choices, str):
+        raise ParamError(f"choices: {choices!r} is one text; give a list of strings")
     texts = _texts("choices", choices)
     if any(not text for text in Choices(texts).choices):
         raise ParamError("choices: an empty string cannot be scored; give each choice a text")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ParamError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    if not temperature > 0:
-        raise ParamError(f"temperature is {temperature}; it must be above 0 (the other methods take the likeliest)")
+    if not isinstance(seed, int | None):
+        raise ParamError(f"seed is {seed!r}; it must be an int or None")
+    if not isinstance(temperature, int | float) or not temperature > 0:
+        raise ParamError(f"temperature is {temperature!r}; it must be above 0 (the other methods take the likeliest)")
     return Select(_name(name), texts, method, temperature, seed)
 
 
@@ -224,7 +230,7 @@ def _name(name: object) -> str | None:
 
 
 def _texts(where: str, given: Any) -> tuple[str, ...]:
-    texts = (given,) if isinstance(given, str) else tuple(given)
+    texts = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else (given,)
     if not all(isinstance(text, str) for text in texts):
         raise ParamError(f"{where}: give a list of strings")
     return texts
@@ -232,6 +238,7 @@ def _texts(where: str, given: Any) -> tuple[str, ...]:
 
 def _gen_choice(name: str | None, options: dict[str, Any]) -> Select:
     choices, method = options.pop("choices"), options.pop("choices_method", "token_length_normalized")
+    read_options({one: value for one, value in options.items() if one not in ("dtype", "verbatim_in")})
     wrong = [
         one
         for one in ("schema", "regex", "grammar", "constraint", "dtype", "verbatim_in", "n", "stop")
@@ -239,7 +246,8 @@ def _gen_choice(name: str | None, options: dict[str, Any]) -> Select:
     ]
     if wrong:
         raise ParamError(f"choices and {wrong[0]}: an answer can follow one constraint; give one of them")
-    return select(name, choices, method, seed=options.get("seed"))
+    how = {"temperature": options["temperature"]} if method == "sample" and "temperature" in options else {}
+    return select(name, choices, method, seed=options.get("seed"), **how)
 
 
 def _read_dtype(options: dict[str, Any]) -> Callable[[str], Any] | None:

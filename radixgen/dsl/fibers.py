@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
 _T = TypeVar("_T")
+
+
+_is_inside: ContextVar[bool] = ContextVar("radixgen_is_inside", default=False)
 
 
 class _Fiber(greenlet):
@@ -26,6 +30,7 @@ async def run_fiber(function: Callable[[], _T]) -> _T:
     """Run `function` on a fiber of this loop; cancelling raises `CancelledError` where it waits."""
     fiber = _Fiber(function)
     fiber.gr_context = contextvars.copy_context()
+    fiber.gr_context.run(_is_inside.set, True)
     handed = fiber.switch()
     while not fiber.dead:
         try:
@@ -40,6 +45,11 @@ async def run_fiber(function: Callable[[], _T]) -> _T:
 def is_fiber() -> bool:
     """Whether the caller runs on a fiber and may `wait`."""
     return isinstance(getcurrent(), _Fiber)
+
+
+def is_inside() -> bool:
+    """Whether a program is waiting for the caller: on its fiber, or on a thread that works for it."""
+    return _is_inside.get()
 
 
 def wait(awaitable: Awaitable[_T]) -> _T:

@@ -105,7 +105,8 @@ class Program(Generic[P]):
         """Run it once for each row of arguments, `concurrency` at a time; results in the rows' order.
 
         A row that fails is a result with its error; Ctrl-C leaves what has ended (`is_interrupted`). journal: a JSONL
-        file to which each ended row is added; rows that are in it already, with the same arguments, are not run again.
+        file to which each ended row is added; rows that are in it already, of this program with the same arguments
+        and options, are not run again.
         The prefix that the rows' first prompts share is computed first, once.
 
         Raises:
@@ -134,7 +135,7 @@ class Program(Generic[P]):
         kwargs = {**self._bound, **kwargs}
         gate = PrefixGate(_backend(kwargs.pop("backend", None)))
         calls = [self._call((), {**kwargs, **row, "backend": gate}) for row in listed]
-        kept = Journal.open(Path(journal), listed) if journal is not None else None
+        kept = Journal(Path(journal), (self._function.__qualname__, kwargs)) if journal is not None else None
         return Rows([partial(_run, call) for call in calls], listed, gate, kept)
 
     def trace(self, *args: Any, **kwargs: Any) -> Trace:

@@ -107,6 +107,10 @@ class Slots:
         self._is_closed = True
         self._news.set(None)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
     async def find(self, name: str) -> Slot:
         """`get`, but a name that was not given yet is waited for as long as it may come."""
         while name not in self._slots and not self._is_closed:

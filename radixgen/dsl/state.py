@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures as futures
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar, cast, overload
 
 from radixgen.dsl.backend import Cost
 from radixgen.dsl.expressions import Expression, Gen, RoleBegin, RoleEnd, parts_of
-from radixgen.dsl.fibers import is_fiber, wait
+from radixgen.dsl.fibers import is_fiber, is_inside, wait
 from radixgen.dsl.forks import Forks
 from radixgen.dsl.slots import Slot
 from radixgen.dsl.steps import Hook, Steps, caller_line
@@ -99,15 +100,20 @@ class ProgramState:
         return self._steps.transcript.messages()
 
     def sync(self) -> None:
-        """Wait for all that was added. Raises what failed."""
-        if self._steps.is_busy:
+        """Wait for all that was added; outside of a streaming program, for its end. Raises what failed."""
+        if self._is_watched and not self._steps.said.is_set:
+            self._settle(self._steps.said.wait)
+        elif self._steps.is_busy:
             self._settle(self._steps.finish)
         self._steps.raise_error()
 
     def error(self) -> BaseException | None:
-        """What the state ended with, or None. Looking at it counts as having seen it."""
-        if self._steps.error is not None:
-            self._steps.ledger.seen.append(self._steps.error)
+        """What the state ended with, or None; waits as `sync`. Looking at it counts as having seen it."""
+        try:
+            self.sync()
+        except BaseException as error:
+            if error is not self._steps.error:
+                raise
         return self._steps.error
 
     @property
@@ -131,6 +137,12 @@ class ProgramState:
         slot, where, steps = self._steps.slots.add(name), caller_line(), self._steps
         start: list[int] = []
         slot.is_open = True
+
+        def end() -> None:
+            text = steps.transcript.text()[start[0] :]
+            slot.push(text)
+            slot.set(text)
+
         steps.add(Hook(lambda: start.append(steps.transcript.num_chars), "var_scope"), where)
         try:
             yield
@@ -139,7 +151,7 @@ class ProgramState:
             raise
         finally:
             slot.is_open = False
-        steps.add(Hook(lambda: slot.set(steps.transcript.text()[start[0] :]), "var_scope"), where, slot)
+        steps.add(Hook(end, "var_scope"), where, slot)
 
     def fork(self, size: int = 1) -> Forks:
         """`size` states that go on from here beside each other; their common prefix is computed first, once.
@@ -168,11 +180,14 @@ class ProgramState:
 
     def call(self, function: Callable[..., T], *args: Any) -> T:
         """`function(*args)` on a worker thread, other programs going on meanwhile: for tools that take long."""
-        return wait(asyncio.to_thread(function, *args))
+        return wait(asyncio.to_thread(copy_context().run, function, *args))
 
     def text_iter(self, name: str | None = None) -> Iterator[str]:
-        """A value's text as it is written, or all that is said; outside of the program, after `run(stream=True)`."""
-        slot = self._steps.said if name is None else self._settle(partial(self._steps.slots.find, name))
+        """A value's text as it is written, or all that is said, after `run(stream=True)`; else in one piece."""
+        if name is None and not self._steps.ledger.is_streaming:
+            yield self.text()
+            return
+        slot = self._steps.said if name is None else self._find(name)
         for place in count():
             text = self._settle(partial(slot.chunk, place))
             if text is None:
@@ -181,6 +196,9 @@ class ProgramState:
 
     async def text_async_iter(self, name: str | None = None) -> AsyncIterator[str]:
         """`text_iter` for a coroutine in the program's own event loop."""
+        if name is None and not self._steps.ledger.is_streaming:
+            yield self.text()
+            return
         slot = self._steps.said if name is None else await self._steps.slots.find(name)
         for place in count():
             text = await slot.chunk(place)
@@ -192,7 +210,7 @@ class ProgramState:
         key = name.name if isinstance(name, Gen) else name
         if key is None:
             raise ProgramError("this gen has no name, so its value was not kept; give it one")
-        slot = self._steps.slots.get(key)
+        slot = self._find(key)
         if slot.is_open and is_fiber():
             raise ProgramError(f"{key!r} is read inside its own var_scope; read it behind")
         if not slot.is_set:
@@ -200,6 +218,17 @@ class ProgramState:
         if slot.error is not None:
             self._steps.ledger.seen.append(slot.error)
         return slot
+
+    def _find(self, name: str) -> Slot:
+        """The variable; who watches a streaming program waits for one that was not given yet."""
+        slots = self._steps.slots
+        if self._is_watched and name not in slots.names() and not slots.is_closed:
+            return self._settle(partial(slots.find, name))
+        return slots.get(name)
+
+    @property
+    def _is_watched(self) -> bool:
+        return self._steps.ledger.is_streaming and not is_inside()
 
     @contextmanager
     def _role(self, role: str) -> Iterator[None]:
@@ -241,13 +270,12 @@ def _from_thread(loop: asyncio.AbstractEventLoop, make: Callable[[], Awaitable[T
             waiting.close()
             break
         while loop.is_running() or future.done():
+            if not futures.wait([future], _LOOK_EVERY_S).done:
+                continue
             try:
-                return future.result(_LOOK_EVERY_S)
-            except CancelledError:  # the loop's end cancels what is left
+                return future.result()
+            except futures.CancelledError:  # the loop's end cancels what is left
                 break
-            except TimeoutError:
-                if future.done():
-                    raise
         waiting.close()
     return cast(T, _finished(make()))
 

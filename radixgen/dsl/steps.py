@@ -69,7 +69,8 @@ class Steps:
 
     def add(self, what: Expression | Hook, where: str, slot: Slot | None = None) -> None:
         """slot: what a hook sets. Raises `ProgramError` for what is wrong by itself: a name that is taken, a role that
-        cannot begin here."""
+        cannot begin here, a program that is over, another thread."""
+        loop = self._loop()
         if isinstance(what, Gen | Select):
             slot = self.slots.add(what.name)
         if self.error is not None:
@@ -81,7 +82,15 @@ class Steps:
             return
         self._waiting.append(Step(what, slot, where))
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = loop.create_task(self._run())
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        if self.slots.is_closed and self.error is None:
+            raise ProgramError("the program has ended; add to its state inside of it")
+        try:
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            raise ProgramError("a state grows in its program, not on another thread; return the text there") from None
 
     def repeat(self, child: Steps, where: str) -> None:
         """Say what a fork, which has ended, said by itself; ids stay ids."""
@@ -190,6 +199,8 @@ class Steps:
         self.transcript.add(healed + first.text, first.contents)
         if is_opened:
             self.transcript.end("assistant")
+        if not self.ledger.is_streaming:
+            slot.push(first.text)
         values = [_value(gen, one.text, one.value) for one in answer.outputs]
         slot.set(values if options.get("n", 1) > 1 else values[0], answer)
 
@@ -214,7 +225,8 @@ class Steps:
             self.transcript.prompt(), one.choices, unconditional=needs_unconditional(one.method)
         )
         self.ledger.cost += scores.cost
-        decision = decide(one.method, one.choices, scores.rows, one.temperature, one.seed)
+        seed = self.ledger.defaults.get("seed") if one.seed is None else one.seed
+        decision = decide(one.method, one.choices, scores.rows, one.temperature, seed)
         self.transcript.add(decision.choice)
         if is_opened:
             self.transcript.end("assistant")

@@ -156,19 +156,20 @@ class PrefixCache:
         """A request ends: what it computed stays in the tree, slots that the tree has in other copies are freed.
 
         `key` are the computed ids. `slots` are all that the request reads or has, from id 0; those behind the last
-        whole page of `key` are freed too. The hold on `node` is given back.
+        whole page of `key` are freed too, and those of ids that a forward in the air computes once more. The hold on
+        `node` is given back.
         """
         own = node.end
         num_ids = self.round_down(len(key) // ID_BYTES)
         node = self.tree.move_hold(node, self.tree.match(node, key, num_ids))
         if node.end > own:
             self.pool.release(slots[own : node.end])
-        if num_ids > node.end:
-            edge = key[node.end * ID_BYTES : num_ids * ID_BYTES]
+        edge = key[node.end * ID_BYTES : num_ids * ID_BYTES]
+        if edge and not self.tree.has_child(node, edge):  # a child that the match did not see is pending
             node = self.tree.insert(node, edge, slots[node.end : num_ids].copy(), 1)
             self.tree.commit(node)
-        if len(slots) > num_ids:
-            self.pool.release(slots[num_ids:])
+        if len(slots) > node.end:
+            self.pool.release(slots[node.end :])
         self.tree.note_end(node, priority)
         self.tree.release(node)
 

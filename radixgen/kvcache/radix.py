@@ -65,6 +65,10 @@ class RadixTree:
             node, pos = child, pos + len(edge)
         return Match(node, None, 0, node.end)
 
+    def has_child(self, node: Node, edge: bytes) -> bool:
+        """Whether the first page of ids `edge` stands below `node`, pending or not."""
+        return edge[: self._unit] in node.children
+
     def read_slots(self, node: Node, start: int, out: Int32) -> None:
         """Write the slots of ids start..node.end-1 into the same places of `out`."""
         while node.parent is not None and node.end > start:

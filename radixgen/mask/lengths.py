@@ -42,10 +42,14 @@ class Lengths:
             return self.length(follow)
         found = self._memo.entries.get(("longest", follow))
         if found is None:
-            lengths = (self._length(one, state) for one in every_follow(scalar))
-            longest = follow.bound() if follow.bound is not None else max(lengths, default=0)
-            found = self._memo.put(("longest", follow), longest)
+            found = self._memo.put(("longest", follow), self._longest_of_rows(scalar, state))
         return int(found)
+
+    def _longest_of_rows(self, scalar: Scalar, state: State) -> int:
+        assert isinstance(scalar.follow, ByRow)
+        if scalar.follow.bound is not None:
+            return scalar.follow.bound()
+        return max((self._length(one, state) for one in every_follow(scalar)), default=0)
 
     def most_tokens(self, scalar: Scalar, state: State) -> int:
         """As `longest_follow`, in tokens where that is known."""

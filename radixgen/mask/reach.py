@@ -9,7 +9,7 @@ found below some nodes is kept by state and nodes, unless it was stepped: then i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,25 +55,25 @@ class Reacher:
         ids: list[Int32] = []
         ceiling, is_shared = 0, True
         for scalar in _parts(closure(self._machine, state)):
-            piece = self._pieces.find(scalar.automaton, scalar.q, nodes)
+            automaton, q, follow = scalar
+            piece = self._pieces.find(automaton, q, nodes)
+            is_used = False
             if piece.slot.index:
                 bases.append(Base(piece.slot, piece.removed))
+                is_used = True
             if len(piece.ids):
                 ids.append(piece.ids)
-            if piece.slot.index or len(piece.ids):
+                is_used = True
+            if is_used:
                 ceiling = max(ceiling, piece.growth + self._lengths.longest_follow(scalar, state))
-            for after, exits in self._deeper(scalar, piece.exits, nodes):
+            if follow is None or not (piece.exits.shape[1] or automaton.accepting[q]):
+                continue
+            for after, exits in _deeper(scalar, piece.exits, nodes):
                 found = self._stepped(origin, exits) if after is ASK else self._find_below(after, exits, origin)
                 bases += found.bases
                 ids += found.ids
                 ceiling, is_shared = max(ceiling, found.ceiling), is_shared and found.is_shared
         return Reach(bases, ids, min(ceiling, FAR), is_shared)
-
-    def _deeper(self, scalar: Scalar, exits: Int32, nodes: Int32) -> Iterator[tuple[Any, Int32]]:
-        if scalar.follow is not None and exits.shape[1]:
-            yield from find_follows(scalar, exits)
-        if scalar.automaton.accepting[scalar.q] and follow_at(scalar, scalar.q) is ASK:
-            yield ASK, nodes
 
     def _find_below(self, state: State, nodes: Int32, origin: State) -> Reach:
         key = ("below", state, nodes.tobytes())
@@ -112,6 +112,14 @@ class Reacher:
             here += 1
 
 
+def _deeper(scalar: Scalar, exits: Int32, nodes: Int32) -> list[tuple[Any, Int32]]:
+    """What follows a scalar (a state or ASK), and from which nodes."""
+    found = find_follows(scalar, exits) if exits.shape[1] else []
+    if scalar.automaton.accepting[scalar.q] and follow_at(scalar, scalar.q) is ASK:
+        found.append((ASK, nodes))
+    return found
+
+
 def step_bytes(machine: ByteMachine, state: State, data: bytes) -> State | None:
     """The state after some bytes, or None."""
     step = machine.step
@@ -123,13 +131,17 @@ def step_bytes(machine: ByteMachine, state: State, data: bytes) -> State | None:
     return state
 
 
-def _parts(scalars: Iterable[Scalar]) -> Iterator[Scalar]:
+def _parts(scalars: Sequence[Scalar]) -> Sequence[Scalar]:
     """A scalar whose row is made of others, as those: what is known of them is not found anew."""
+    if not any(scalar.automaton.has_parts for scalar in scalars):
+        return scalars
+    found: list[Scalar] = []
     for scalar in scalars:
         if isinstance(scalar.follow, ByRow):
-            yield scalar
+            found.append(scalar)
         else:
-            yield from (Scalar(*part, scalar.follow) for part in scalar.automaton.parts(scalar.q))
+            found += [Scalar(*part, scalar.follow) for part in scalar.automaton.parts(scalar.q)]
+    return found
 
 
 def closure(machine: ByteMachine, state: State) -> Sequence[Scalar]:
@@ -161,13 +173,14 @@ def follow_at(scalar: Scalar, row: int) -> Any:
     return follow.at(row) if isinstance(follow, ByRow) else follow
 
 
-def find_follows(scalar: Scalar, exits: Int32) -> Iterator[tuple[Any, Int32]]:
+def find_follows(scalar: Scalar, exits: Int32) -> list[tuple[Any, Int32]]:
     """What follows a scalar at some exits (a state or ASK), and the nodes of those exits."""
     automaton, _, follow = scalar
     if not isinstance(follow, ByRow):
-        yield follow, exits[0]
-        return
+        return [(follow, exits[0])]
+    found = []
     for row in set(exits[1].tolist()):
         after = follow.at(automaton.end_row(row) if isinstance(automaton, ListAutomaton) else row)
         if after is not None:
-            yield after, exits[0, exits[1] == row]
+            found.append((after, exits[0, exits[1] == row]))
+    return found

@@ -12,9 +12,9 @@ key, what it asks of the key's value becomes the value's node, and what is left 
 leaves a choice between the two (`anyOf`, `not`, `if`, `contains`, ...) it is split into guesses, one configuration
 each, which must come true (`guesses`). What nobody asks for any more is gone from the formula.
 
-Fail closed: what cannot be enforced is refused with its keyword and pointer. Generating may be narrower than validating
-(`extra_keys`, key order, plain numbers), never wider. A search for a text that is out of effort says "unknown", which is
-counted (`num_unknown`), and not "no".
+Fail closed: what cannot be enforced is refused with its keyword and pointer. Generating may be narrower than
+validating (`extra_keys`, key order, plain numbers), never wider. A search for a text that is out of effort says
+"unknown", which is counted (`num_unknown`), and not "no".
 
 May import: grammar, automata, params, errors. May not: tokens, mask, torch.
 """

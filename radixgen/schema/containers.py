@@ -152,7 +152,8 @@ class Containers:
     def _is_empty(self, part: TextSet) -> bool:
         if part.finite is not None:
             return not part.finite
-        return self.nodes.scalars.string(part, self._non_ascii) is None
+        is_sure = part.node is not None and self._texts.find_shortest(part) is not None
+        return not is_sure and self.nodes.scalars.string(part, self._non_ascii) is None
 
     def items(self, rest: ArrayRest) -> tuple[Element, ...]:
         """The ways on behind the next item, dead ones too; a rest that `is_pending` waits for the item's value."""

@@ -21,6 +21,22 @@ from radixgen.grammar.strings import GrammarString
 from radixgen.params import GrammarText
 
 MAX_EXPLORED = 100
+_EXAMPLES = {
+    "date": "2000-01-01",
+    "time": "00:00:00Z",
+    "date-time": "2000-01-01T00:00:00Z",
+    "duration": "P1D",
+    "email": "a@a.aa",
+    "idn-email": "a@a.aa",
+    "hostname": "a",
+    "idn-hostname": "a",
+    "ipv4": "1.1.1.1",
+    "ipv6": "::",
+    "uri": "a:a",
+    "iri": "a:a",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+"""A short text of some formats, so that none has to be searched before it is written."""
 
 
 class TextSet:
@@ -76,6 +92,7 @@ class Texts:
         self._formats: dict[str, TextSet | None] = {}
         self._grammars = GrammarCompiler(regexes.work)
         self._derived: dict[str, DerivedTexts] = {}
+        self._examples: dict[Node | None, int] = {}
         self._endless: dict[Node, bool] = {}
         self._contained: dict[tuple[Node, str], bool] = {}
 
@@ -121,6 +138,9 @@ class Texts:
         if name not in self._formats:
             node = formats.find_node(self.regexes, name)
             self._formats[name] = None if node is None else self._general(node)
+            example = _EXAMPLES.get(name)
+            if node is not None and example is not None and self._deriver.matches(node, example):
+                self._examples[node] = len(example)
         return self._formats[name]
 
     def contains(self, texts: TextSet, text: str) -> bool:
@@ -193,8 +213,12 @@ class Texts:
     def find_shortest(self, texts: TextSet) -> int | None:
         """Characters of the shortest text of a regular expression, or of some text; None where no text is in sight."""
         node = texts.node
+        if node in self._examples:
+            return self._examples[node]
         if node is None or node.is_plain:
             return None if node is None else node.min_len
+        if node.is_free and node.nullable:
+            return 0
         if node.kind != Kind.AND or len(node.items) != 2:
             return None
         lengths, other = sorted(node.items, key=lambda one: one.kind != Kind.REPEAT)

@@ -182,8 +182,8 @@ def test_a_forced_run_costs_a_step_of_its_own_and_changes_nothing() -> None:
 def test_a_draft_is_made_where_all_ids_are_known_and_sits_the_next_step_out() -> None:
     houses = [ahead(logits=copying_logits, proposed_tokens=proposed) for proposed in (True, False)]
     for house in houses:
-        matchers = [FakeMatcher(force_every=7)]
-        house.submit("a", repeating(2, 40), max_tokens=100, ignore_eos=True, matchers=matchers)
+        matchers = [FakeMatcher(force_every=3)]
+        house.submit("a", repeating(2, 6), max_tokens=150, ignore_eos=True, matchers=matchers)
         house.run()
     assert said(houses[0]) == said(houses[1])
     assert houses[0].scheduler.stats().accepted_tokens > 0

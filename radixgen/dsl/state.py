@@ -159,10 +159,10 @@ class ProgramState:
         Raises:
             ProgramError: a size below 1.
         """
-        if size < 1:
-            raise ProgramError(f"fork({size}): there must be at least 1")
+        if not isinstance(size, int) or size < 1:
+            raise ProgramError(f"fork({size!r}): there must be an int of them, at least 1")
         ready, where, parent = Slot("fork"), caller_line(), self._steps
-        children = [Steps(parent.ledger, parent.transcript.copy(), parent.slots.copy()) for _ in range(size)]
+        children = [parent.child(index) for index in range(size)]
         parent.add(Hook(lambda: _publish(parent, ready, is_shared=size > 1)), where, ready)
         for child in children:
             child.add(Hook(partial(_go_on, child, ready)), where)

@@ -65,7 +65,21 @@ class Steps:
         """All that is said, for who streams it."""
         self._waiting: deque[Step] = deque()
         self._task: asyncio.Task[None] | None = None
+        self.place: tuple[int, ...] = ()
+        """Which fork this is, of which fork ..."""
         ledger.all_steps.append(self)
+
+    def child(self, index: int) -> Steps:
+        """A fork's."""
+        child = Steps(self.ledger, self.transcript.copy(), self.slots.copy())
+        child.place = (*self.place, index)
+        return child
+
+    def name_place(self, error: BaseException) -> None:
+        """Note on an error which fork it is of, once."""
+        note = "in fork " + ", fork ".join(map(str, self.place))
+        if self.place and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
 
     def add(self, what: Expression | Hook, where: str, slot: Slot | None = None) -> None:
         """slot: what a hook sets. Raises `ProgramError` for what is wrong by itself: a name that is taken, a role that
@@ -154,6 +168,7 @@ class Steps:
             error = self.error or RequestAborted("the program was ended")
         elif self.error is None:
             error.add_note(f"at {step.where}: {_described(step.what)}")
+            self.name_place(error)
         self.error = self.error or error
         for one in (step, *self._waiting):
             if one.slot is not None:

@@ -4,7 +4,7 @@ A piece is one walk: from row q over the whole trie (the base mask), or over the
 began in an earlier scalar). It is keyed by exactly what the walk looked at: automaton, row and nodes.
 
     table      rows, walked by the kernel                            kept
-    words      the texts themselves, followed through the trie       made anew: that takes less than remembering
+    words      the texts themselves, followed through the trie       made anew, but for a few bytes of punctuation
     counted    cut from the plain string's counts (counts.py)        the counts are kept, with the plain string
     minus      the plain string's piece, less what ends a text (closings.py)   made anew
 """
@@ -22,6 +22,7 @@ from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.machine import NOTHING, SEVERAL
 from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.table import Automaton
+from radixgen.automata.words import LiteralAutomaton
 from radixgen.mask.closings import Closings
 from radixgen.mask.counts import Counts
 from radixgen.mask.index import Int32, pack_ids
@@ -30,6 +31,8 @@ from radixgen.mask.pool import MaskPool, Slot
 from radixgen.mask.walk import NONE, Walk, Walker
 
 ROOT = np.zeros(1, np.int32)
+SHORT = 5
+"""Bytes of texts whose pieces are kept."""
 _MANY_ROWS = 8
 """Beyond this many rows the automaton's own bound, in bytes, is taken: no completion is looked at."""
 
@@ -64,7 +67,7 @@ class Pieces:
         self.walker = walker
         self.pool = pool
         self._ledger = ledger
-        self._unions = ledger.open()
+        self._unions, self._shorts = ledger.open(), ledger.open()
         self._memos: dict[int, Memo] = {}
         """By id. Where an automaton is collected, on whatever thread, its id is noted, before it can be another's."""
         self._gone: deque[int] = deque()
@@ -77,6 +80,8 @@ class Pieces:
         """
         kind = automaton.kind
         if kind == "words":
+            if automaton.growth <= SHORT and isinstance(automaton, LiteralAutomaton):
+                return self._short(automaton, q, nodes)
             walk = self.walker.walk_words(automaton.listed, automaton.run(q), nodes)
             return Piece(self.pool.empty, NONE, walk.ids, walk.exits, NONE, NONE, automaton.growth)
         if kind == "counted":
@@ -95,6 +100,16 @@ class Pieces:
             else:
                 piece = self._piece(automaton, self.walker.walk(automaton, q, nodes))
             memo.put(key, piece, _size(piece) + len(key[1]))
+        return piece
+
+    def _short(self, automaton: LiteralAutomaton, q: int, nodes: Int32) -> Piece:
+        """Commas, brackets and constants: the same few everywhere, from the same few nodes."""
+        key = (automaton.text[q:], nodes.tobytes())
+        piece = self._shorts.entries.get(key)
+        if piece is None:
+            walk = self.walker.walk_words(automaton.listed, automaton.run(q), nodes)
+            piece = Piece(self.pool.empty, NONE, walk.ids, walk.exits, NONE, NONE, SHORT)
+            self._shorts.put(key, piece, _size(piece) + len(key[1]))
         return piece
 
     def find_counts(self, plain: Any, q: int, nodes: Int32 = ROOT) -> Counts:

@@ -10,6 +10,7 @@ import pytest
 from fakes import FakeClock, LateMatcher
 from test_scheduler import House, ids_of, reference, text
 
+from radixgen.config import WorkerConfig
 from radixgen.errors import ConfigError, ParamError
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.params import SamplingParams
@@ -28,6 +29,9 @@ def finished(house: House) -> list[str]:
 def test_an_order_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"order is 'random'.*longest-prefix, depth-first, first-come"):
         House(order="random")
+    with pytest.raises(ConfigError, match=r"order is 'random'.*longest-prefix, depth-first, first-come"):
+        WorkerConfig(order="random")
+    assert [WorkerConfig(order=order).order for order in ORDERS] == list(ORDERS)
 
 
 @pytest.mark.parametrize(

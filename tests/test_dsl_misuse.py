@@ -14,9 +14,10 @@ import pytest
 from program_fakes import FakeBackend
 
 from radixgen import ProgramError, RequestFailed, assistant, function, gen, select
-from radixgen.dsl import ProgramState, set_default_backend
+from radixgen.dsl import Gen, ProgramState, set_default_backend
 from radixgen.dsl.backend import Answer, Cost, Prompt, Written
 from radixgen.dsl.transcript import Transcript
+from radixgen.errors import ConstraintError
 from radixgen.params import Document, Ids
 
 # forks
@@ -88,6 +89,54 @@ def test_what_a_healed_answer_leaves_of_a_document_stays_one() -> None:
     transcript.add("Acme 12", (Document("Acme 12"),))
     assert transcript.take_back(2) == "12"
     assert transcript.prompt() == (Document("Acme ", may_cut=False),)
+
+
+# values that their types do not take
+
+
+def _odd(name: str) -> Gen[Any]:
+    return gen(name, dtype=int)
+
+
+def test_a_program_goes_on_behind_an_answer_that_its_type_did_not_take() -> None:
+    answers = iter(["many", "7"])
+
+    @function
+    def program(s: ProgramState) -> int:
+        s += "How many? " + _odd("first")
+        with pytest.raises(ConstraintError) as caught:
+            s["first"]
+        assert "gen('first')" in caught.value.__notes__[0]
+        assert s.get_meta_info("first").outputs[0].text == "many"
+        s += " is no number. " + _odd("second")
+        return s["second"]
+
+    state = program.run(backend=FakeBackend(lambda *_: next(answers)))
+    assert (state.ret_value, state.text()) == (7, "How many? many is no number. 7")
+    assert state.variables() == {"second": 7}
+
+
+@pytest.mark.parametrize("end", [lambda s: None, lambda s: s.text(), lambda s: s.fork(1)])
+def test_a_value_that_fails_and_is_never_read_ends_the_run(end: Any) -> None:
+    @function
+    def program(s: ProgramState) -> None:
+        s += _odd("x") + gen("y")
+        end(s)
+
+    with pytest.raises(ConstraintError, match="'many' is no number"):
+        program.run(backend=FakeBackend(lambda *_: "many"))
+
+
+def test_a_join_raises_a_value_that_failed_in_a_fork() -> None:
+    @function
+    def program(s: ProgramState) -> None:
+        forks = s.fork(2)
+        forks[1] += _odd("x")
+        with pytest.raises(ConstraintError) as caught:
+            forks.join()
+        assert caught.value.__notes__[1:] == ["in fork 1"]
+
+    program.run(backend=FakeBackend(lambda *_: "many"))
 
 
 # options

@@ -98,5 +98,13 @@ def test_random_walks_end_and_what_they_wrote_is_valid(case: dict, mode: str, co
         assert is_valid(reader, exact(found.text)), found
 
 
+def test_plans_spell_keys_as_the_answer_must(compiler: SchemaCompiler) -> None:
+    schema = {"type": "object", "properties": {"é": {"type": "integer"}}, "required": ["é"]}
+    for non_ascii, plan in (("raw", '{"é":0}'), ("escaped", '{"\\u00e9":0}')):
+        machine = compiler.compile(validator_mode(json.dumps(schema), non_ascii=non_ascii))
+        assert machine.completion(machine.start()) == plan.encode()
+        assert accepts(machine, plan.encode())
+
+
 def exact(text: bytes) -> Any:
     return json.loads(text, parse_float=Decimal)

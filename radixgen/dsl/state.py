@@ -80,9 +80,11 @@ class ProgramState:
         return (await (await self._steps.slots.find(name)).wait()).read()
 
     def get_meta_info(self, name: str) -> Any:
-        """What the backend said of a value: an `Answer` for a gen, a `Decision` for a select."""
+        """What the backend said of a value: an `Answer` for a gen (also one whose value fails), a `Decision` for a
+        select."""
         slot = self._slot(name)
-        slot.read()
+        if slot.meta is None:
+            slot.read()
         return slot.meta
 
     def variables(self) -> dict[str, Any]:

@@ -92,9 +92,10 @@ class Selection:
 
     def _preempt(self) -> None:
         """Running sequences give way to a waiting one of higher priority that is ready, youngest and lowest first."""
-        running = self._ledger.running
-        while running and (one := self._next_above(self._ledger.next_to_retract().priority)) is not None:
-            if len(running) < self._limits.max_rows and self._fits(one):
+        queue, running = self._ledger.queue, self._ledger.running
+        while running and queue.has_next():
+            one = self._next_above(self._ledger.next_to_retract().priority)
+            if one is None or (len(running) < self._limits.max_rows and self._fits(one)):
                 return
             if not self._landed():
                 self._ledger.retract(self._ledger.next_to_retract())

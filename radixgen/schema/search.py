@@ -17,8 +17,8 @@ from radixgen.schema.containers import Cell, Containers, Member
 from radixgen.schema.formula import Formula, literals
 from radixgen.schema.nodes import ContainerForm, Node, ScalarForm
 from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Plain, Vertex, is_over
+from radixgen.schema.scalars import spell_word
 from radixgen.schema.spelling import Style
-from radixgen.schema.values import spell_string
 
 MAX_VERTICES = 2_000
 MAX_BETTER = 200
@@ -201,7 +201,7 @@ class Search:
         members = []
         for name in sorted(plain.required, key=rest.form.rank.__getitem__):
             node = self._nodes.node(containers.asked(plain, containers.key(name)))
-            text = spell_string(name).encode()
+            text = self._spelled(name)
             cost = plus(cost, comma + len(text) + colon, self._ask(node))
             height = max(height, node.height)
             members.append(Step(text, node, None))
@@ -231,8 +231,11 @@ class Search:
                     yield move
 
     def _listed(self, rest: ObjectRest, name: str) -> Move:
-        text = spell_string(name).encode()
+        text = self._spelled(name)
         return Move(text, len(text), self._containers.members(rest, self._containers.key(name)))
+
+    def _spelled(self, name: str) -> bytes:
+        return spell_word(name, self._nodes.options.non_ascii)[0]
 
     def _unlisted(self, rest: ObjectRest, cell: Cell) -> Move | None:
         """Keys of a cell; None where all are taken. Which ones a plan takes is settled when its text is made."""

@@ -65,7 +65,7 @@ class Meanings:
         self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
         self._has_formats, self._is_exact = has_formats, is_exact
         self.glance = Glance(reader, self._is_stated)
-        self._numbers = Numbers(work)
+        self._work, self._numbers = work, Numbers(work)
         locations = reader.check(work)
         self.is_marking = any(location.get("x-verbatim") is True for location in locations)
         self.is_covering = any(one in location for location in locations for one in _UNEVALUATED)
@@ -154,6 +154,7 @@ class Meanings:
         """What a job asks of a value of one kind."""
         found = self._found.get((job, kind))
         if found is None:
+            self._work.spend()
             found = self._found[job, kind] = self._work_out(job, kind)
         return found
 

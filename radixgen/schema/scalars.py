@@ -107,7 +107,11 @@ class Scalars:
 
     def spellings(self, words: Iterable[str], non_ascii: NonAscii) -> list[bytes]:
         """How words are written, with their quotes."""
-        return [one for word in sorted(words) for one in spell_word(word, non_ascii)]
+        found: list[bytes] = []
+        for word in sorted(words):
+            self.texts.regexes.work.spend()
+            found += spell_word(word, non_ascii)
+        return found
 
 
 def spell_word(word: str, non_ascii: NonAscii) -> list[bytes]:

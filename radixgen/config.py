@@ -16,6 +16,7 @@ _MAX_THREADS = 1024
 _MAX_SLOTS = 2**31 - 1
 _PAGE_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _POLICIES = ("lru", "slru", "priority")
+_ORDERS = ("longest-prefix", "depth-first", "first-come")
 _AT_LEAST_ONE = (
     "max_rows", "step_tokens", "max_waiting", "grammar_bytes", "constraint_bytes", "constraint_depth",
     "constraint_states", "constraint_memory",
@@ -92,9 +93,11 @@ class WorkerConfig:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if self.step_tokens < self.max_rows:
+        least_tokens = self.max_rows + self.page_size - 1
+        if self.step_tokens < least_tokens:
             raise ConfigError(
-                f"step_tokens ({self.step_tokens}) is below max_rows ({self.max_rows}): not every row could take a step"
+                f"step_tokens is {self.step_tokens}; max_rows ({self.max_rows}) and page_size ({self.page_size}) need "
+                f"{least_tokens} at least, or not every row could take a step"
             )
         for name in ("compile_s", "mask_s"):
             if not getattr(self, name) > 0.0:
@@ -107,6 +110,8 @@ class WorkerConfig:
             raise ConfigError(f"page_size is {self.page_size}; it must be one of {', '.join(map(str, _PAGE_SIZES))}")
         if self.eviction_policy not in _POLICIES:
             raise ConfigError(f"eviction_policy is {self.eviction_policy!r}; it must be one of {', '.join(_POLICIES)}")
+        if self.order not in _ORDERS:
+            raise ConfigError(f"order is {self.order!r}; it must be one of {', '.join(_ORDERS)}")
         if not 0.0 <= self.pin_share <= 1.0:
             raise ConfigError(f"pin_share is {self.pin_share}; it must lie in [0, 1]")
         if self.dtype not in ("auto", "float32", "bfloat16"):

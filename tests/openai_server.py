@@ -17,7 +17,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, body))
         text = self.server.answer(body)
-        if text is None:
+        if self.server.reply is not None and body.get("stream"):
+            self._send_events([self.server.reply])
+        elif self.server.reply is not None:
+            self._send(200, self.server.reply)
+        elif text is None:
             self._send(503, {"error": {"message": "overloaded"}})
         elif body.get("stream"):
             self._stream(text, is_chat="messages" in body)
@@ -34,12 +38,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _stream(self, text: str, *, is_chat: bool) -> None:
+        said = ({"delta": {"content": letter}} if is_chat else {"text": letter} for letter in text)
+        self._send_events([{"choices": [{"index": 0, **one}]} for one in said])
+
+    def _send_events(self, events: list[Any]) -> None:
         self.send_response(200)
         self.end_headers()
-        for letter in text:
-            choice = {"index": 0, "delta": {"content": letter}} if is_chat else {"index": 0, "text": letter}
-            self.wfile.write(f"data: {json.dumps({'choices': [choice]})}\n\n".encode())
-        self.wfile.write(b"data: [DONE]\n\n")
+        for event in [*events, "[DONE]"]:
+            data = event if isinstance(event, str) else json.dumps(event)
+            self.wfile.write(f"data: {data}\n\n".encode())
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""
@@ -50,6 +57,8 @@ class FakeOpenAI(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answer: Any = lambda body: "hello"
+        self.reply: Any = None
+        """Sent as it is, if given: as the reply, or as a stream's only event."""
 
     @property
     def base_url(self) -> str:

@@ -67,6 +67,15 @@ def test_many_alternatives_are_counted_and_kinds_of_characters_told() -> None:
     assert kinds([*range(0x20, 0x7F), 0xC3]) == ["any character"]
 
 
+def test_alternatives_that_multiply_are_told_as_far_as_they_are_few() -> None:
+    machine = Machines(Work(), Limits()).compile(Regex("(a|b){40}[0-9]"))
+    found = explain(machine, b"x")
+    assert found.expected[0] == "'aaaa'"
+    assert found.expected[-1] == "4 more"
+    date = JsonSchema('{"type": "string", "format": "date-time"}')
+    assert "'0-', '0\\\\', '1-'" in Checker(date, Limits()).judge('"2024-13').note
+
+
 def test_what_fits_but_is_not_generated_is_told_from_what_does_not_fit() -> None:
     checker = Checker(schema(), Limits())
     outcomes = {

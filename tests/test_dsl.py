@@ -366,6 +366,10 @@ def test_unknown_variables_and_names_used_twice_are_named() -> None:
         (lambda: image("cat.png"), ProgramError, "text models only"),
         (lambda: function(lambda: None), ProgramError, "first argument"),
         (lambda: _qa.run(question="?"), ProgramError, "there is no backend"),
+        (lambda: _qa.run(question="?", backend="http://here"), ProgramError, "a str is none"),
+        (lambda: function(lambda s, stream: None), ProgramError, "stream is a keyword of run"),
+        (lambda: function(lambda s: s.fork("2")).run(backend=FakeBackend()), ProgramError, "an int of them"),
+        (lambda: function(lambda s: s.fork(2).__iadd__(5)).run(backend=FakeBackend()), ProgramError, "int cannot be"),
         (lambda: _qa.run(backend=FakeBackend()), TypeError, "question"),
         (lambda: _qa.run(question="?", colour=1, backend=FakeBackend()), TypeError, "colour"),
     ],
@@ -608,7 +612,7 @@ def test_batch_arguments_are_checked_before_anything_runs() -> None:
     assert len(_qa.run_batch([], backend=backend)) == 0
 
 
-def test_ten_thousand_programs_run_at_once_on_one_thread() -> None:
+def test_two_thousand_programs_run_at_once_on_one_thread() -> None:
     before = threading.active_count()
     seen = []
 

@@ -15,7 +15,7 @@ from program_fakes import FakeBackend
 from radixgen import ProgramError, function, gen
 from radixgen.dsl import EngineBackend, ProgramState
 from radixgen.dsl.backend import Cost, Prompt
-from radixgen.errors import InputError, ParamError
+from radixgen.errors import InputError, ParamError, RequestAborted
 from radixgen.params import Text
 
 
@@ -93,6 +93,8 @@ def test_a_row_whose_tool_was_cancelled_fails_alone() -> None:
 
     result = program.run_batch([{"index": i} for i in range(4)], backend=FakeBackend(delay_s=0.002))
     assert ([row.index for row in result.failed], result.is_interrupted) == ([1], False)
+    with pytest.raises(RequestAborted, match="was cancelled"):
+        result[1]["x"]
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, 2.5, "8"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import signal
+import threading
 import time
 from contextlib import suppress
 from typing import Any
@@ -11,9 +14,11 @@ import pytest
 from program_fakes import FakeBackend
 
 from radixgen import ProgramError, RequestFailed, assistant, function, gen, select
-from radixgen.dsl import ProgramState
+from radixgen.dsl import Gen, ProgramState, set_default_backend
 from radixgen.dsl.backend import Answer, Cost, Prompt, Written
-from radixgen.params import Ids
+from radixgen.dsl.transcript import Transcript
+from radixgen.errors import ConstraintError
+from radixgen.params import Document, Ids
 
 # forks
 
@@ -47,6 +52,91 @@ def test_what_a_fork_generated_stays_ids_in_the_parent() -> None:
 
     program.run(backend=IdBackend())
     assert [getattr(part, "text", None) or part.ids for part in asked[-1]] == ["a", (7,), "b", (7,)]
+
+
+def _lost(prompt: str, options: Any) -> str:
+    raise RequestFailed("lost")
+
+
+def test_an_error_of_a_fork_that_nobody_joins_names_the_fork() -> None:
+    @function
+    def program(s: ProgramState) -> None:
+        inner = s.fork(2)[1].fork(3)
+        inner[2] += gen("x")
+
+    with pytest.raises(RequestFailed) as caught:
+        program.run(backend=FakeBackend(_lost))
+    assert caught.value.__notes__[1:] == ["in fork 1, fork 2"]
+
+
+def test_an_error_read_twice_names_its_fork_once() -> None:
+    @function
+    def program(s: ProgramState) -> None:
+        forks = s.fork(2)
+        forks += gen("x")
+        for read in (lambda: forks["x"], lambda: forks["x"], forks.join):
+            with suppress(RequestFailed):
+                read()
+        forks[0]["x"]
+
+    with pytest.raises(RequestFailed) as caught:
+        program.run(backend=FakeBackend(_lost))
+    assert caught.value.__notes__[1:] == ["in fork 0"]
+
+
+def test_what_a_healed_answer_leaves_of_a_document_stays_one() -> None:
+    transcript = Transcript()
+    transcript.add("Acme 12", (Document("Acme 12"),))
+    assert transcript.take_back(2) == "12"
+    assert transcript.prompt() == (Document("Acme ", may_cut=False),)
+
+
+# values that their types do not take
+
+
+def _odd(name: str) -> Gen[Any]:
+    return gen(name, dtype=int)
+
+
+def test_a_program_goes_on_behind_an_answer_that_its_type_did_not_take() -> None:
+    answers = iter(["many", "7"])
+
+    @function
+    def program(s: ProgramState) -> int:
+        s += "How many? " + _odd("first")
+        with pytest.raises(ConstraintError) as caught:
+            s["first"]
+        assert "gen('first')" in caught.value.__notes__[0]
+        assert s.get_meta_info("first").outputs[0].text == "many"
+        s += " is no number. " + _odd("second")
+        return s["second"]
+
+    state = program.run(backend=FakeBackend(lambda *_: next(answers)))
+    assert (state.ret_value, state.text()) == (7, "How many? many is no number. 7")
+    assert state.variables() == {"second": 7}
+
+
+@pytest.mark.parametrize("end", [lambda s: None, lambda s: s.text(), lambda s: s.fork(1)])
+def test_a_value_that_fails_and_is_never_read_ends_the_run(end: Any) -> None:
+    @function
+    def program(s: ProgramState) -> None:
+        s += _odd("x") + gen("y")
+        end(s)
+
+    with pytest.raises(ConstraintError, match="'many' is no number"):
+        program.run(backend=FakeBackend(lambda *_: "many"))
+
+
+def test_a_join_raises_a_value_that_failed_in_a_fork() -> None:
+    @function
+    def program(s: ProgramState) -> None:
+        forks = s.fork(2)
+        forks[1] += _odd("x")
+        with pytest.raises(ConstraintError) as caught:
+            forks.join()
+        assert caught.value.__notes__[1:] == ["in fork 1"]
+
+    program.run(backend=FakeBackend(lambda *_: "many"))
 
 
 # options
@@ -164,12 +254,67 @@ def test_a_program_that_is_over_is_added_to_no_more() -> None:
 
 
 def test_the_error_of_a_state_is_waited_for() -> None:
-    def fails(prompt: str, options: Any) -> str:
-        raise RequestFailed("lost")
-
     @function
     def program(s: ProgramState) -> str:
         s += gen("x")
         return str(s.error())
 
-    assert program.run(backend=FakeBackend(fails, delay_s=0.001)).ret_value == "lost"
+    assert program.run(backend=FakeBackend(_lost, delay_s=0.001)).ret_value == "lost"
+
+
+# event loops
+
+
+def test_a_default_backend_serves_programs_inside_programs_where_a_loop_runs_already() -> None:
+    @function
+    def inner(s: ProgramState) -> str:
+        s += gen("x")
+        return s["x"]
+
+    @function
+    def outer(s: ProgramState) -> str:
+        s += inner.run().ret_value
+        return s.text()
+
+    async def main() -> None:
+        set_default_backend(FakeBackend(lambda *_: "ok"))
+        assert outer.run().ret_value == "ok"
+        assert outer.run(stream=True).text() == "ok"
+
+    asyncio.run(main())
+
+
+def test_ctrl_c_in_a_notebook_s_run_is_a_keyboard_interrupt() -> None:
+    main_thread = threading.get_ident()
+
+    @function
+    def program(s: ProgramState) -> None:
+        signal.pthread_kill(main_thread, signal.SIGINT)
+        s += gen("x")
+
+    async def main() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a notebook: asyncio's own is not there
+        with pytest.raises(KeyboardInterrupt):
+            program.run(backend=FakeBackend(delay_s=5))
+
+    asyncio.run(main())
+
+
+def test_what_a_streaming_run_failed_with_is_not_logged_beside_being_raised() -> None:
+    @function
+    def program(s: ProgramState) -> None:
+        raise KeyError("oh")
+
+    async def main() -> list[Any]:
+        logged: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: logged.append(context))
+        state = await program.arun(stream=True, backend=FakeBackend())
+        with pytest.raises(KeyError):
+            async for _ in state.text_async_iter():
+                pass
+        del state
+        await asyncio.sleep(0)
+        gc.collect()
+        return logged
+
+    assert asyncio.run(main()) == []

@@ -29,14 +29,12 @@ def _chat(s: ProgramState) -> None:
 
 
 def test_chats_go_as_messages_and_answers_are_part_of_the_next_call(server: FakeOpenAI) -> None:
-    state = _chat.run(backend=OpenAIBackend(server.base_url, "m", api_key="k"))
+    state = _chat.run(backend=OpenAIBackend(server.base_url, "m", api_key="k", dialect="vllm"))
     (path, first), (_, second) = server.asked
     assert path == "/v1/chat/completions"
-    assert first["messages"] == [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Hello?"},
-        {"role": "assistant", "content": ""},
-    ]
+    assert first["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello?"}]
+    assert "continue_final_message" not in first
+    assert (second["continue_final_message"], second["add_generation_prompt"]) == (True, False)
     assert (first["model"], first["max_tokens"], first["temperature"], first["stop"]) == ("m", 5, 0.5, ["."])
     assert second["messages"][2:] == [
         {"role": "assistant", "content": "hello"},
@@ -115,6 +113,36 @@ def test_what_a_server_cannot_do_is_refused_and_never_dropped(
     with pytest.raises(ParamError, match=message):
         program.run(backend=OpenAIBackend(server.base_url, "m", dialect=dialect))
     assert server.asked == []
+
+
+def test_an_answer_that_has_begun_is_refused_where_the_server_would_begin_another(server: FakeOpenAI) -> None:
+    with pytest.raises(ParamError, match="begins a new answer instead of going on with 'Yes: '"):
+        _chat.run(backend=OpenAIBackend(server.base_url, "m"))
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "choices", [[], [None], ["x"], [{"index": 3, "text": "x", "finish_reason": "stop"}], [{"text": 5}]]
+)
+def test_a_reply_that_is_none_is_an_error_of_its_own(server: FakeOpenAI, stream: bool, choices: Any) -> None:
+    server.reply = {"choices": choices, "usage": {"prompt_tokens": None}}
+    program = function(lambda s: s.__iadd__("say" + gen("x")))
+    with pytest.raises(RequestFailed, match="the server's reply holds"):
+        program.run(backend=OpenAIBackend(server.base_url, "m"), stream=stream)["x"]
+
+
+def test_the_answers_of_a_reply_are_taken_by_their_index(server: FakeOpenAI) -> None:
+    server.reply = {"choices": [{"index": 1, "text": "b"}, {"index": 0, "text": "a"}], "usage": {"prompt_tokens": None}}
+    program = function(lambda s: s.__iadd__("say" + gen("x", n=2)))
+    assert program.run(backend=OpenAIBackend(server.base_url, "m"))["x"] == ["a", "b"]
+
+
+def test_a_stream_that_is_no_json_is_an_error_of_its_own(server: FakeOpenAI) -> None:
+    server.reply = "{oh"
+    program = function(lambda s: s.__iadd__("say" + gen("x")))
+    with pytest.raises(RequestFailed, match="the server ended the stream"):
+        program.run(backend=OpenAIBackend(server.base_url, "m"), stream=True)["x"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from masking import engine, write
+from masking import engine, filled, write
 
 from radixgen.automata.machine import State
 from radixgen.automata.single import SingleMachine, regex_machine
@@ -114,6 +114,28 @@ def test_tables_beyond_the_limit_are_left_to_those_who_hold_them() -> None:
         write(matcher, random.Random(number))
         assert masks.num_table_bytes < 200_000
     assert write(held, random.Random(1)) in (b"aaab", b"aaac")
+
+
+NESTED = JsonSchema('{"$ref": "#/$defs/a", "$defs": {"a": {"type": "array", "items": {"$ref": "#/$defs/a"}}}}')
+
+
+@pytest.mark.parametrize(
+    ("constraint", "most"), [(NESTED, 160), (GrammarText('start: "(" start+ ")" | "[" start+ "]" | "x"'), 6_000)]
+)
+def test_a_grammar_that_many_texts_have_worn_is_compiled_anew(constraint: Constraint, most: int) -> None:
+    masks, rng = engine(limits=Limits(constraint_states=most)), random.Random(5)
+    grammars: list[Any] = []
+    for _ in range(12):
+        grammar = masks.compile(constraint)
+        grammars.append(grammar)
+        matcher = masks.matcher(grammar, max_tokens=90)
+        with masks.work.charged(grammar.account):
+            while matcher.num_tokens < 20:
+                matcher.advance(rng.choice([3 + byte for byte in b"([" if 3 + byte in filled(matcher)]))
+            write(matcher, rng)
+        assert grammar.account is not None
+        assert grammar.account.num_states < most
+    assert 1 < len(set(map(id, grammars))) < 12
 
 
 class Blind(SingleMachine):

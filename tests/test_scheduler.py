@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fakes import EOS_ID, VOCAB_SIZE, FakeClock, FakeMatcher, FakeRunner, FakeStops, fake_logits
 
+from radixgen.config import WorkerConfig
 from radixgen.errors import ConfigError, ParamError, PromptTooLong, RequestAborted, RequestFailed
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.params import SamplingParams
@@ -508,6 +509,17 @@ def test_leaving_the_queue_looks_at_nobody_else(monkeypatch: pytest.MonkeyPatch)
 def test_a_step_that_could_leave_rows_out_is_refused() -> None:
     with pytest.raises(ConfigError, match="step_tokens"):
         House(step_tokens=8, max_rows=9)
+    for page in (4, 16, 64):
+        least = 2 + page - 1  # a prompt goes on by whole pages, beside one row that decodes
+        with pytest.raises(ConfigError, match=f"step_tokens is {least - 1}; .* need {least}"):
+            House(step_tokens=least - 1, max_rows=2, page=page)
+        with pytest.raises(ConfigError, match=f"need {least}"):
+            WorkerConfig(step_tokens=least - 1, max_rows=2, page_size=page)
+        house = House(step_tokens=least, max_rows=2, page=page, num_slots=1920)
+        house.submit("decoding", text(1, 5), max_tokens=60, ignore_eos=True)
+        house.submit("long", text(2, 3 * page), max_tokens=1)
+        house.run()
+        assert [event.request_id for event in house.events if isinstance(event, Finished)] == ["long", "decoding"]
 
 
 def test_higher_priorities_go_first() -> None:

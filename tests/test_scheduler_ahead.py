@@ -46,6 +46,19 @@ def test_an_output_that_has_ended_is_trimmed_of_the_step_that_was_for_nothing() 
     assert house.scheduler.stats().cache.num_cached == 5 + len(ids) - 1
 
 
+@pytest.mark.parametrize("page", [1, 4, 16, 64])
+def test_an_id_that_is_being_drawn_keeps_its_name_when_its_buffers_grow(page: int) -> None:
+    house = ahead(page=page, num_slots=1600)
+    house.submit("a", text(1, 10), max_tokens=120)
+    house.submit("b", text(2, 11), max_tokens=200, ignore_eos=True)
+    house.run()
+    assert house.ids("a") == reference(text(1, 10), 120)
+    alone = House()
+    alone.submit("b", text(2, 11), max_tokens=200, ignore_eos=True)
+    alone.run()
+    assert house.ids("b") == alone.ids("b")
+
+
 def test_no_step_is_for_nothing_where_the_limit_is_known() -> None:
     house = ahead()
     house.submit("a", text(1, 20), max_tokens=7, ignore_eos=True)
@@ -169,8 +182,8 @@ def test_a_forced_run_costs_a_step_of_its_own_and_changes_nothing() -> None:
 def test_a_draft_is_made_where_all_ids_are_known_and_sits_the_next_step_out() -> None:
     houses = [ahead(logits=copying_logits, proposed_tokens=proposed) for proposed in (True, False)]
     for house in houses:
-        matchers = [FakeMatcher(force_every=7)]
-        house.submit("a", repeating(2, 40), max_tokens=100, ignore_eos=True, matchers=matchers)
+        matchers = [FakeMatcher(force_every=3)]
+        house.submit("a", repeating(2, 6), max_tokens=150, ignore_eos=True, matchers=matchers)
         house.run()
     assert said(houses[0]) == said(houses[1])
     assert houses[0].scheduler.stats().accepted_tokens > 0

@@ -14,7 +14,7 @@ from test_scheduler import House, text
 from radixgen import Engine
 from radixgen.errors import RequestFailed
 from radixgen.runner.plan import StepPlan
-from radixgen.scheduler.drafts import LONGEST, MOST_DRAFTED, MOST_PLACES, Appetite, History, make_path
+from radixgen.scheduler.drafts import LOOKED_FOR, MOST_DRAFTED, Appetite, History, make_path
 from radixgen.scheduler.request import Failed, Finished, OutputFinished, Scored
 
 
@@ -119,7 +119,7 @@ def test_drafts_that_come_true_save_steps(matcher: bool) -> None:
         house.submit("a", repeating(2, 40), max_tokens=200, ignore_eos=True, matchers=matchers)
         house.run()
     assert said(houses[0]) == said(houses[1])
-    assert counted(houses[0]) < 0.8 * counted(houses[1])
+    assert counted(houses[0]) < 0.9 * counted(houses[1])
     stats = houses[0].scheduler.stats()
     assert counted(houses[0]) + stats.accepted_tokens == counted(houses[1])
     assert stats.sampled_tokens == houses[1].scheduler.stats().sampled_tokens
@@ -167,24 +167,42 @@ def test_without_room_for_masks_nothing_is_proposed_for_constrained_rows() -> No
 @pytest.mark.parametrize(
     ("ids", "expected"),
     [
-        ([1, 2, 3, 4, 9, 2, 3], [4, 9]),
-        ([1, 2, 3, 4, 5, 2, 3, 6, 1, 2, 3], [4, 5]),
-        ([2, 3, 4, 2, 3, 5, 2, 3], [5, 2]),
-        ([2, 3, 2, 3], [2, 3]),
-        ([7, 7, 7], [7, 7]),
-        ([4, 1, 2, 4, 1], [2, 4]),
-        ([3, 1, 2, 3], []),
-        ([1, 2, 3, 4, 5, 9, 2, 3, 4, 6, 1, 2, 3, 4], [5, 9]),
-        ([7, 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 8, 7, 1, 2, 3, 4], [8, 7]),
+        ([1, 2, 3, 4, 9, 8, 1, 2, 3, 4], [9, 8]),
+        ([1, 2, 3, 4, 5, 1, 2, 3, 4, 6, 1, 2, 3, 4], [6, 1]),
+        ([1, 2, 3, 4, 1, 2, 3, 4], [1, 2]),
+        ([7, 7, 7, 7, 7], [7, 7]),
+        ([4, 1, 2, 3, 4, 1, 2, 3], [4, 1]),
+        ([1, 2, 3, 4, 9, 2, 3, 4], []),
         ([3, 3], []),
         ([3], []),
     ],
 )
-def test_the_longest_suffix_that_stood_before_is_found_where_it_stood_last(ids: list[int], expected: list[int]) -> None:
+def test_what_followed_the_last_four_ids_is_found_where_they_stood_last(ids: list[int], expected: list[int]) -> None:
     history = History()
     history.extend(ids[:3])
     history.extend(ids[3:])
     assert history.continuation(2) == expected
+
+
+def test_a_text_that_repeats_itself_is_taken_to_go_on() -> None:
+    history = History()
+    history.extend([1, 2, 3, 4, 5, 1, 2, 3, 4])
+    assert history.continuation(8) == [5, 1, 2, 3, 4, 5, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_continuation_is_what_a_search_from_the_end_finds(seed: int) -> None:
+    rng, history = random.Random(seed), History()
+    ids: list[int] = []
+    for _ in range(300):
+        ids.append(rng.randrange(3))
+        history.extend(ids[-1:])
+        ending = ids[-LOOKED_FOR:]
+        places = (
+            place for place in range(len(ids) - 1, LOOKED_FOR - 1, -1) if ids[place - LOOKED_FOR : place] == ending
+        )
+        place = next(places, None)
+        assert history.continuation(1) == ([] if place is None or len(ids) <= LOOKED_FOR else [ids[place]])
 
 
 def test_a_path_holds_what_the_grammar_forces_and_leaves_the_matcher_where_it_was() -> None:
@@ -199,29 +217,6 @@ def test_a_path_holds_what_the_grammar_forces_and_leaves_the_matcher_where_it_wa
     assert make_path([12, 20, 8, 11, 13], matcher, (EOS_ID,), 3).ids == [12]
     assert make_path([12, 1, 8], matcher, (EOS_ID,), 9).ids == [12]
     assert make_path([12, EOS_ID, 8], None, (EOS_ID,), 9) == ([12], [1])
-
-
-def test_a_text_that_repeats_itself_is_taken_to_go_on() -> None:
-    history = History()
-    history.extend([1, 2, 3, 1, 2])
-    assert history.continuation(8) == [3, 1, 2, 3, 1, 2, 3, 1]
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_continuation_is_what_a_search_from_the_end_finds(seed: int) -> None:
-    rng, history, ids = random.Random(seed), History(), []
-    for _ in range(300):
-        ids.append(rng.randrange(4))
-        history.extend(ids[-1:])
-        best, at, seen = 1, -1, 0
-        for place in range(len(ids) - 2, 0, -1):
-            if ids[place - 1 : place + 1] != ids[-2:] or best == LONGEST or seen == MOST_PLACES:
-                continue
-            seen += 1
-            common = next((n for n in range(2, LONGEST) if place < n or ids[place - n] != ids[-1 - n]), LONGEST)
-            if common > best:
-                best, at = common, place
-        assert history.continuation(1) == ([] if at < 0 else [ids[at + 1]])
 
 
 def test_appetite_is_one_more_than_came_true_and_rests_the_longer_the_more_often_nothing_did() -> None:
@@ -241,7 +236,7 @@ def test_appetite_is_one_more_than_came_true_and_rests_the_longer_the_more_often
     appetite.learn(1, 1)
     assert [appetite.ask() for _ in range(2)] == [2, 2]
     appetite.learn(0, 0)
-    assert [appetite.ask() for _ in range(2)] == [0, 2]
+    assert [appetite.ask() for _ in range(3)] == [0, 0, 2]
 
 
 def test_a_real_model_says_the_same_with_and_without_drafts(tmp_path: Path) -> None:

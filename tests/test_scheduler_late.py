@@ -62,6 +62,13 @@ def test_others_are_admitted_past_one_whose_grammar_does_not_know_its_beginning(
     assert house.ids("late") == follow(text(1, 20), 3, **GRAMMAR)[0]
 
 
+def test_an_answer_whose_limit_is_forced_ids_ends_though_its_end_is_late() -> None:
+    house = House()
+    house.submit("late", text(1, 20), max_tokens=1, matchers=[LateMatcher(1, **GRAMMAR)])
+    house.run()
+    assert house.ids("late") == (40,)
+
+
 @pytest.mark.parametrize("where", ["waiting", "running"])
 def test_a_late_row_can_be_aborted(where: str) -> None:
     house = House()

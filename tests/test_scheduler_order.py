@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from fakes import FakeClock
+from fakes import FakeClock, LateMatcher
 from test_scheduler import House, ids_of, reference, text
 
+from radixgen.config import WorkerConfig
 from radixgen.errors import ConfigError, ParamError
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.params import SamplingParams
@@ -28,6 +29,9 @@ def finished(house: House) -> list[str]:
 def test_an_order_that_is_none_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"order is 'random'.*longest-prefix, depth-first, first-come"):
         House(order="random")
+    with pytest.raises(ConfigError, match=r"order is 'random'.*longest-prefix, depth-first, first-come"):
+        WorkerConfig(order="random")
+    assert [WorkerConfig(order=order).order for order in ORDERS] == list(ORDERS)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +111,16 @@ def test_a_higher_priority_takes_slots_from_a_lower_one() -> None:
     house.run()
     assert finished(house) == ["high", "low"]
     assert len(house.ids("low")) == 40
+
+
+def test_a_higher_priority_whose_grammar_is_late_takes_nothing_until_it_is_ready() -> None:
+    house = House(max_rows=1)
+    house.submit("low", text(1, 30), max_tokens=30, ignore_eos=True)
+    house.step()
+    house.submit("high", text(2, 30), max_tokens=5, priority=1, matchers=[LateMatcher(12)])
+    house.run()
+    assert finished(house) == ["high", "low"]
+    assert house.scheduler.stats().num_retractions == 1
 
 
 def test_an_equal_priority_takes_nothing_from_anybody() -> None:

@@ -60,6 +60,12 @@ class Account:
         self.num_bytes = 0
         self.num_states = 0
 
+    @property
+    def is_worn(self) -> bool:
+        """Half of what it may keep is there: who begins anew should begin with a new one."""
+        limits = self.limits
+        return 2 * self.num_bytes > limits.constraint_memory or 2 * self.num_states > limits.constraint_states
+
     def add(self, num_bytes: int) -> None:
         """One state more. Raises `LimitError`."""
         self.num_bytes += num_bytes

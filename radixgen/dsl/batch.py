@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -298,11 +298,11 @@ class Rows:
             state = await self._runs[index]()
         except Exception as error:  # whatever a row's program does is its own row's
             return RowResult(index, row, error=error)
-        except asyncio.CancelledError as error:
+        except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return RowResult(index, row, error=error)  # what it awaited was cancelled, not the batch
+            return RowResult(index, row, error=RequestAborted("what this row waited for was cancelled"))
         return RowResult(index, row, state.variables(), state.text(), state.usage)
 
 
@@ -319,6 +319,4 @@ def _plain(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json")
-    from dataclasses import asdict, is_dataclass
-
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)

@@ -54,6 +54,8 @@ class Forks(Sequence["ProgramState"]):
             values: Sequence[Any] = [value] * len(self)
         else:
             values = [value(index) for index in range(len(self))] if callable(value) else value
+            if not isinstance(values, Sequence):
+                raise ProgramError(f"a {type(value).__name__} cannot be added to forks; give text, gen(...) or a list")
         if len(values) != len(self):
             raise ProgramError(f"{len(values)} values for {len(self)} forks; give one each")
         for child, one in zip(self._children, values, strict=True):
@@ -88,25 +90,25 @@ class Forks(Sequence["ProgramState"]):
                 self._parent._steps.repeat(child._steps, caller_line())
 
     def _read(self, index: int, name: str) -> Any:
+        child = self._children[index]
         try:
-            return self._children[index][name]
-        except BaseException as error:
-            error.add_note(f"in fork {index}")
+            return child[name]
+        except Exception as error:
+            child._steps.name_place(error)
             raise
 
     async def _finish_all(self) -> None:
         ended = await asyncio.gather(*(child._steps.finish() for child in self._children), return_exceptions=True)
-        _raise_first(ended)
+        self._raise_first(ended)
 
     async def _run_each(self, function: Callable[[ProgramState, int], Any]) -> list[Any]:
         runs = (run_fiber(partial(function, child, index)) for index, child in enumerate(self._children))
         ended = await asyncio.gather(*runs, return_exceptions=True)
-        _raise_first(ended)
+        self._raise_first(ended)
         return list(ended)
 
-
-def _raise_first(ended: Sequence[Any]) -> None:
-    for index, error in enumerate(ended):
-        if isinstance(error, BaseException):
-            error.add_note(f"in fork {index}")
-            raise error
+    def _raise_first(self, ended: Sequence[Any]) -> None:
+        for child, error in zip(self._children, ended, strict=True):
+            if isinstance(error, BaseException):
+                child._steps.name_place(error)
+                raise error

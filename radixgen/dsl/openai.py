@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
 from radixgen.engine.options import Asked, read_options
@@ -48,28 +48,27 @@ class OpenAIBackend:
         path, body = self._request(prompt, options, asked)
         async with self._client() as client:
             reply = _checked(await client.post(path, json=body))
-        texts = [_text(choice) for choice in reply["choices"]]
-        reasons = [choice.get("finish_reason") or "stop" for choice in reply["choices"]]
-        return _answer(texts, reasons, reply.get("usage") or {}, asked)
+        texts, reasons = [""] * asked.params.n, [""] * asked.params.n
+        for place, choice in enumerate(reply["choices"]):
+            _take(choice, place, texts, reasons)
+        return _answer(texts, reasons, reply.get("usage"), asked)
 
     async def stream(self, prompt: Prompt, options: Mapping[str, Any]) -> AsyncIterator[str | Answer]:
         asked = read_options(options)
         path, body = self._request(prompt, options, asked)
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        texts, reasons = [""] * asked.params.n, ["stop"] * asked.params.n
-        usage: Mapping[str, Any] = {}
+        texts, reasons = [""] * asked.params.n, [""] * asked.params.n
+        usage: Any = None
         async with self._client() as client, client.stream("POST", path, json=body) as response:
             if response.status_code != 200:
                 await response.aread()
                 _checked(response)
             async for chunk in _events(response):
                 usage = chunk.get("usage") or usage
-                for choice in chunk.get("choices", ()):
-                    index, text = choice.get("index", 0), _text(choice)
-                    texts[index] += text
-                    reasons[index] = choice.get("finish_reason") or reasons[index]
-                    if text and not index:
-                        yield text
+                for choice in chunk.get("choices") or ():
+                    piece = _take(choice, 0, texts, reasons)
+                    if piece.text and not piece.place:
+                        yield piece.text
         yield _answer(texts, reasons, usage, asked)
 
     async def score(self, prompt: Prompt, choices: Sequence[str], *, unconditional: bool) -> Scores:
@@ -97,9 +96,21 @@ class OpenAIBackend:
             **self._constraint(asked),
         }
         if prompt and all(isinstance(part, Message) for part in prompt):
-            messages = [_message(part) for part in prompt if isinstance(part, Message)]
-            return "/chat/completions", body | {"messages": messages}
+            return "/chat/completions", body | self._chat([_message(one) for one in prompt if isinstance(one, Message)])
         return "/completions", body | {"prompt": "".join(_plain(part) for part in prompt)}
+
+    def _chat(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        """An answer that has begun is gone on with where the server knows how; one that has not is the server's."""
+        if messages[-1]["role"] != "assistant":
+            return {"messages": messages}
+        if not messages[-1]["content"]:
+            return {"messages": messages[:-1]}
+        if self._dialect == "openai":
+            raise ParamError(
+                "assistant: a server of dialect 'openai' begins a new answer instead of going on with "
+                f"{messages[-1]['content'][:40]!r}; let a gen come first in it, or use a dialect that goes on"
+            )
+        return {"messages": messages, "add_generation_prompt": False, "continue_final_message": True}
 
     def _sampling(self, params: SamplingParams, options: Mapping[str, Any]) -> dict[str, Any]:
         """What was given, and what differs from the protocol's defaults where we have others."""
@@ -141,11 +152,41 @@ def _plain(part: Message | Content) -> str:
     return part.text
 
 
-def _answer(texts: list[str], reasons: list[str], usage: Mapping[str, Any], asked: Asked) -> Answer:
+class Piece(NamedTuple):
+    """What one choice brought."""
+
+    place: int
+    text: str
+
+
+def _take(choice: Any, place: int, texts: list[str], reasons: list[str]) -> Piece:
+    """Add a choice of a reply, or what a stream brings of one, to its text. place: its index where it has none."""
+    try:
+        index, text = choice.get("index", place), _text(choice)
+        texts[index] += text
+        reasons[index] = choice.get("finish_reason") or reasons[index]
+    except (AttributeError, IndexError, TypeError):
+        raise RequestFailed(f"the server's reply holds a choice that was not asked for: {choice!r:.200}") from None
+    return Piece(index, text)
+
+
+def _answer(texts: list[str], reasons: list[str], usage: Any, asked: Asked) -> Answer:
+    pairs = list(zip(texts, reasons, strict=True))
+    missing = pairs.count(("", ""))
+    if missing:
+        raise RequestFailed(
+            f"the server's reply holds {len(pairs) - missing} answers where {len(pairs)} were asked for"
+        )
+    cost = _cost(usage if isinstance(usage, Mapping) else {})
+    written = (Written(text, _value(asked, text), (Text(text),), reason or "stop") for text, reason in pairs)
+    return Answer(tuple(written), cost)
+
+
+def _cost(usage: Mapping[str, Any]) -> Cost:
     details = usage.get("prompt_tokens_details") or {}
-    cost = Cost(1, usage.get("prompt_tokens", 0), details.get("cached_tokens") or 0, usage.get("completion_tokens", 0))
-    pairs = zip(texts, reasons, strict=True)
-    return Answer(tuple(Written(text, _value(asked, text), (Text(text),), reason) for text, reason in pairs), cost)
+    return Cost(
+        1, usage.get("prompt_tokens") or 0, details.get("cached_tokens") or 0, usage.get("completion_tokens") or 0
+    )
 
 
 def _value(asked: Asked, text: str) -> Any:
@@ -180,7 +221,10 @@ async def _events(response: Any) -> AsyncIterator[dict[str, Any]]:
         if data == "[DONE]":
             return
         if data:
-            chunk = json.loads(data)
-            if "error" in chunk:
-                raise RequestFailed(f"the server ended the stream: {chunk['error']}")
+            try:
+                chunk = json.loads(data)
+            except ValueError:
+                chunk = None
+            if not isinstance(chunk, dict) or "error" in chunk:
+                raise RequestFailed(f"the server ended the stream: {data[:200]}")
             yield chunk

@@ -7,7 +7,8 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import ContextVar, copy_context
 from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
@@ -46,12 +47,15 @@ class Program(Generic[P]):
     """
 
     def __init__(self, function: Callable[..., Any], bound: Mapping[str, Any] | None = None) -> None:
-        """Raises `ProgramError` for a coroutine function, or one that takes no state."""
+        """Raises `ProgramError` for a coroutine function, one that takes no state or whose arguments `run` takes."""
         if inspect.iscoroutinefunction(function):
             raise ProgramError(f"{function.__name__}: a program is a plain function; await inside it by s.wait(...)")
         self._signature = inspect.signature(function)
         if not self._signature.parameters:
             raise ProgramError(f"{function.__name__}: a program's first argument is its state, s")
+        taken = _KEYWORDS.intersection(self._signature.parameters)
+        if taken:
+            raise ProgramError(f"{function.__name__}: {min(taken)} is a keyword of run itself; rename the argument")
         self._function, self._bound = function, dict(bound or {})
         update_wrapper(self, function)
 
@@ -90,6 +94,7 @@ class Program(Generic[P]):
             return await _run(call)
         state = _state(call, is_streaming=True)
         task = asyncio.get_running_loop().create_task(_run_state(call, state))
+        task.add_done_callback(_read_error)
         state._steps.ledger.task = task
         return state
 
@@ -160,6 +165,7 @@ class Program(Generic[P]):
         return name in _GEN_OPTIONS and name not in self._signature.parameters
 
 
+_KEYWORDS = frozenset({"backend", "stream"})
 _GEN_OPTIONS = frozenset(Options.__annotations__) - {"schema", "regex", "choices", "grammar", "constraint"}
 
 
@@ -181,13 +187,17 @@ def run_sync(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return asyncio.run(make())
     started: Future[asyncio.AbstractEventLoop] = Future()
     with ThreadPoolExecutor(1, "radixgen-program") as pool:
-        task = pool.submit(asyncio.run, _announced(make, started))
+        task = pool.submit(copy_context().run, asyncio.run, _announced(make, started))
         try:
             return task.result()
         except KeyboardInterrupt:
             loop = started.result()
-            loop.call_soon_threadsafe(_cancel_all, loop)
-            return task.result()
+            with suppress(RuntimeError):  # it has ended meanwhile
+                loop.call_soon_threadsafe(_cancel_all, loop)
+            try:
+                return task.result()
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
 
 
 async def _announced(make: Callable[[], Coroutine[Any, Any, T]], started: Future[asyncio.AbstractEventLoop]) -> T:
@@ -209,7 +219,7 @@ def _start_thread(call: _Call) -> ProgramState:
         started.set_result(state)
         await asyncio.gather(_run_state(call, state), return_exceptions=True)
 
-    threading.Thread(target=asyncio.run, args=(run(),), name="radixgen-program", daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(asyncio.run, run()), name="radixgen-program", daemon=True).start()
     return started.result()
 
 
@@ -237,6 +247,12 @@ async def _run_state(call: _Call, state: ProgramState) -> ProgramState:
     return state
 
 
+def _read_error(task: asyncio.Task[Any]) -> None:
+    """What a streaming run failed with is raised by its state, to whoever reads it."""
+    if not task.cancelled():
+        task.exception()
+
+
 def _invoke(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], state: ProgramState) -> Any:
     return function(state, *args, **kwargs)
 
@@ -245,7 +261,13 @@ def _backend(given: Any) -> Backend:
     given = given or _default_backend.get()
     if given is None:
         raise ProgramError("there is no backend; give run(backend=engine), or set_default_backend(engine) before")
-    return EngineBackend(given) if isinstance(given, Engine) else given
+    if isinstance(given, Engine):
+        return EngineBackend(given)
+    if not hasattr(given, "generate"):
+        raise ProgramError(
+            f"backend: a {type(given).__name__} is none; give an Engine, or an OpenAIBackend(url, model)"
+        )
+    return given
 
 
 def _row(index: int, row: Any) -> Mapping[str, Any]:

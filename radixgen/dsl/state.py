@@ -80,9 +80,11 @@ class ProgramState:
         return (await (await self._steps.slots.find(name)).wait()).read()
 
     def get_meta_info(self, name: str) -> Any:
-        """What the backend said of a value: an `Answer` for a gen, a `Decision` for a select."""
+        """What the backend said of a value: an `Answer` for a gen (also one whose value fails), a `Decision` for a
+        select."""
         slot = self._slot(name)
-        slot.read()
+        if slot.meta is None:
+            slot.read()
         return slot.meta
 
     def variables(self) -> dict[str, Any]:
@@ -159,10 +161,10 @@ class ProgramState:
         Raises:
             ProgramError: a size below 1.
         """
-        if size < 1:
-            raise ProgramError(f"fork({size}): there must be at least 1")
+        if not isinstance(size, int) or size < 1:
+            raise ProgramError(f"fork({size!r}): there must be an int of them, at least 1")
         ready, where, parent = Slot("fork"), caller_line(), self._steps
-        children = [Steps(parent.ledger, parent.transcript.copy(), parent.slots.copy()) for _ in range(size)]
+        children = [parent.child(index) for index in range(size)]
         parent.add(Hook(lambda: _publish(parent, ready, is_shared=size > 1)), where, ready)
         for child in children:
             child.add(Hook(partial(_go_on, child, ready)), where)

@@ -4,6 +4,7 @@
     add(gen)  ─► a slot under its name, queued ─► prompt ─► backend ─► transcript grows, slot is set
 
 A step that fails ends the state: later steps do not run, and every value they would have set fails with the same error.
+An answer that its type does not take was said all the same: only its value fails, and the program may go on.
 """
 
 from __future__ import annotations
@@ -61,11 +62,27 @@ class Steps:
     def __init__(self, ledger: Ledger, transcript: Transcript, slots: Slots) -> None:
         self.ledger, self.transcript, self.slots = ledger, transcript, slots
         self.error: BaseException | None = None
+        self.misread: list[Exception] = []
+        """What answers failed with that their types did not take."""
         self.said = Slot("")
         """All that is said, for who streams it."""
         self._waiting: deque[Step] = deque()
         self._task: asyncio.Task[None] | None = None
+        self.place: tuple[int, ...] = ()
+        """Which fork this is, of which fork ..."""
         ledger.all_steps.append(self)
+
+    def child(self, index: int) -> Steps:
+        """A fork's."""
+        child = Steps(self.ledger, self.transcript.copy(), self.slots.copy())
+        child.place = (*self.place, index)
+        return child
+
+    def name_place(self, error: BaseException) -> None:
+        """Note on an error which fork it is of, once."""
+        note = "in fork " + ", fork ".join(map(str, self.place))
+        if self.place and note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
 
     def add(self, what: Expression | Hook, where: str, slot: Slot | None = None) -> None:
         """slot: what a hook sets. Raises `ProgramError` for what is wrong by itself: a name that is taken, a role that
@@ -107,17 +124,24 @@ class Steps:
         return self._task is not None
 
     def raise_error(self) -> None:
-        """Raise what a step failed with, if one did: the program has seen it then."""
-        if self.error is not None:
-            self.ledger.seen.append(self.error)
-            raise self.error
+        """Raise what a step failed with, or a value that nobody read: the program has seen it then."""
+        error = self.error or self._unread()
+        if error is not None:
+            self.ledger.seen.append(error)
+            raise error
 
     async def finish_unseen(self) -> None:
         """`finish`, but for an error that the program has seen."""
         while self._task is not None:
             await asyncio.shield(self._task)
-        if self.error is not None and not any(self.error is one for one in self.ledger.seen):
-            raise self.error
+        error = self._unread()
+        if error is not None:
+            raise error
+
+    def _unread(self) -> BaseException | None:
+        """An error that the program has not seen."""
+        errors = (*self.misread, *([self.error] if self.error is not None else ()))
+        return next((error for error in errors if not any(error is one for one in self.ledger.seen)), None)
 
     def close(self) -> None:
         """The program is over."""
@@ -153,17 +177,21 @@ class Steps:
         if isinstance(error, asyncio.CancelledError):
             error = self.error or RequestAborted("the program was ended")
         elif self.error is None:
-            error.add_note(f"at {step.where}: {_described(step.what)}")
+            self._note(step, error)
         self.error = self.error or error
         for one in (step, *self._waiting):
             if one.slot is not None:
                 one.slot.fail(error)
         self._waiting.clear()
 
+    def _note(self, step: Step, error: BaseException) -> None:
+        error.add_note(f"at {step.where}: {_described(step.what)}")
+        self.name_place(error)
+
     async def _take(self, step: Step) -> None:
         match step.what:
             case Gen() as one:
-                await self._generate(one, _slot(step))
+                await self._generate(one, step)
             case Select() as one:
                 await self._select(one, _slot(step))
             case Hook(run):
@@ -188,8 +216,8 @@ class Steps:
             case _:
                 raise AssertionError(what)
 
-    async def _generate(self, gen: Gen[Any], slot: Slot) -> None:
-        is_opened = self._begin_answer()
+    async def _generate(self, gen: Gen[Any], step: Step) -> None:
+        slot, is_opened = _slot(step), self._begin_answer()
         options = self._options(gen)
         prompt = self.transcript.prompt(gen.quoted)
         answer = await self._ask(prompt, options, slot)
@@ -201,8 +229,15 @@ class Steps:
             self.transcript.end("assistant")
         if not self.ledger.is_streaming:
             slot.push(first.text)
-        values = [_value(gen, one.text, one.value) for one in answer.outputs]
-        slot.set(values if options.get("n", 1) > 1 else values[0], answer)
+        slot.meta = answer
+        try:
+            values = [_value(gen, one.text, one.value) for one in answer.outputs]
+        except Exception as error:  # a type's own validators raise what they like
+            self.misread.append(error)
+            self._note(step, error)
+            slot.fail(error)
+        else:
+            slot.set(values if options.get("n", 1) > 1 else values[0], answer)
 
     async def _ask(self, prompt: Any, options: dict[str, Any], slot: Slot) -> Answer:
         backend = self.ledger.backend

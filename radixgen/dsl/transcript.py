@@ -101,7 +101,9 @@ class Transcript:
             keep = last.text[: max(0, len(last.text) - (num_chars - len(taken)))]
             taken = last.text[len(keep) :] + taken
             if keep:
-                self._pieces.append(Piece(last.turn, keep, (Text(keep),)))
+                is_document = any(isinstance(content, Document) for content in last.contents)
+                content = Document(keep, may_cut=False) if is_document else Text(keep)
+                self._pieces.append(Piece(last.turn, keep, (content,)))
         return taken
 
     def text(self) -> str:

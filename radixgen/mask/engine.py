@@ -102,6 +102,10 @@ class MaskEngine:
         if self.work.num_bytes > self._max_table_bytes:
             self._forget_tables()
         known = self._grammars.get(constraint)
+        if known is not None and known.account is not None and known.account.is_worn:
+            known = None
+            del self._grammars[constraint]
+            self._machines.forget_one(constraint)
         if known is not None and not isinstance(constraint, JsonSchema):  # whose compiler keeps its machines itself
             return self._kept(constraint, known.machine, known.account)
         account = Account(self._limits)

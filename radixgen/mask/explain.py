@@ -78,21 +78,47 @@ def _alternatives(machine: ByteMachine, state: State) -> list[str]:
 
 
 def _literals(machine: ByteMachine, state: State, first: int) -> list[str]:
-    """The texts that begin with a byte, which leads to `state`, each as far as it goes without many alternatives."""
-    return [repr(_shown(text)) for text in _followed(machine, state, bytes([first]))]
+    """The texts that begin with a byte, which leads to `state`, each as far as it goes without many alternatives.
 
-
-def _followed(machine: ByteMachine, state: State, text: bytes) -> list[bytes]:
-    while len(text) < LONGEST_LITERAL and not machine.is_accepting(state):
-        steps = _steps(machine, state)
-        if len(steps) == 1:
-            byte, state = next(iter(steps.items()))
-            text += bytes([byte])
-        elif len(steps) <= FEW_BYTES and text[-1:].isalnum():
-            return [one for byte, after in steps.items() for one in _followed(machine, after, text + bytes([byte]))]
-        else:
+    All of them grow together, a branching at a time, so that there are never more than can be told.
+    """
+    waiting, ended = [_Text(bytes([first]), state)], []
+    while waiting:
+        grown = [_straight(machine, text) for text in waiting]
+        branches = [_branches(machine, text) for text in grown]
+        ended += [text for text, after in zip(grown, branches, strict=True) if not after]
+        waiting = [text for after in branches for text in after]
+        if len(ended) + len(waiting) > MOST_EXPECTED:
+            ended += [text for text, after in zip(grown, branches, strict=True) if after]
             break
-    return [text]
+    return [repr(_shown(text.text)) for text in sorted(ended, key=lambda one: one.text)]
+
+
+class _Text(NamedTuple):
+    text: bytes
+    state: State
+    """Behind it."""
+
+
+def _straight(machine: ByteMachine, text: _Text) -> _Text:
+    """The text as far as it goes without an alternative."""
+    while len(text.text) < LONGEST_LITERAL and not machine.is_accepting(text.state):
+        if text.text.endswith(b"\\"):
+            break
+        steps = _steps(machine, text.state)
+        if len(steps) != 1:
+            break
+        byte, after = next(iter(steps.items()))
+        text = _Text(text.text + bytes([byte]), after)
+    return text
+
+
+def _branches(machine: ByteMachine, text: _Text) -> list[_Text]:
+    """The few texts that go on a word from here; nothing where it is over or many do."""
+    if len(text.text) >= LONGEST_LITERAL or machine.is_accepting(text.state) or not text.text[-1:].isalnum():
+        return []  # behind a backslash too: the many ways to escape a character say nothing
+    steps = _steps(machine, text.state)
+    return [_Text(text.text + bytes([byte]), after) for byte, after in steps.items()] if len(steps) <= FEW_BYTES else []
 
 
 def _steps(machine: ByteMachine, state: State) -> dict[int, State]:

@@ -31,6 +31,11 @@ class Machines:
         self.schemas = SchemaCompiler(self._work, limits=self._limits)
         self._grammars = GrammarCompiler(self._work)
 
+    def forget_one(self, constraint: Constraint) -> None:
+        """Begin with an empty machine for a constraint."""
+        if isinstance(constraint, JsonSchema):
+            self.schemas.forget(constraint)
+
     def compile(self, constraint: Constraint, document: str | None = None) -> ByteMachine:
         """The machine of a constraint; `document` is what verbatim values quote.
 

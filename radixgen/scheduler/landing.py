@@ -43,10 +43,7 @@ class Landing:
 
     def open(self, one: Sequence) -> None:
         """Ask the grammar of a waiting sequence what follows the prompt; again, where it did not know in time."""
-        if one.matcher is None or not one.num_left:
-            one.is_opened = True
-            return
-        self._follow(one, settle_output if one.is_opened else open_output)
+        self._follow(one, settle_output if one.is_unsettled else open_output)
 
     def settle(self, one: Sequence) -> None:
         """Ask again what the grammar forces, where it did not know in time."""

@@ -74,11 +74,13 @@ class Scheduler:
         check: CacheCheck | None = None,
         clock: Clock = time.perf_counter,
     ) -> None:
-        """Raises `ConfigError` when not every row could take a token in each step, or for an order that is none."""
-        if limits.step_tokens < limits.max_rows:
+        """Raises `ConfigError` when not every row could take a token in each step and one of them a page of its prompt,
+        or for an order that is none."""
+        least_tokens = limits.max_rows + cache.page - 1
+        if limits.step_tokens < least_tokens:
             raise ConfigError(
-                f"step_tokens ({limits.step_tokens}) is below max_rows ({limits.max_rows}): "
-                "not every row could take a step; raise one or lower the other"
+                f"step_tokens is {limits.step_tokens}; max_rows ({limits.max_rows}) and page_size ({cache.page}) need "
+                f"{least_tokens} at least, or not every row could take a step"
             )
         self._vocab_size = runner.vocab_size
         self._limits = limits

@@ -91,14 +91,25 @@ class Selection:
     # room
 
     def _preempt(self) -> None:
-        """Running sequences give way to a waiting one of higher priority, youngest and lowest first."""
+        """Running sequences give way to a waiting one of higher priority that is ready, youngest and lowest first."""
         queue, running = self._ledger.queue, self._ledger.running
         while running and queue.has_next():
-            one, lowest = queue.peek(), self._ledger.next_to_retract()
-            if one.priority <= lowest.priority or (len(running) < self._limits.max_rows and self._fits(one)):
+            one = self._next_above(self._ledger.next_to_retract().priority)
+            if one is None or (len(running) < self._limits.max_rows and self._fits(one)):
                 return
             if not self._landed():
-                self._ledger.retract(lowest)
+                self._ledger.retract(self._ledger.next_to_retract())
+
+    def _next_above(self, priority: int) -> Sequence | None:
+        """The next one that waits, where its priority is above this and its grammar is not late."""
+        queue = self._ledger.queue
+        while queue.has_next():
+            one = queue.peek()
+            if one.priority <= priority or one.progress.error is not None:
+                return None
+            if self._is_opened(one):
+                return one
+        return None
 
     def _has_made_room(self) -> bool:
         """The youngest of the lowest priority goes back to the queue (landing what is in the air may do as well); where

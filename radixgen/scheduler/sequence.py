@@ -207,7 +207,8 @@ class Sequence:
         """Buffers for at least `length` ids; grown by half, because a decode step should not copy."""
         if length > len(self.slots) or length > len(self.ids):
             capacity = length + length // 2 + 64
-            self.ids = np.concatenate([self.ids[: self.num_ids], np.zeros(capacity - self.num_ids, dtype=np.int32)])
+            known = self.ids[: self.length]  # the name of the id that is being drawn, too
+            self.ids = np.concatenate([known, np.zeros(capacity - len(known), dtype=np.int32)])
             old = self.slots
             self.slots = np.zeros(capacity, dtype=np.int32)
             self.slots[: len(old)] = old

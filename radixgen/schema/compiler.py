@@ -13,10 +13,11 @@ from radixgen.schema.costs import FAR, Costs
 from radixgen.schema.frames import Frames
 from radixgen.schema.machine import JsonMachine
 from radixgen.schema.meanings import Meanings
-from radixgen.schema.nodes import Nodes, Options
+from radixgen.schema.nodes import EMPTY_QUOTE, Nodes, Options
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import SchemaReader
 from radixgen.schema.scalars import Scalars
+from radixgen.schema.search import UNKNOWN
 from radixgen.schema.spelling import get_style
 
 MAX_SCHEMAS = 128
@@ -88,6 +89,11 @@ class SchemaCompiler:
         except RecursionError:
             raise SchemaError("the schema is nested too deeply to be followed; make it flatter") from None
 
+    def forget(self, schema: JsonSchema) -> None:
+        """Leave a schema's machine to those who hold it."""
+        for key in [key for key in self._compiled if key[0] == schema]:
+            del self._compiled[key]
+
     def _forget_tables(self) -> None:
         if self._scalars.num_rows > MAX_ROWS or self._scalars.texts.regexes.num_nodes > MAX_NODES:
             self._scalars = Scalars(self._work)
@@ -142,8 +148,8 @@ def _check_answer(nodes: Nodes, costs: Costs) -> None:
     cost = costs.cost(root)
     if cost >= FAR:
         raise SchemaError("no JSON value satisfies this schema", costs.dead_pointer(root))
-    size = cost % (1 << 21)
-    if size > MAX_ANSWER:
+    size = cost % EMPTY_QUOTE if nodes.is_bound else cost
+    if MAX_ANSWER < size < UNKNOWN:
         raise SchemaError(f"the shortest value has {size} bytes; at most {MAX_ANSWER}")
     if root.height > MAX_ANSWER_DEPTH:
         raise SchemaError(f"its shortest value is nested more than {MAX_ANSWER_DEPTH} deep", root.pointer)

@@ -51,7 +51,7 @@ class Containers:
     """Events on the rests of one schema's nodes."""
 
     def __init__(self, nodes: Nodes, work: Work) -> None:
-        self.nodes, self._work = nodes, work
+        self.nodes, self.work = nodes, work
         self._formulas, self._texts = nodes.meanings.formulas, nodes.meanings.texts
         self._non_ascii = nodes.options.non_ascii
         self._is_any_order = nodes.options.is_any_order
@@ -146,7 +146,7 @@ class Containers:
             split = [(texts.both([part, test]), holding | {test}) for part, holding in parts]
             split += [(texts.both([part, opposite]), holding) for part, holding in parts]
             parts = [one for one in split if not self._is_empty(one[0])][:MAX_CELLS]
-            self._work.spend(len(split))
+            self.work.spend(len(split))
         return (Cell(Key(None, holding), part) for part, holding in parts)
 
     def _is_empty(self, part: TextSet) -> bool:
@@ -192,7 +192,7 @@ class Containers:
         """Conjunctions that together say what a formula does; those that owe less come first."""
         waiting = [debt]
         while waiting:
-            self._work.spend()
+            self.work.spend()
             one = waiting.pop()
             factors = literals(one)
             choice = next((factor for factor in factors if factor.kind != Kind.LITERAL), None)

@@ -33,6 +33,8 @@ from radixgen.schema.rests import Vertex
 from radixgen.schema.values import read_value
 
 MAX_CONFIGURATIONS = 1_000
+STATE_BYTES = 900
+"""Of a state with its steps and what stands behind it."""
 
 
 class JsonMachine:
@@ -41,6 +43,7 @@ class JsonMachine:
     def __init__(self, frames: Frames) -> None:
         self.frames = frames
         self.quotes_document = frames.nodes.is_bound
+        self._work = frames.containers.work
         self._states: dict[Hashable, State] = {}
         self._continuations: dict[tuple[Item, Continuation | None], Continuation] = {}
         self._start = self._opened(self._continuation((frames.nodes.root,), None))
@@ -217,6 +220,7 @@ class JsonMachine:
         state = self._states.get(key)
         if state is None:
             state = self._states[key] = State(configurations, gathered.is_ended)
+            self._work.grow(STATE_BYTES)
         return state
 
     def _continued(self, items: Items, rest: Continuation | None) -> Continuation | None:

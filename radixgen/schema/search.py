@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from radixgen.automata.work import Work
+from radixgen.schema.atoms import Unique
 from radixgen.schema.containers import Cell, Containers, Member
-from radixgen.schema.formula import Formula
+from radixgen.schema.formula import Formula, literals
 from radixgen.schema.nodes import ContainerForm, Node, ScalarForm
 from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.spelling import Style
@@ -273,6 +274,8 @@ class Search:
             if of_node >= FAR:
                 continue
             settled = self._settled(node, after) if after.is_pending else after
+            if rest.index >= rest.form.limit and _owed_anew(settled.debt) == _owed_anew(rest.debt):
+                continue  # one value less to choose from, and nothing paid
             is_fresh = not settled.is_final and settled not in self._users
             cost = plus(comma, of_node, self._ask(settled))
             if cost < best.cost:
@@ -297,6 +300,11 @@ class Search:
             min(plain.low * (len(self._style.comma) + node.cost) + 1, UNKNOWN - 1) if node.cost < UNKNOWN else UNKNOWN
         )
         return Plan(cost, 1 + node.height, Step(b"", node, None))
+
+
+def _owed_anew(debt: Formula) -> frozenset[Formula]:
+    """What is owed but for values that must not come again."""
+    return frozenset(one for one in literals(debt) if not (isinstance(one.atom, Unique) and one.is_positive))
 
 
 def opening(form: ContainerForm, style: Style) -> int:

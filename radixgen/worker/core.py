@@ -13,7 +13,6 @@ whole step raises ends every request that was open in it, as `RequestFailed`, an
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -248,7 +247,6 @@ class Core:
             case OutputFinished():
                 one.answers[event.output].end(event)
             case Scored():
-                _check_are_numbers(event.logprobs)
                 one.scores[event.continuation] = event.logprobs
             case Finished():
                 self._finish(event, one)
@@ -334,11 +332,6 @@ class Core:
 
 def _finish(task: _Task) -> None:
     task.then(task.job.result())
-
-
-def _check_are_numbers(logprobs: tuple[float, ...]) -> None:
-    if any(map(math.isnan, logprobs)):
-        raise RequestFailed("the model's scores were not numbers (NaN); its weights may be damaged, or need float32")
 
 
 def _score_rows(one: _Open) -> tuple[messages.ScoredRow, ...]:

@@ -36,11 +36,11 @@ class Scheduling(RuleBasedStateMachine):
     grabbed: np.ndarray
 
     @initialize(
-        page=st.sampled_from([1, 1, 4]),
+        page=st.sampled_from([1, 1, 4, 16]),
         is_ahead=st.booleans(),
         order=st.sampled_from(ORDERS),
         policy=st.sampled_from(["lru", "slru", "priority"]),
-        step_tokens=st.sampled_from([20, 60, 400]),
+        step_tokens=st.sampled_from([21, 60, 400]),
     )
     def begin(self, page: int, is_ahead: bool, order: str, policy: str, step_tokens: int) -> None:
         self.house = House(
@@ -62,7 +62,7 @@ class Scheduling(RuleBasedStateMachine):
 
     @rule(
         family=st.integers(0, 3), length=st.integers(1, 60), tail=st.integers(0, 5), salt=SALTS,
-        max_tokens=st.integers(0, 30), n=st.integers(1, 3), temperature=st.sampled_from([0.0, 0.8]),
+        max_tokens=st.integers(0, 30) | st.just(90), n=st.integers(1, 3), temperature=st.sampled_from([0.0, 0.8]),
         kind=st.sampled_from(["plain", "grammar", "late"]), priority=st.sampled_from([0, 0, 0, 3]),
     )  # fmt: skip
     def submit(self, family: int, length: int, tail: int, salt: str, kind: str, n: int, **params: Any) -> None:
@@ -119,7 +119,7 @@ class Scheduling(RuleBasedStateMachine):
     def shrink(self, pages: int) -> None:
         """Somebody else takes slots of the pool."""
         cache = self.house.scheduler.cache
-        count = min(4 * pages, cache.num_available // 4 * 4)
+        count = min(16 * pages, cache.num_available // 16 * 16)
         self.grabbed = cache.reserve(count)
 
     @precondition(lambda self: len(self.grabbed))

@@ -51,7 +51,7 @@ BAD: list[tuple[list[str], str]] = [
     (["extract", DOCUMENT, "--fields", "a", "-o", "doc.txt/o.jsonl"], "cannot be written"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--max-tokens", "0"], "max_tokens is 0"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--model", "no/such/folder"], "no/such/folder"),
-    (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--step-tokens", "8"], "below max_rows"),
+    (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--step-tokens", "8"], "step_tokens is 8; max_rows"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--num-threads", "100000"], "at most 1024"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--num-slots", "1000000000000"], "31 bits"),
     (["extract", DOCUMENT, "--fields", "a", "-o", "o.jsonl", "--num-slots", "2000000000"], "GiB, more than there is"),
@@ -86,7 +86,8 @@ def test_what_cannot_run_is_said_in_one_line(
 BAD_SCHEMAS: list[tuple[Any, str]] = [
     ([1], "is a list"),
     ({"type": "strin"}, "type"),
-    ({"type": "object", "properties": {"a": {"not": {}}}}, "/properties/a"),
+    ({"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}, "required": ["a"]}, "/properties/a"),
+    ({"type": "object", "properties": {"a": {"not": {}}}, "required": ["a"]}, "/"),
     (
         {"type": "object", "properties": {"a": {"type": "string", "minLength": 5, "maxLength": 2}}, "required": ["a"]},
         "/",

@@ -78,7 +78,7 @@ class Run(NamedTuple):
 
 
 def run_workload(
-    program: Program[Any],
+    program: Program[..., Any],
     rows: Sequence[Mapping[str, Any]],
     backends: Sequence[Backend],
     num_forwards: Callable[[], float],
@@ -118,7 +118,7 @@ class InTurns:
         return in_turn
 
 
-def load_program(name: str) -> Program[Any]:
+def load_program(name: str) -> Program[..., Any]:
     path = ROOT / "examples" / "programs" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"program_{name}", path)
     assert spec is not None

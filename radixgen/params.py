@@ -194,11 +194,13 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     """How to write an answer.
 
     max_tokens: most token ids of an answer, forced ones counted; 0 computes and caches the prompt and writes nothing.
-    temperature: 0 is greedy. top_k: 0 is off. seed: the same seed, prompt and parameters give the same answer whatever
-    else runs (counter-based noise); None draws one. n: answers from one prompt. stop: strings that end the answer and
-    are not part of it. heal: the prompt's last ids, up to a border that its tokenizer keeps, are taken back and written
-    anew with the answer, whose text begins after them; they do not count as its tokens. logprobs: how many alternatives
-    to report per token (None: none, 0: the chosen one's alone).
+    temperature: 0 is greedy. top_k: 0 is off. seed: the same seed, prompt and parameters draw the same noise whatever
+    else runs, so the answer is the same but for rounding (a `deterministic` worker: exactly); None draws one. n:
+    answers from one prompt. stop: strings that end the answer and are not part of it. heal: the prompt's last ids, up
+    to a border that its tokenizer keeps, are taken back and written anew with the answer, whose text begins after them;
+    they do not count as its tokens. logprobs: how many alternatives to report per token (None: none, 0: the chosen
+    one's alone). namespace: prefixes are shared within it alone; a str is a salt. priority: higher ones go first, and
+    send lower ones back to the queue where there is no room.
     """
 
     max_tokens: int = 256

@@ -71,7 +71,7 @@ def test_what_a_double_would_round_onto_an_open_end_is_left_out() -> None:
 
 @pytest.mark.parametrize("number", ["1e400", "-1e-400", "1" * 1_001, "1e999999999999"])
 def test_monstrous_numbers_are_refused_by_name(number: str) -> None:
-    with pytest.raises(ConstraintError, match="beyond"):
+    with pytest.raises(ConstraintError, match=r"^the number .* digits$"):
         NumberSet.at_least(number)
 
 

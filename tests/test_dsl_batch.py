@@ -165,3 +165,20 @@ def test_cancelling_a_batch_of_an_event_loop_raises_and_leaves_no_task() -> None
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+def test_a_row_does_not_wait_for_the_slow_tools_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.dsl.batch._PATIENCE_S", 0.01)
+    answered = []
+
+    @function
+    def program(s: ProgramState, index: int) -> None:
+        if index:
+            while not answered:  # ends only when the first row was let through
+                s.wait(asyncio.sleep(0.001))
+        s += "Instructions. " * 10 + gen("a")
+        answered.append(s["a"])
+
+    backend = FakeBackend()
+    assert program.run_batch([{"index": i} for i in range(3)], backend=backend).num_failed == 0
+    assert backend.published == []

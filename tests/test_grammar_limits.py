@@ -34,6 +34,7 @@ HOSTILE: dict[str, Constraint] = {
     "optional counts of counts": GrammarText('start: ((b ~ 0..900) ~ 0..900) ~ 0..900\nb: "(" b ")" | "c"'),
     "templates without end": GrammarText('start: t{"a"}\nt{x}: x | t{u{x}}\nu{x}: x x'),
     "templates that double": GrammarText('start: a{a{a{a{a{a{a{a{a{"x"}}}}}}}}}\na{x}: x x x x x x x x'),
+    "template arguments that double": GrammarText('start: a{"x"}\na{x}: b{x} b{x}\nb{x}: a{x x}'),
     "deep groups": GrammarText("start: " + "(" * 5000 + '"a"' + ")" * 5000),
     "many optional rules": GrammarText(
         "\n".join(["start: " + " ".join(f"r{i}" for i in range(300)), *(f'r{i}: ("{i}x" start)?' for i in range(300))])
@@ -62,6 +63,12 @@ def test_a_hostile_grammar_ends_in_an_answer_or_a_named_error(name: str) -> None
         except (LimitError, GrammarError) as error:
             found = type(error).__name__, error.details()
             assert found == ("GrammarError", {"line": 1, "column": 1}) or found[1].get("limit") in LIMITS
+
+
+def test_template_arguments_that_double_are_refused_before_they_are_large() -> None:
+    doubling = HOSTILE["template arguments that double"]
+    with Work().limited(1.0, "compile_s"), pytest.raises(LimitError, match="arguments of more than 1000"):
+        GrammarCompiler(Work()).compile(doubling, lambda inner: pytest.fail(str(inner)))
 
 
 def test_an_ambiguous_text_of_any_length_takes_few_states() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from masking import engine, filled, write
 
-from radixgen.automata.machine import State
+from radixgen.automata.machine import ASK, State
 from radixgen.automata.single import SingleMachine, regex_machine
 from radixgen.automata.work import Account, Late, Limits, Work
 from radixgen.config import WorkerConfig
@@ -155,6 +155,25 @@ def test_a_dead_end_behind_a_state_of_unknown_end_is_a_named_error(monkeypatch: 
     monkeypatch.setattr(masks._machines, "_compile", lambda *_: blind)
     matcher = masks.matcher(masks.compile(Regex("[ax]b")), max_tokens=9)
     matcher.advance(3 + ord("x"))
+    with pytest.raises(ConstraintError, match="no token leads to an end"):
+        matcher.fill_mask(np.zeros(masks.num_words, np.uint32))
+
+
+class Clueless(SingleMachine):
+    """Knows no end of anything."""
+
+    def completion(self, state: State) -> Any:
+        return None
+
+    def scalars(self, state: State) -> Any:
+        return tuple(one._replace(follow=ASK) for one in super().scalars(state))
+
+
+def test_a_budget_that_no_known_end_fits_is_a_named_error_and_no_empty_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    masks = engine()
+    clueless = Clueless(regex_machine("[ax]b")._automaton)
+    monkeypatch.setattr(masks._machines, "_compile", lambda *_: clueless)
+    matcher = masks.matcher(masks.compile(Regex("[ax]b")), max_tokens=1)
     with pytest.raises(ConstraintError, match="no token leads to an end"):
         matcher.fill_mask(np.zeros(masks.num_words, np.uint32))
 

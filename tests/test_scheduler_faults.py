@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fakes import VOCAB_SIZE
+from fakes import VOCAB_SIZE, DelayedRunner, FakeRunner
 from test_scheduler import House, ids_of, reference, text
 
 from radixgen.errors import RequestFailed
@@ -122,3 +122,23 @@ def test_a_pin_gives_way_to_the_last_request_that_cannot_go_on(page: int) -> Non
     house.submit("b", text(2, 60), max_tokens=60, ignore_eos=True)
     house.run()
     assert len(house.ids("b")) == 60
+
+
+@pytest.mark.parametrize("is_ahead", [False, True])
+def test_a_prompt_that_is_only_cached_is_not_done_before_the_row_that_computes_it(is_ahead: bool) -> None:
+    house = House(step_ahead=is_ahead, runner=DelayedRunner if is_ahead else FakeRunner)
+
+    def trip(plan: Any) -> None:
+        raise RuntimeError("a dead device")
+
+    house.runner.on_forward = trip
+    for name in ("publisher", "follower"):
+        house.submit(name, text(1, 40), max_tokens=0)
+    house.run()
+    assert not [one for one in house.events if isinstance(one, Finished)]
+    house.runner.on_forward = None
+    for name in ("publisher again", "follower again"):
+        house.submit(name, text(1, 40), max_tokens=0)
+    house.run()
+    assert house.usage("follower again").cached_tokens == 40
+    assert house.scheduler.stats().computed_tokens == 40

@@ -32,9 +32,7 @@ def exact(number: Number) -> Decimal:
     """
     value = Decimal(number)
     if value and (abs(value.adjusted()) > MAX_MAGNITUDE or len(value.as_tuple().digits) > MAX_DIGITS):
-        raise ConstraintError(
-            f"the number {str(number)[:40]} is beyond 10**{MAX_MAGNITUDE} or has too many digits", "digits"
-        )
+        raise ConstraintError(f"the number {str(number)[:40]} is beyond 10**{MAX_MAGNITUDE} or has too many digits")
     return value.normalize(EXACT) or Decimal(0)
 
 

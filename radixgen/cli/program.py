@@ -56,7 +56,7 @@ def run_program(arguments: argparse.Namespace) -> int:
     return _print(result)
 
 
-def _check(program: Program[Any], given: dict[str, Any], rows: list[dict[str, Any]] | None) -> None:
+def _check(program: Program[..., Any], given: dict[str, Any], rows: list[dict[str, Any]] | None) -> None:
     """Raises `ConfigError` for arguments that the program does not take, before a model is loaded."""
     for number, row in enumerate([{}] if rows is None else rows, 1):
         try:
@@ -92,7 +92,7 @@ def _split(prompt: str) -> tuple[str, str]:
     return (f"{path}.py", name) if name else (prompt, "")
 
 
-def _load(path: str, name: str) -> Program[Any]:
+def _load(path: str, name: str) -> Program[..., Any]:
     """The program in a file. Running the file runs its code: name only what you trust."""
     from radixgen.dsl import Program
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 DEFAULT_CONCURRENCY = 256
 _WORTH_PUBLISHING = 64
 """Characters: a shorter prefix costs more to ask for than to compute."""
+_PATIENCE_S = 1.0
+"""How long a batch's first prompt waits for a second one."""
 _LINE_START = b'{"key": "'
 """Of a journal's lines."""
 
@@ -198,7 +201,7 @@ class PrefixGate:
             return
         if self._first is None:
             self._first = prompt
-            await self._opened.wait()
+            await self._wait_for_second()
             return
         first, self._first = self._first, ()
         if first:
@@ -208,6 +211,14 @@ class PrefixGate:
                     self.cost += await self._backend.publish(shared)
             finally:
                 self.open()
+        await self._opened.wait()
+
+    async def _wait_for_second(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._opened.wait()
+        if self._first:
+            self.open()  # the other rows are busy with something else
         await self._opened.wait()
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from functools import partial, update_wrapper
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, TypeVar
 
 from radixgen.dsl.backend import Backend, EngineBackend
 from radixgen.dsl.batch import DEFAULT_CONCURRENCY, BatchResult, Journal, PrefixGate, Rows
@@ -39,14 +39,16 @@ class _Call(NamedTuple):
     defaults: dict[str, Any]
 
 
-class Program(Generic[P]):
+class Program(Generic[P, T]):
     """A function whose first argument is a `ProgramState`.
 
     Keywords of `run` and its kin that are options of `gen` (temperature, max_tokens, seed, ...) and no arguments of
     the function are defaults of all its gens. backend: an `Engine`, or any `Backend`.
     """
 
-    def __init__(self, function: Callable[..., Any], bound: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, function: Callable[Concatenate[ProgramState, P], T], bound: Mapping[str, Any] | None = None
+    ) -> None:
         """Raises `ProgramError` for a coroutine function, one that takes no state or whose arguments `run` takes."""
         if inspect.iscoroutinefunction(function):
             raise ProgramError(f"{function.__name__}: a program is a plain function; await inside it by s.wait(...)")
@@ -59,12 +61,12 @@ class Program(Generic[P]):
         self._function, self._bound = function, dict(bound or {})
         update_wrapper(self, function)
 
-    def __call__(self, state: ProgramState, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, state: ProgramState, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run inside another program, on its state."""
         arguments = {name: value for name, value in self._bound.items() if name in self._signature.parameters}
         return self._function(state, *args, **{**arguments, **kwargs})
 
-    def bind(self, **kwargs: Any) -> Program[P]:
+    def bind(self, **kwargs: Any) -> Program[..., T]:
         """The same program with some arguments, options or its backend fixed."""
         return Program(self._function, {**self._bound, **kwargs})
 
@@ -169,7 +171,7 @@ _KEYWORDS = frozenset({"backend", "stream"})
 _GEN_OPTIONS = frozenset(Options.__annotations__) - {"schema", "regex", "choices", "grammar", "constraint"}
 
 
-def function(program: Callable[..., Any]) -> Program[Any]:
+def function(program: Callable[Concatenate[ProgramState, P], T]) -> Program[P, T]:
     """Make a program of a function whose first argument is its state."""
     return Program(program)
 

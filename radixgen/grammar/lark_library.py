@@ -6,15 +6,18 @@ A template is filled in once for each list of arguments, as a rule of its own; s
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from radixgen.automata.regex_parse import parse
 from radixgen.automata.work import over
 from radixgen.errors import ConstraintError, GrammarError
 from radixgen.grammar.files import open_grammar
-from radixgen.grammar.rules import Name, Pattern, Place, Rule, Rules, Tree
+from radixgen.grammar.rules import Name, Pattern, Place, Rule, Rules, Tree, trees_in
 
 MAX_INSTANCES = 10_000
+MAX_ARGUMENT = 1_000
+"""Trees in one argument of an instance: `a{x}: a{x x}` doubles them each time."""
 
 
 class GrammarReader(Protocol):
@@ -64,6 +67,8 @@ class Library:
         self._imported: dict[str, GrammarReader] = {}
 
     def instance(self, name: str, args: tuple[Tree, ...], place: Place) -> Name:
+        if any(_is_large(one) for one in args):
+            raise over(f"hands templates arguments of more than {MAX_ARGUMENT} trees", "constraint_states")
         found = self._instances.get((name, args))
         if found is None:
             if len(self._instances) >= MAX_INSTANCES:
@@ -104,3 +109,7 @@ class Library:
                 self.rules.add(pattern_rule(f"{grammar}.START", file.text))
             reader.read()
         return self._imported[grammar]
+
+
+def _is_large(tree: Tree) -> bool:
+    return next(islice(trees_in(tree), MAX_ARGUMENT, None), None) is not None

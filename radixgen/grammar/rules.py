@@ -148,19 +148,23 @@ class Rules:
         return [rule for name, rule in self.rules.items() if name not in seen]
 
 
-def parts_of(tree: Tree) -> Iterator[Name | Pattern]:
-    """Every name and pattern in a tree."""
+def trees_in(tree: Tree) -> Iterator[Tree]:
+    """A tree and every tree in it."""
     waiting: list[Tree] = [tree]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, Name | Pattern):
-            yield one
-        elif isinstance(one, Seq | Either):
+        yield one
+        if isinstance(one, Seq | Either):
             waiting += one.items
         elif isinstance(one, Times):
             waiting.append(one.item)
         elif isinstance(one, Except):
             waiting += (one.item, one.but)
+
+
+def parts_of(tree: Tree) -> Iterator[Name | Pattern]:
+    """Every name and pattern in a tree."""
+    return (one for one in trees_in(tree) if isinstance(one, Name | Pattern))
 
 
 def names_in(tree: Tree) -> Iterator[Name]:

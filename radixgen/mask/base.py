@@ -33,6 +33,8 @@ from radixgen.mask.walk import NONE, Walk, Walker
 ROOT = np.zeros(1, np.int32)
 SHORT = 5
 """Bytes of texts whose pieces are kept."""
+LONG = 1024
+"""Bytes: where the automaton's own bound is above, it says nothing, and so many rows are looked at."""
 _MANY_ROWS = 8
 """Beyond this many rows the automaton's own bound, in bytes, is taken: no completion is looked at."""
 
@@ -145,7 +147,8 @@ class Pieces:
 
     def tail(self, automaton: Any, piece: Piece) -> int:
         """An upper bound, in tokens, of what ends the scalar after any of a piece's tokens."""
-        if not 0 < len(piece.rows) <= _MANY_ROWS or automaton.kind != "table":
+        most = _MANY_ROWS if piece.growth < LONG else LONG
+        if not 0 < len(piece.rows) <= most or automaton.kind != "table":
             return piece.growth
         return max(self._row_cost(automaton, row) for row in piece.rows.tolist())
 

@@ -28,7 +28,8 @@ from radixgen.mask.walk import Walker
 from radixgen.mask.warm import SCHEMA, warm_up
 from radixgen.params import Constraint, JsonSchema, Thinking
 
-MOST_GRAMMARS = 512
+MOST_GRAMMARS = 128
+"""A grammar that was used keeps some half a megabyte of states beside its masks; making it again takes milliseconds."""
 
 
 class MaskEngine:

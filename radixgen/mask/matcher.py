@@ -111,6 +111,8 @@ class Matcher:
         record = self.grammar.record(self.state)
         bits = self._narrowed(record)
         num_allowed = count_bits(bits)
+        if not num_allowed:
+            raise ConstraintError(_dead_end(self.text))
         is_narrowed = num_allowed < record.num_allowed
         _copy(bits, row)
         if wide is not None and is_narrowed:

@@ -54,6 +54,11 @@ class Row:
         return self.start >= self.seq.publish_len and draws(self)
 
     @property
+    def is_following(self) -> bool:
+        """It matched all that it needs, and some of that is yet to be computed by others."""
+        return self.matched.epoch > 0 and not self.seq.todo
+
+    @property
     def ids(self) -> Int32:
         """What it computes."""
         certain = self.seq.ids[self.start : self.end]

@@ -179,15 +179,16 @@ class Selection:
         return one.is_open and not one.is_unsettled and one.progress.error is None
 
     def _schedule(self, one: Sequence) -> bool:
-        """Match and schedule what fits of a sequence; one that has nothing left to compute is done. False: nothing
-        fits."""
+        """Match and schedule what fits of a sequence; one that has nothing left to compute is done, when what it found
+        has been computed. False: nothing fits."""
         self._suspect = one
         row = self._planner.match(one)
         if self._planner.add(row):
             return True
-        if one.todo:
+        is_following = row.is_following
+        if one.todo or is_following:
             self._planner.unmatch(row)
-            return False
+            return is_following
         self._planner.matched = None
         self._ledger.note_cached(row)
         self._ledger.finish(one, "length")

@@ -20,7 +20,7 @@ from radixgen.schema.scalars import Scalars
 from radixgen.schema.search import UNKNOWN
 from radixgen.schema.spelling import get_style
 
-MAX_SCHEMAS = 256
+MAX_SCHEMAS = 128
 MAX_STATES = 200_000
 """States of all shared machines: beyond, the least recently used are left to those who hold them, and made afresh."""
 MAX_ROWS = 400_000

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from radixgen.config import WorkerConfig
-from radixgen.params import Constraint, JsonSchema, Regex, SamplingParams, Text
+from radixgen.params import Constraint, GrammarText, JsonSchema, Regex, SamplingParams, Text
 from radixgen.wire import messages
 from radixgen.worker.core import Core
 from radixgen.worker.garbage import collecting_at_rest
@@ -40,6 +40,17 @@ BAR = 2.0
 def counted(number: int) -> Constraint:
     """Nested counts after an ambiguous loop."""
     return Regex(f"(a|a)*(b{{{1000 + number % 50}}}){{1000}}")
+
+
+def nested(number: int) -> Constraint:
+    """Counts in counts in counts: each mask is slow."""
+    return Regex(f"((a{{0,99}}){{0,99}}){{0,{99 + number}}}b")
+
+
+def doubled(number: int) -> Constraint:
+    """A grammar whose rules each say the next one twice."""
+    rules = [f'r{i}: r{i + 1} r{i + 1} | "a"' for i in range(2000 + number)]
+    return GrammarText("\n".join([*rules, f'r{2000 + number}: "b"', "start: r0"]))
 
 
 def huge(number: int) -> Constraint:
@@ -66,7 +77,7 @@ def _literal(variable: int, positive: bool) -> dict[str, Any]:
     return has if positive else {"not": has}
 
 
-KINDS: tuple[Callable[[int], Constraint], ...] = (counted, huge, contains, satisfiability)
+KINDS: tuple[Callable[[int], Constraint], ...] = (counted, nested, doubled, huge, contains, satisfiability)
 
 
 class Gaps(NamedTuple):

@@ -9,8 +9,8 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-_THRESHOLDS = (2_000, 10, 50)
-"""A worker that never rests collects fully when there are a million containers more: some 200 MB."""
+_THRESHOLDS = (2_000, 10, 20)
+"""A worker that never rests collects fully when there are 400,000 containers more: some 100 MB."""
 
 
 @contextlib.contextmanager

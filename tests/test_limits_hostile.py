@@ -23,7 +23,7 @@ def test_hostile_constraints_are_the_same_every_time() -> None:
 
 
 def test_every_hostile_constraint_gets_an_answer_or_a_named_error(engine: Engine) -> None:
-    found = ask_all(engine, 120)
+    found = ask_all(engine, 80)
     names = {one.name.split()[0] for one in found}
     assert {"answer", "SchemaError", "RegexError", "GrammarError", "LimitError"} <= names
     assert engine.stats()["mask.num_jobs"] == 0

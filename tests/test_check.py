@@ -174,3 +174,9 @@ def test_the_report_as_json_has_findings_and_verdicts(folder: Path, capsys: pyte
     report = json.loads(capsys.readouterr().out)
     assert {"kind": "enforced", "where": "/required", "what": "required", "note": ""} in report["findings"]
     assert [one["outcome"] for one in report["verdicts"].values()] == ["accepted", "rejected", "unfinished"]
+
+
+def test_a_ready_made_grammar_is_checked_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "semver", "--explain", "1.2.3-rc.1"]) == 0
+    assert "text: accepted" in capsys.readouterr().out
+    assert main(["check", "semver", "--explain", "1.2"]) == 1

@@ -91,7 +91,7 @@ def test_ready_made_grammars_are_imported_by_name() -> None:
 
 
 def test_a_grammar_that_there_is_not_is_named_with_those_there_are() -> None:
-    with pytest.raises(ConstraintError, match=r"no grammar is named 'xml'; there are arithmetic\.lark, common\.lark"):
+    with pytest.raises(ConstraintError, match=r"no grammar is named 'xml'; there are arithmetic, common, csv"):
         machine_of(ReadyMade("xml"))
     with pytest.raises(GrammarError, match=r"line 2, column 9: no grammar is named 'xml'"):
         machine_of(GrammarText("start: a\n%import xml.a"))

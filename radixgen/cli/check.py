@@ -14,7 +14,8 @@ from radixgen.cli.flags import add_worker_flags, worker_options
 from radixgen.cli.schemas import load_schema
 from radixgen.config import WorkerConfig
 from radixgen.errors import ConfigError, InputError
-from radixgen.params import Constraint, GrammarText, JsonSchema, Regex, schema_text
+from radixgen.grammar import grammar_names
+from radixgen.params import Constraint, GrammarText, JsonSchema, ReadyMade, Regex, schema_text
 
 if TYPE_CHECKING:
     from radixgen.mask.check import Checker, Finding, Verdict
@@ -27,7 +28,9 @@ _READING = ("extra_keys", "key_order", "white_space", "formats", "non_ascii", "e
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser("check", help="what a schema or grammar enforces", description=__doc__)
     parser.add_argument(
-        "file", metavar="FILE|MODULE:MODEL", help="a .json schema, a .lark, .gbnf, .ebnf or .regex file, or a model"
+        "file",
+        metavar="FILE|MODULE:MODEL|NAME",
+        help="a .json schema, a .lark, .gbnf, .ebnf or .regex file, a model, or a ready-made grammar's name",
     )
     parser.add_argument(
         "--against", metavar="FILE", help="instances, a JSON value a line; for a grammar, texts as JSON strings"
@@ -68,6 +71,8 @@ def _constraint(arguments: argparse.Namespace) -> Constraint:
         return GrammarText(_read(path), _SYNTAXES[path.suffix], arguments.start)  # type: ignore[arg-type]
     if path.suffix == ".regex":
         return Regex(_read(path).strip())
+    if not path.exists() and arguments.file in {Path(name).stem for name in grammar_names()}:
+        return ReadyMade(arguments.file)
     how = {name: getattr(arguments, name) for name in _READING}
     resources = tuple(_resource(one) for one in arguments.resource)
     text = _read(path) if path.suffix.lower() == ".json" else schema_text(load_schema(arguments.file))

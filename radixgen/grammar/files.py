@@ -43,7 +43,8 @@ def open_grammar(name: str) -> GrammarFile:
     found = next((one for one in (name, *(name + suffix for suffix in _SUFFIXES)) if one in names), None)
     folder = _folder()
     if found is None or folder is None:
-        raise ConstraintError(f"no grammar is named {name!r}; there are {', '.join(names) or 'none'}")
+        known = ", ".join(Path(one).stem for one in names)
+        raise ConstraintError(f"no grammar is named {name!r}; there are {known or 'none'}")
     text = (folder / found).read_text(encoding="utf-8")
     return GrammarFile(found, text.strip() if found.endswith(".regex") else text)
 

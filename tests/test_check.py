@@ -180,3 +180,16 @@ def test_a_ready_made_grammar_is_checked_by_its_name(capsys: pytest.CaptureFixtu
     assert main(["check", "semver", "--explain", "1.2.3-rc.1"]) == 0
     assert "text: accepted" in capsys.readouterr().out
     assert main(["check", "semver", "--explain", "1.2"]) == 1
+
+
+def test_run_takes_a_grammar_by_name_or_file_and_the_limits_that_it_is_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.gbnf").write_text('root ::= "a" b', encoding="utf-8")
+    for flags, says in (
+        (["--grammar", "xml"], "no grammar is named 'xml'"),
+        (["--grammar", str(tmp_path / "bad.gbnf")], "'b' is not defined"),
+        (["--regex", "a" * 50, "--constraint-bytes", "20"], "constraint_bytes"),
+    ):
+        assert main(["run", "hi", *flags]) != 0
+        assert says in capsys.readouterr().err

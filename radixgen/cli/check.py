@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from radixgen.mask.check import Checker, Finding, Verdict
 
 EXIT_REFUSED = 1
-_SYNTAXES = {".lark": "lark", ".gbnf": "gbnf", ".ebnf": "ebnf"}
+SYNTAXES = {".lark": "lark", ".gbnf": "gbnf", ".ebnf": "ebnf"}
 _READING = ("extra_keys", "key_order", "white_space", "formats", "non_ascii", "exponents")
 
 
@@ -67,8 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _constraint(arguments: argparse.Namespace) -> Constraint:
     path = Path(arguments.file)
-    if path.suffix in _SYNTAXES:
-        return GrammarText(_read(path), _SYNTAXES[path.suffix], arguments.start)  # type: ignore[arg-type]
+    if path.suffix in SYNTAXES:
+        return GrammarText(_read(path), SYNTAXES[path.suffix], arguments.start)  # type: ignore[arg-type]
     if path.suffix == ".regex":
         return Regex(_read(path).strip())
     if not path.exists() and arguments.file in {Path(name).stem for name in grammar_names()}:

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from radixgen.cli import program
+from radixgen.cli.check import SYNTAXES
 from radixgen.cli.flags import add_worker_flags, worker_options
 from radixgen.cli.schemas import load_schema
+from radixgen.config import WorkerConfig
 from radixgen.errors import InputError
-from radixgen.params import Document, Message, Text
+from radixgen.params import Document, GrammarText, Message, ReadyMade, Text
 
 
 def add_parser(commands: Any) -> None:
@@ -23,6 +25,11 @@ def add_parser(commands: Any) -> None:
     constraint.add_argument("--schema", metavar="FILE|MODULE:MODEL", help="the answer is JSON that fits this schema")
     constraint.add_argument("--regex", help="the answer matches this regular expression as a whole")
     constraint.add_argument("--choices", metavar="A|B|C", help="the answer is one of these")
+    constraint.add_argument(
+        "--grammar",
+        metavar="NAME|FILE",
+        help="the answer follows a ready-made grammar or a .lark, .gbnf or .ebnf file",
+    )
     parser.add_argument("--document", metavar="FILE", help="a text that follows the prompt; verbatim strings quote it")
     parser.add_argument(
         "--verbatim", action="store_true", help="with --schema and --document: strings quote the document"
@@ -48,8 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     prompt = _prompt(arguments)
     asked = _asked(arguments)
-    _check(asked)
-    with Engine(**worker_options(arguments)) as engine:
+    options = worker_options(arguments)
+    _check(asked, WorkerConfig(**options))
+    with Engine(**options) as engine:
         for delta in engine.stream(prompt, **asked):
             sys.stdout.write(delta.text)
             sys.stdout.flush()
@@ -59,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _check(asked: dict[str, Any]) -> None:
+def _check(asked: dict[str, Any], config: WorkerConfig) -> None:
     """Raises what is wrong with the options or the constraint, before a model is loaded."""
     from radixgen.automata.work import Limits, Work
     from radixgen.engine.options import read_options
@@ -67,7 +75,7 @@ def _check(asked: dict[str, Any]) -> None:
 
     constraint = read_options(asked).constraint
     if constraint is not None:
-        Machines(Work(), Limits()).compile(constraint)
+        Machines(Work(), Limits(*(getattr(config, name) for name in Limits._fields))).compile(constraint)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -79,7 +87,14 @@ def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
         asked["regex"] = arguments.regex
     elif arguments.choices is not None:
         asked["choices"] = tuple(arguments.choices.split("|"))
+    elif arguments.grammar is not None:
+        asked["grammar"] = _grammar(arguments.grammar)
     return asked
+
+
+def _grammar(name: str) -> GrammarText | ReadyMade:
+    syntax = SYNTAXES.get(Path(name).suffix)
+    return ReadyMade(name) if syntax is None else GrammarText(_read(name), syntax)  # type: ignore[arg-type]
 
 
 def _prompt(arguments: argparse.Namespace) -> list[Any]:

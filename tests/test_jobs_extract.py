@@ -169,7 +169,7 @@ def test_what_is_wrong_with_the_schema_is_said_before_an_engine_starts(tmp_path:
     def never() -> Any:
         raise AssertionError("the engine was started")
 
-    schema = {"type": "object", "properties": {"a": {"not": {}}}}
+    schema = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}, "required": ["a"]}
     with pytest.raises(SchemaError, match="/properties/a"):
         extract(job(tmp_path, ["one"], schema=schema), never)
     with pytest.raises(InputError, match="must end in"):

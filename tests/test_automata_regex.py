@@ -197,7 +197,7 @@ def test_grammar_files_are_found_by_name_and_are_patterns() -> None:
     date = regex_machine(find_grammar("iso8601-date.regex"))
     assert accepts(date, b"2024-02-29")
     assert not accepts(date, b"2024-04-31")
-    with pytest.raises(ConstraintError, match=r"no grammar is named 'x\.lark'; there are arithmetic\.lark"):
+    with pytest.raises(ConstraintError, match=r"no grammar is named 'x\.lark'; there are arithmetic, "):
         find_grammar("x.lark")
 
 

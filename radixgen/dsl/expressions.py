@@ -19,7 +19,6 @@ from radixgen.params import Choices, Document, JsonSchema
 
 T = TypeVar("T")
 
-ROLES = ("system", "user", "assistant")
 _NUMBERS = {int: r"-?(0|[1-9][0-9]{0,15})", float: r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,10})?"}
 
 

@@ -43,10 +43,6 @@ class RadixTree:
 
     # reading
 
-    def find_root(self, namespace: Namespace | Private) -> Root | None:
-        """The namespace's root, if anything is or was lately held in it."""
-        return self.roots.get(namespace)
-
     def match(self, node: Node, key: bytes, limit: int, epoch: int = 0) -> Match:
         """Follow `key` (ids from the root, as bytes) from `node` to at most `limit` ids. Changes nothing.
 

@@ -281,12 +281,6 @@ def fill_rows(
         fill_row(pool[slots[k]], removed[first : removed_ends[k]], ids[begin : ids_ends[k]], out[rows[k]])
 
 
-def set_ids(bits: Any, ids: Any) -> Any:
-    """Set the bits of `ids`."""
-    for k in range(len(ids)):
-        bits[ids[k] >> 5] |= 1 << int(ids[k] & 31)
-
-
 def clear_ids(bits: Any, ids: Any, num_ids: Any) -> Any:
     """Clear the words that hold `ids[:num_ids]`."""
     for k in range(num_ids):

@@ -49,11 +49,6 @@ class Row:
         """Ids of the draft that came true."""
 
     @property
-    def is_decoding(self) -> bool:
-        """It draws an id, and its prompt was computed before."""
-        return self.start >= self.seq.publish_len and draws(self)
-
-    @property
     def is_following(self) -> bool:
         """It matched all that it needs, and some of that is yet to be computed by others."""
         return self.matched.epoch > 0 and not self.seq.todo

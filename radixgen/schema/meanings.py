@@ -39,7 +39,6 @@ from radixgen.schema.texts import Texts, TextSet
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 Job = Location | Constant | Mark
-Covers = tuple[Cover, ...] | tuple[ItemCover, ...]
 
 
 class Meaning(NamedTuple):

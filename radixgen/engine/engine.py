@@ -7,6 +7,7 @@ import difflib
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any, TypeVar, Unpack
 
 from radixgen.config import WorkerConfig
@@ -35,6 +36,7 @@ from radixgen.wire.messages import (
     ScoredRow,
     Stats,
     StatsResult,
+    TokenInfo,
     Tokenize,
     Tokenized,
     Verb,
@@ -189,6 +191,28 @@ class Engine:
 
     def detokenize(self, ids: Sequence[int]) -> str:
         return self._call(Detokenize(tuple(int(one) for one in ids)), Detokenized).result().text
+
+    async def atokenize(self, prompt: Prompt) -> tuple[int, ...]:
+        return (await asyncio.wrap_future(self._call(Tokenize(prompt_parts(prompt)), Tokenized))).ids
+
+    async def adetokenize(self, ids: Sequence[int]) -> str:
+        verb = Detokenize(tuple(int(one) for one in ids))
+        return (await asyncio.wrap_future(self._call(verb, Detokenized))).text
+
+    async def atoken_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """What each id stands for; nothing for a special one."""
+        verb = Detokenize(tuple(int(one) for one in ids))
+        return (await asyncio.wrap_future(self._call(verb, Detokenized))).pieces
+
+    async def aprompt_logprobs(self, prompt: Prompt, *, num_logprobs: int = 0) -> tuple[TokenInfo, ...]:
+        """What the model thought of a prompt's ids, each after those before it; of all but the first."""
+        ids = await self.atokenize(prompt)
+        if len(ids) < 2:
+            return ()
+        verb = Score((Ids(ids[:1]),), (Ids(ids[1:]),), num_logprobs=num_logprobs)
+        (row,) = (await asyncio.wrap_future(self._call(verb, Scored))).rows
+        tops = row.tops or ((),) * len(row.ids)
+        return tuple(TokenInfo(*one) for one in zip(row.ids, row.logprobs, repeat(1.0), tops, strict=False))
 
     def check(self, document: str | None = None, **options: Unpack[Options]) -> int:
         """Raise what `generate` would for this constraint; else a `max_tokens` that certainly ends an answer."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from radixgen.errors import ConfigError, ParamError, RequestAborted, RequestFailed
+from radixgen.errors import ConfigError, Overloaded, ParamError, RequestAborted
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.kvcache.stats import CacheStats
 from radixgen.scheduler.admission import check_sizes
@@ -95,13 +95,13 @@ class Scheduler:
 
         Raises:
             ParamError, PromptTooLong: what can never run, with the sizes.
-            RequestFailed: too many wait already.
+            Overloaded: too many wait already.
         """
         num_waiting = len(self._ledger.queue)
         if request.request_id in self._ledger.open:
             raise ParamError(f"request_id {request.request_id!r} is running already; give each request its own")
         if num_waiting >= self._limits.max_waiting:
-            raise RequestFailed(f"{num_waiting} requests wait already (max_waiting); send fewer at once, or later")
+            raise Overloaded(f"{num_waiting} requests wait already (max_waiting); send fewer at once, or later")
         check_sizes(request, self._limits, self.cache.pool.num_slots, self._vocab_size)
         arrival_s = self._clock() if request.arrival_s is None else request.arrival_s
         progress = Progress(request, arrival_s, is_private=not self._prefix_cache)

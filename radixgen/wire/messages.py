@@ -142,6 +142,7 @@ class Stats(msgspec.Struct, tag="stats", frozen=True):
 class Score(msgspec.Struct, tag="score", frozen=True):
     """Log-probability of each continuation after the prompt.
 
+    num_logprobs: how many of the most probable ids to tell at each place.
     is_joint: continuations are texts, each tokenized as one with the prompt, and all scored from the first id in which
     any of them departs from the prompt's own. An id that begins with bytes of the prompt counts with its probability
     among the ids that begin with these.
@@ -151,6 +152,7 @@ class Score(msgspec.Struct, tag="score", frozen=True):
     continuations: tuple[Content, ...]
     namespace: Namespace | str = ""
     is_joint: bool = False
+    num_logprobs: int = 0
 
 
 class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
@@ -194,11 +196,15 @@ class StatsResult(msgspec.Struct, tag="stats", frozen=True):
 
 
 class ScoredRow(msgspec.Struct, array_like=True, frozen=True):
-    """One continuation: its ids, the log-probability of each after all before it, and their sum."""
+    """One continuation: its ids, the log-probability of each after all before it, and their sum.
+
+    tops: per id the most probable ones in its place, with their log-probabilities, if asked for.
+    """
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     total: float
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 class Scored(msgspec.Struct, tag="score", frozen=True):
@@ -211,7 +217,10 @@ class Tokenized(msgspec.Struct, tag="tokenize", frozen=True):
 
 
 class Detokenized(msgspec.Struct, tag="detokenize", frozen=True):
+    """`pieces`: each id's own bytes; nothing for a special one."""
+
     text: str
+    pieces: tuple[bytes, ...] = ()
 
 
 class Checked(msgspec.Struct, tag="check", frozen=True):

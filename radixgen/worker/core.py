@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from radixgen.errors import ParamError, RadixgenError, RequestAborted, RequestFailed
+from radixgen.errors import Overloaded, ParamError, RadixgenError, RequestAborted, RequestFailed
 from radixgen.scheduler.request import Event, Failed, Finished, OutputFinished, Scored, TokenEvent
 from radixgen.scheduler.scheduler import Scheduler
 from radixgen.wire import messages
@@ -164,7 +164,7 @@ class Core:
         if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
             raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
         if len(self._open) >= self._welcome.max_rows + self._welcome.max_waiting:
-            raise RequestFailed(
+            raise Overloaded(
                 f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later"
             )
         self._count += 1

@@ -109,6 +109,10 @@ class Preparer:
             raise ParamError(f"ids: they must lie in 0..{vocab_size - 1}")
         return self.tokenizer.decode(ids)
 
+    def token_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """Of ids that `detokenize` took."""
+        return tuple(self.tokenizer.vocabulary.token_bytes[one] for one in ids)
+
     def min_tokens(self, constraint: Constraint, document: str | None, max_tokens: int) -> int:
         """Raises `ConstraintError`, `BudgetTooSmall`; else the tokens that certainly end an answer."""
         matcher = self.masks.matcher(self.masks.compile(constraint, document), max_tokens=max_tokens)

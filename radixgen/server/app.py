@@ -1,0 +1,137 @@
+"""The HTTP application: routes, and what stands before every one of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from radixgen import __version__
+from radixgen.params import Text
+from radixgen.server import chat, completions
+from radixgen.server.asking import messages_of
+from radixgen.server.events import Left, streaming, unless_left
+from radixgen.server.gate import Gate
+from radixgen.server.problems import Problem, Shape, shape_of
+from radixgen.server.service import Service
+from radixgen.server.types import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+
+_log = logging.getLogger(__name__)
+CLIENT_LEFT = 499
+
+
+def make_app(service: Service) -> FastAPI:
+    """The application over one engine. Starting and ending the engine is the caller's."""
+    app = FastAPI(title="radixgen", version=__version__, docs_url=None, redoc_url=None)
+    app.add_middleware(Gate, service=service)
+    _add_handlers(app)
+    _add_openai(app, service)
+    _add_tokens(app, service)
+    return app
+
+
+def _add_openai(app: FastAPI, service: Service) -> None:
+    @app.get("/health")
+    async def health() -> Response:
+        return Response(status_code=200)
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [_model(service)]}
+
+    @app.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        _check_model(name, service)
+        return _model(service)
+
+    @app.post("/v1/chat/completions")
+    async def chat_completions(asked: ChatRequest, request: Request) -> Response:
+        _check_model(asked.model, service)
+        return await _answer(asked.stream, chat.stream(asked, service), lambda: chat.complete(asked, service), request)
+
+    @app.post("/v1/completions")
+    async def text_completions(asked: CompletionRequest, request: Request) -> Response:
+        _check_model(asked.model, service)
+        events = completions.stream(asked, service)
+        return await _answer(asked.stream, events, lambda: completions.complete(asked, service), request)
+
+    @app.post("/v1/embeddings")
+    async def embeddings() -> Response:
+        raise Problem(f"{service.model_name} has no embeddings; it generates text", status=404, code="not_supported")
+
+
+def _add_tokens(app: FastAPI, service: Service) -> None:
+    @app.post("/tokenize")
+    async def tokenize(asked: TokenizeRequest) -> dict[str, Any]:
+        if (asked.prompt is None) == (asked.messages is None):
+            raise Problem("give prompt or messages")
+        prompt = Text(asked.prompt) if asked.prompt is not None else messages_of(asked.messages or [])
+        ids = await service.engine.atokenize(prompt)
+        return {"tokens": list(ids), "count": len(ids), "max_model_len": service.context_len}
+
+    @app.post("/detokenize")
+    async def detokenize(asked: DetokenizeRequest) -> dict[str, Any]:
+        return {"prompt": await service.engine.adetokenize(asked.tokens)}
+
+
+async def _answer(
+    is_stream: bool, events: AsyncIterator[bytes], complete: Callable[[], Awaitable[dict[str, Any]]], request: Request
+) -> Response:
+    if is_stream:
+        return await streaming(events)
+    return JSONResponse(await unless_left(request, complete()))
+
+
+def _model(service: Service) -> dict[str, Any]:
+    return {
+        "id": service.model_name,
+        "object": "model",
+        "created": service.created_s,
+        "owned_by": "radixgen",
+        "max_model_len": service.context_len,
+    }
+
+
+def _check_model(name: str, service: Service) -> None:
+    if name not in ("", service.model_name):
+        raise Problem(
+            f"there is no model {name!r} here; it is {service.model_name!r}",
+            status=404,
+            param="model",
+            code="model_not_found",
+        )
+
+
+def _add_handlers(app: FastAPI) -> None:
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(one) for one in first["loc"] if one != "body")
+        return _response(shape_of(Problem(f"{where}: {first['msg']}" if where else first["msg"], param=where or None)))
+
+    @app.exception_handler(HTTPException)
+    async def http(_: Request, error: HTTPException) -> JSONResponse:
+        return _response(shape_of(Problem(str(error.detail), status=error.status_code)))
+
+    @app.exception_handler(Left)
+    async def left(_: Request, __: Left) -> Response:
+        return Response(status_code=CLIENT_LEFT)
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, error: Exception) -> JSONResponse:
+        shape = shape_of(error)
+        if shape.status >= 500:
+            _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _response(shape)
+
+    for kind in (Problem,):
+        app.add_exception_handler(kind, failed)
+
+
+def _response(shape: Shape) -> JSONResponse:
+    return JSONResponse(shape.body, shape.status, shape.headers)

@@ -54,13 +54,45 @@ Content = Text | Ids | Document
 
 
 class Message(msgspec.Struct, tag="message", frozen=True):
-    """One turn of a chat; the worker renders the model's chat template around consecutive messages."""
+    """One turn of a chat; the worker renders the model's chat template around consecutive messages.
+
+    extra: JSON text of an object with what else the template may read of it (`tool_calls`, `tool_call_id`, `name`).
+    """
 
     role: str
     parts: tuple[Content, ...]
+    extra: str = ""
+
+    def __post_init__(self) -> None:
+        _check_json("Message.extra", self.extra, dict)
 
 
-PromptPart = Text | Ids | Document | Message
+class ChatOptions(msgspec.Struct, tag="chat_options", frozen=True):
+    """What the chat template reads beside the messages of its prompt.
+
+    tools: JSON text of a list of tool definitions. arguments: JSON text of an object (`{"enable_thinking": false}`).
+    """
+
+    tools: str = ""
+    arguments: str = ""
+
+    def __post_init__(self) -> None:
+        _check_json("ChatOptions.tools", self.tools, list)
+        _check_json("ChatOptions.arguments", self.arguments, dict)
+
+
+def _check_json(where: str, text: str, kind: type) -> None:
+    if not text:
+        return
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError, TypeError) as error:
+        raise ParamError(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, kind):
+        raise ParamError(f"{where}: a {type(value).__name__}; it must be JSON text of a {kind.__name__}")
+
+
+PromptPart = Text | Ids | Document | Message | ChatOptions
 Prompt = str | PromptPart | Sequence["str | PromptPart | Mapping[str, Any]"]
 
 
@@ -254,7 +286,7 @@ def prompt_parts(prompt: Prompt) -> tuple[PromptPart, ...]:
     Raises:
         ParamError: for anything else, naming its place in the list.
     """
-    if isinstance(prompt, str | Text | Ids | Document | Message):
+    if isinstance(prompt, str | Text | Ids | Document | Message | ChatOptions):
         return (_part(prompt, "prompt"),)
     if not isinstance(prompt, Sequence):
         raise ParamError(f"prompt: a {type(prompt).__name__} is neither text, nor a part, nor a list of these")
@@ -264,7 +296,7 @@ def prompt_parts(prompt: Prompt) -> tuple[PromptPart, ...]:
 def _part(item: object, where: str) -> PromptPart:
     if isinstance(item, str):
         return Text(item)
-    if isinstance(item, Text | Ids | Document | Message):
+    if isinstance(item, Text | Ids | Document | Message | ChatOptions):
         return item
     if isinstance(item, Mapping) and isinstance(item.get("role"), str) and "content" in item:
         content = item["content"]
@@ -277,8 +309,8 @@ def _part(item: object, where: str) -> PromptPart:
 
 def _content(item: object, where: str) -> Content:
     part = _part(item, where)
-    if isinstance(part, Message):
-        raise ParamError(f"{where}: a message cannot hold a message")
+    if isinstance(part, Message | ChatOptions):
+        raise ParamError(f"{where}: a message cannot hold a {type(part).__name__}")
     return part
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
 from radixgen.engine.options import Asked, read_options
 from radixgen.errors import ConfigError, ConstraintError, ParamError, RequestFailed
-from radixgen.params import Choices, Content, GrammarText, Ids, JsonSchema, Message, Regex, SamplingParams, Text
+from radixgen.params import ChatOptions, Choices, Content, GrammarText, Ids, JsonSchema, Message, Regex, SamplingParams, Text
 
 DIALECTS = ("openai", "vllm", "sglang")
 _TIMEOUT_S = 600.0
@@ -99,7 +99,8 @@ class OpenAIBackend:
         if prompt and all(isinstance(part, Message) for part in prompt):
             messages = [_message(part) for part in prompt if isinstance(part, Message)]
             return "/chat/completions", body | {"messages": messages}
-        return "/completions", body | {"prompt": "".join(_plain(part) for part in prompt)}
+        texts = [part for part in prompt if not isinstance(part, ChatOptions)]
+        return "/completions", body | {"prompt": "".join(map(_plain, texts))}
 
     def _sampling(self, params: SamplingParams, options: Mapping[str, Any]) -> dict[str, Any]:
         """What was given, and what differs from the protocol's defaults where we have others."""

@@ -13,6 +13,7 @@ import msgspec
 from radixgen.engine.completion import Parse
 from radixgen.errors import ParamError
 from radixgen.params import (
+    ChatOptions,
     Choices,
     Constraint,
     Document,
@@ -99,7 +100,7 @@ _SCHEMA_OPTIONS = (
 )
 _CONSTRAINTS = ("schema", "regex", "choices", "grammar", "constraint")
 _PARAMS = frozenset(SamplingParams.__struct_fields__)
-_PARTS = (Text, Ids, Document, Message)
+_PARTS = (Text, Ids, Document, Message, ChatOptions)
 
 
 def read_options(options: Mapping[str, Any]) -> Asked:
@@ -126,7 +127,7 @@ def read_prompts(prompt: Any, *, keep_errors: bool = False) -> Prompts:
         ParamError: for a list that mixes the two, or anything else; with keep_errors, an item of a list of prompts
             that is none has its error in place instead.
     """
-    if isinstance(prompt, str | Text | Ids | Document | Message) or not isinstance(prompt, Sequence):
+    if isinstance(prompt, (str, *_PARTS)) or not isinstance(prompt, Sequence):
         return Prompts([prompt_parts(prompt)], is_list=False)
     is_part = [isinstance(item, (*_PARTS, Mapping)) for item in prompt]
     if prompt and all(is_part):

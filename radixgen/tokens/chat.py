@@ -35,19 +35,29 @@ class ChatTemplate:
         self._special_tokens = dict(special_tokens)
         self._template: jinja2.Template | None = None
 
-    def render(self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool) -> str:
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool,
+        tools: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> str:
         """The messages as the model was trained to read them.
+
+        tools: definitions of tools, or None. arguments: what else the template may read, by name.
 
         Raises:
             ParamError: the template refuses these messages (roles out of order, ...).
             ModelError: the template is wrong, does what it may not, or writes without end.
         """
         limit = _SPARE_CHARS + 2 * sum(len(message["content"]) for message in messages)
-        values = {"messages": list(messages), "add_generation_prompt": add_generation_prompt, "tools": None}
+        values = {**(arguments or {}), "messages": list(messages), "tools": tools, "documents": None}
+        values["add_generation_prompt"] = add_generation_prompt
         try:
             if self._template is None:
                 self._template = _environment().from_string(self.source)
-            return _bounded(self._template.generate(**self._special_tokens, **values, documents=None), limit)
+            return _bounded(self._template.generate(**{**values, **self._special_tokens}), limit)
         except TemplateSyntaxError as error:
             raise ModelError(f"chat template, line {error.lineno}: {error.message}") from None
         except SecurityError as error:

@@ -164,9 +164,7 @@ class Core:
         if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
             raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
         if len(self._open) >= self._welcome.max_rows + self._welcome.max_waiting:
-            raise Overloaded(
-                f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later"
-            )
+            raise Overloaded(f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later")
         self._count += 1
         key = str(self._count)
         self._open[key] = _Open(client, message)

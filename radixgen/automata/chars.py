@@ -15,6 +15,7 @@ from radixgen.automata import codepoints
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
 from radixgen.automata.regex_nodes import MANY, Node
+from radixgen.automata.work import Work
 from radixgen.errors import ConstraintError
 
 MAX_SHORTEST = 20_000
@@ -36,6 +37,10 @@ class CharMachine(Protocol):
 
     max_need: int
     """Upper bound of the characters in any state's completion."""
+
+    @property
+    def work(self) -> Work | None:
+        """Told of every row of the automaton that is made of it."""
 
     def start(self) -> Hashable: ...
 
@@ -60,7 +65,7 @@ class Derivatives:
     """The live derivatives of one node."""
 
     def __init__(self, regexes: Regexes, node: Node) -> None:
-        self._regexes, self._node = regexes, node
+        self._regexes, self._node, self.work = regexes, node, regexes.work
         self._deriver = Deriver(regexes)
         self._partitions: dict[int, Partition] = {}
         self._arcs: dict[Node, tuple[Arc, ...]] = {}
@@ -173,7 +178,7 @@ class Derivatives:
                 self._remember(start, node, came)
                 return True
             done.add(node)
-            self._regexes.work.spend()
+            self.work.spend()
             for arc in sorted(self._moves(node), key=_plainness):
                 target, length = arc.target, cost[node] + 1
                 if target not in self._dead and length < cost.get(target, MANY):

@@ -12,6 +12,7 @@ class ExcludedWords:
     """A state is a prefix of a word, or None: no longer any of them."""
 
     max_need = 1
+    work = None
 
     def __init__(self, words: Iterable[str]) -> None:
         self._words = frozenset(words)
@@ -44,6 +45,7 @@ class Unfinished:
     """Any text, never at its end. The one machine whose state does not live: only masks look at it, never a step."""
 
     max_need = 0
+    work = None
 
     def start(self) -> Hashable:
         return None

@@ -79,7 +79,7 @@ class Utf8Automaton(TableAutomaton):
 
     def __init__(self, chars: CharMachine) -> None:
         self._chars = chars
-        super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL)
+        super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL, chars.work)
 
     def _start(self) -> Hashable:
         return _Body(self._chars.start())

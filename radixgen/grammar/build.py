@@ -7,8 +7,6 @@ a keyword); a rule of heavy parts keeps them apart.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
-from operator import itemgetter
 
 from radixgen.automata import codepoints, regex_anchors
 from radixgen.automata.regex import Kind, Node
@@ -155,7 +153,7 @@ class _Builder:
             case Literal(text, ignores_case):
                 return regexes.sequence([self._char(char, ignores_case=ignores_case) for char in text])
             case Either(items) if len(items) >= MANY_LITERALS and all(map(_is_plain, items)):
-                return self._words(sorted({item.text for item in items if isinstance(item, Literal)}), 0)
+                return regexes.words(item.text for item in items if isinstance(item, Literal))
             case Pattern(pattern, place):
                 whole = self._pattern(pattern, place)
                 return self._shortest(whole) if tree.is_lazy and not is_terminal else whole
@@ -185,16 +183,6 @@ class _Builder:
                 return None
             nodes.append(node)
         return nodes
-
-    def _words(self, words: list[str], depth: int) -> Node:
-        """Sorted words that share their first `depth` characters, as a tree of what they share."""
-        found = [self._regexes.epsilon] if len(words[0]) == depth else []
-        groups = groupby(words[len(found) :], key=itemgetter(depth))
-        for char, group in groups:
-            found.append(
-                self._regexes.concat(self._char(char, ignores_case=False), self._words(list(group), depth + 1))
-            )
-        return self._regexes.alt(found)
 
     def _char(self, char: str, *, ignores_case: bool) -> Node:
         """Case is ignored as one writes: `s` is s and S, not the long s as well."""

@@ -27,6 +27,8 @@ from radixgen.grammar.tags import tag_rules, thinking_rules
 from radixgen.params import Constraint, GrammarText, ReadyMade, StructuralTags, Thinking
 
 MAX_AUTOMATA = 2_000
+MAX_NODES = 100_000
+"""Beyond these, what grammars share is left to those who hold it, and made afresh."""
 MAX_TEXT = 1_000_000
 """Characters of any rule's shortest text: a longer one is in no answer."""
 
@@ -79,7 +81,7 @@ class GrammarCompiler:
 
     def compile_rules(self, rules: Rules, resolve: Resolve = _refuse) -> GrammarMachine:
         """The machine of rules as a front end read them. See `compile`."""
-        if len(self._automata) > MAX_AUTOMATA:
+        if len(self._automata) > MAX_AUTOMATA or self._regexes.num_nodes > MAX_NODES:
             self._regexes, self._automata = Regexes(self._work), {}
         try:
             return self._compile(rules, resolve)

@@ -169,7 +169,7 @@ class RadixTree:
     def _absorb(self, node: Node) -> None:
         """Merge the edge above into `node`, which is held, when nobody else ends or branches there."""
         above = node.parent
-        if above is None or above.parent is None or len(above.children) > 1 or above.epoch or node.epoch:
+        if above is None or above.parent is None or len(above.children) > 1 or node.epoch:
             return
         if above.lock > 1 or above.rank != node.rank or len(above.slots) + len(node.slots) > MERGED_LEN:
             return

@@ -43,7 +43,7 @@ class Machines:
             case JsonSchema():
                 return self.schemas.compile(constraint, document=document, default_white_space=self._white_space)
             case Regex():
-                return regex_machine(constraint.pattern)
+                return regex_machine(constraint.pattern, self._work)
             case Choices():
                 return choices_machine(constraint.choices)
             case GrammarText() | ReadyMade() | StructuralTags() | Thinking():

@@ -113,6 +113,7 @@ class ServerConfig:
     api_key: str = _flag("", "what clients must send as a bearer token; empty asks for none")
     max_body_bytes: int = _flag(16 << 20, "largest request body")
     max_queue: int = _flag(1024, "requests that may be open at once; one more is answered 429")
+    tool_format: str = _flag("auto", "how the model writes tool calls: 'hermes', 'llama3', 'mistral' or 'auto'")
     drain_s: float = _flag(20.0, "how long a shutdown waits for running requests")
 
     def __post_init__(self) -> None:
@@ -123,6 +124,8 @@ class ServerConfig:
         for name in ("max_body_bytes", "max_queue"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.tool_format not in ("auto", "hermes", "llama3", "mistral"):
+            raise ConfigError(f"tool_format is {self.tool_format!r}; it must be auto, hermes, llama3 or mistral")
         if self.drain_s < 0:
             raise ConfigError(f"drain_s is {self.drain_s}; it must be 0 or more")
         if not self.api_key and not is_loopback(self.host):

@@ -14,7 +14,18 @@ from typing import Any
 from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
 from radixgen.engine.options import Asked, read_options
 from radixgen.errors import ConfigError, ConstraintError, ParamError, RequestFailed
-from radixgen.params import ChatOptions, Choices, Content, GrammarText, Ids, JsonSchema, Message, Regex, SamplingParams, Text
+from radixgen.params import (
+    ChatOptions,
+    Choices,
+    Content,
+    GrammarText,
+    Ids,
+    JsonSchema,
+    Message,
+    Regex,
+    SamplingParams,
+    Text,
+)
 
 DIALECTS = ("openai", "vllm", "sglang")
 _TIMEOUT_S = 600.0

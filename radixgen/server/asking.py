@@ -9,6 +9,7 @@ from typing import Any
 from radixgen.engine import Engine
 from radixgen.errors import ParamError
 from radixgen.params import (
+    ChatOptions,
     Choices,
     Constraint,
     GrammarText,
@@ -24,6 +25,7 @@ from radixgen.server.problems import Problem
 from radixgen.server.tags import read_tags
 from radixgen.server.types import (
     ChatMessage,
+    ChatRequest,
     Constraints,
     ObjectFormat,
     Sampling,
@@ -35,13 +37,55 @@ JSON_OBJECT = JsonSchema('{"type": "object"}', extra_keys="schema")
 _PLAIN = ("temperature", "top_p", "min_p", "seed", "presence_penalty", "frequency_penalty", "repetition_penalty")
 
 
-def messages_of(messages: list[ChatMessage]) -> tuple[PromptPart, ...]:
-    """A chat's turns as a prompt.
+def prompt_of(asked: ChatRequest) -> tuple[PromptPart, ...]:
+    """A chat as a prompt, with what its template is told beside it.
 
     Raises:
         Problem: for content that is not text, naming the message.
     """
-    return tuple(Message(one.role, (Text(_content(one, index)),)) for index, one in enumerate(messages))
+    tools = [tool.model_dump(exclude_none=True) for tool in asked.tools or () if asked.tool_choice != "none"]
+    arguments = dict(asked.chat_template_kwargs or {})
+    if wants_thinking(asked) is not None:
+        arguments["enable_thinking"] = wants_thinking(asked)
+    told = ChatOptions(_json(tools) if tools else "", _json(arguments) if arguments else "")
+    messages = messages_of(asked.messages)
+    return (told, *messages) if told != ChatOptions() else messages
+
+
+def wants_thinking(asked: ChatRequest) -> bool | None:
+    """Whether the model is to think first; None leaves it to its template."""
+    if asked.enable_thinking is not None:
+        return asked.enable_thinking
+    given = (asked.chat_template_kwargs or {}).get("enable_thinking")
+    if isinstance(given, bool):
+        return given
+    return False if asked.reasoning_effort == "none" else None
+
+
+def messages_of(messages: list[ChatMessage]) -> tuple[PromptPart, ...]:
+    """A chat's turns.
+
+    Raises:
+        Problem: for content that is not text, naming the message.
+    """
+    return tuple(Message(one.role, (Text(_content(one, index)),), _extra(one)) for index, one in enumerate(messages))
+
+
+def _extra(message: ChatMessage) -> str:
+    """What a template may read of a turn beside its text; a call's arguments as data, as templates expect them."""
+    found = message.model_dump(include={"name", "tool_call_id", "tool_calls", "reasoning_content"}, exclude_none=True)
+    for call in found.get("tool_calls", ()):
+        function = call.get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("arguments"), str):
+            try:
+                function["arguments"] = json.loads(function["arguments"])
+            except ValueError:
+                continue  # a template may still print it as it is
+    return _json(found) if found else ""
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _content(message: ChatMessage, index: int) -> str:

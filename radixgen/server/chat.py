@@ -9,12 +9,13 @@ from typing import Any
 
 from radixgen.engine import Completion, Output
 from radixgen.errors import BudgetTooSmall
-from radixgen.params import Constraint, Prompt
-from radixgen.server.asking import constraint_of, fitting_max_tokens, messages_of, options_of
+from radixgen.params import Prompt
+from radixgen.server.asking import fitting_max_tokens, options_of, prompt_of
 from radixgen.server.events import event
+from radixgen.server.formats.shape import read_shape
 from radixgen.server.logprobs import chat_logprobs
 from radixgen.server.problems import Problem
-from radixgen.server.replies import Called, Piece, PlainReader, Reader, Reply, Said, Thought
+from radixgen.server.replies import Called, Piece, Reader, Reply, Said, Thought
 from radixgen.server.service import Service, new_id
 from radixgen.server.types import ChatRequest
 from radixgen.server.usage import NOTHING, usage_of
@@ -37,20 +38,17 @@ async def read(asked: ChatRequest, service: Service) -> Ask:
     Raises:
         Problem: what cannot be asked.
     """
-    prompt = messages_of(asked.messages)
+    shape = read_shape(asked, service.engine.info, service.config.tool_format)
+    prompt = prompt_of(asked)
     options = options_of(asked, service.engine)
-    options["constraint"] = _constraint(asked)
+    options["constraint"] = shape.constraint
     limit = asked.max_completion_tokens if asked.max_completion_tokens is not None else asked.max_tokens
     options["max_tokens"] = await fitting_max_tokens(limit, prompt, service.engine)
     if asked.top_logprobs is not None and not asked.logprobs:
         raise Problem("top_logprobs needs logprobs: true", param="top_logprobs")
     if asked.logprobs:
         options["logprobs"] = asked.top_logprobs or 0
-    return Ask(prompt, options, PlainReader, asked.logprobs)
-
-
-def _constraint(asked: ChatRequest) -> Constraint | None:
-    return constraint_of(asked)
+    return Ask(prompt, options, shape.new_reader, asked.logprobs)
 
 
 async def complete(asked: ChatRequest, service: Service) -> dict[str, Any]:

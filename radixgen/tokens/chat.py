@@ -27,6 +27,13 @@ _SPARE_CHARS = 1 << 20
 _WIDE_FORMAT = re.compile(r"\d{5}|\*")
 
 
+def tool_format_of(source: str) -> str:
+    """The family of texts around tool calls that a template speaks: "hermes", "mistral", "llama3", or none."""
+    marks = (("hermes", "<tool_call>"), ("mistral", "[TOOL_CALLS]"), ("llama3", "<|python_tag|>"))
+    found = next((name for name, mark in marks if mark in source), "")
+    return found or ("llama3" if '"parameters"' in source and "tools" in source else "")
+
+
 class ChatTemplate:
     """One model's template. Compiled when first used: prompts of plain text never need it."""
 

@@ -54,6 +54,11 @@ class PromptLayout:
         self._prefix = prefix
         self._vocab_size = vocab_size
 
+    @property
+    def template(self) -> str:
+        """The chat template's source; empty without one."""
+        return "" if self._chat is None else self._chat.source
+
     def lay_out(self, parts: Sequence[PromptPart]) -> Laid:
         """The pieces of a prompt, in order.
 

@@ -19,7 +19,11 @@ class Hello(msgspec.Struct, tag="hello", frozen=True):
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
-    """The worker's answer to `Hello`. Lengths are token ids."""
+    """The worker's answer to `Hello`. Lengths are token ids.
+
+    tool_format: the family of texts around tool calls that the chat template speaks: "hermes", "llama3", "mistral" or
+    none. has_thinking: whether the template knows of thoughts before an answer.
+    """
 
     version: int
     package: str
@@ -30,6 +34,8 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     max_waiting: int
     max_message_bytes: int
     pid: int
+    tool_format: str = ""
+    has_thinking: bool = False
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):

@@ -56,6 +56,15 @@ class WorkerConfig:
         "who goes first among equal priorities: 'longest-prefix' (in the cache), 'depth-first' (along the prefixes that"
         " the waiting requests share) or 'first-come'",
     )
+    deterministic: bool = _flag(
+        False,
+        "compute every token by itself, bit for bit, so that an answer never depends on what runs beside it; slower"
+        " (CPU, float32)",
+    )
+    check_cache: float = _flag(
+        0.0,
+        "share of the requests that run again without the cache when they are over; a difference is logged",
+    )
     step_ahead: bool = _flag(False, "plan a step before the one before is known; for a device that is not the CPU")
     grammar_bytes: int = _flag(256 << 20, "bytes that all grammar and mask caches may take together")
     constraint_bytes: int = _flag(1 << 20, "bytes that the text of one schema or grammar may have")
@@ -87,6 +96,8 @@ class WorkerConfig:
         for name in ("compile_s", "mask_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be more than 0")
+        if not 0.0 <= self.check_cache <= 1.0:
+            raise ConfigError(f"check_cache is {self.check_cache}; it is a share, from 0 (off) to 1 (all)")
         if not 0.0 < self.memory_share <= 0.95:
             raise ConfigError(f"memory_share is {self.memory_share}; it must lie in (0, 0.95]")
         if self.page_size not in _PAGE_SIZES:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from radixgen.errors import ParamError
 MAX_SAMPLES = 64
 MAX_LOGPROBS = 32
 MAX_STOPS = 16
+MAX_BIASES = 1024
 
 
 class Text(msgspec.Struct, tag="text", frozen=True):
@@ -230,7 +232,9 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     else runs (counter-based noise); None draws one. n: answers from one prompt. stop: strings that end the answer and
     are not part of it. heal: the prompt's last ids, up to a border that its tokenizer keeps, are taken back and written
     anew with the answer, whose text begins after them; they do not count as its tokens. logprobs: how many alternatives
-    to report per token (None: none, 0: the chosen one's alone).
+    to report per token (None: none, 0: the chosen one's alone). presence_penalty, frequency_penalty: taken off the
+    logit of an id that the answer holds, once, and for each time. repetition_penalty: divides the logit of an id that
+    prompt or answer holds (multiplies it below 0). logit_bias: (id, what is added to its logit).
     """
 
     max_tokens: int = 256
@@ -243,6 +247,10 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     heal: bool = False
     logprobs: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     ignore_eos: bool = False
     forced_tokens: bool = True
     namespace: Namespace | str = ""
@@ -256,6 +264,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
                 raise ParamError(f"{name} is {value}; it must lie between {low} and {high}")
         if len(self.stop) > MAX_STOPS or not all(self.stop):
             raise ParamError(f"stop: give at most {MAX_STOPS} strings, none of them empty")
+        if len(self.logit_bias) > MAX_BIASES or not all(isfinite(value) for _, value in self.logit_bias):
+            raise ParamError(f"logit_bias: give at most {MAX_BIASES} ids, each with a finite number")
 
 
 def check_stop(constraint: Constraint | None, stop: Sequence[str]) -> None:
@@ -274,6 +284,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("n", 1, MAX_SAMPLES),
     ("logprobs", 0, MAX_LOGPROBS),
     ("priority", -1000, 1000),
+    ("presence_penalty", -2.0, 2.0),
+    ("frequency_penalty", -2.0, 2.0),
+    ("repetition_penalty", 0.01, 10.0),
 )
 
 

@@ -6,6 +6,7 @@ so a slot that was never written, or written for another prefix, changes the ans
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -101,7 +102,8 @@ class FakeRunner:
             logits = logits + row.temperature * noise.gumbel(size=VOCAB_SIZE)
         narrow = self._best(logits, row.mask)
         wide = self._best(logits, row.wide_mask) if row.wide_mask >= 0 else narrow
-        return Sampled(narrow, float(logits[narrow]), 1.0, narrow != wide, ())
+        best = [(int(one), float(logits[one])) for one in (-logits).argsort()[: row.num_logprobs]]
+        return Sampled(narrow, float(logits[narrow]), 1.0, narrow != wide, tuple(best))
 
     def _best(self, logits: npt.NDArray[np.float64], mask: int) -> int:
         if mask < 0:
@@ -215,6 +217,9 @@ class FakeMatcher:
 
     def forced(self) -> list[int]:
         return self._queue[: max(0, self.budget - len(self.ids) - 1)]
+
+    def fork(self) -> FakeMatcher:
+        return copy.deepcopy(self)
 
     def note_cut(self) -> None:
         self.closed = (*self.closed, f"/{len(self.ids)}")

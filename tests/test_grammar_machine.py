@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 
 import pytest
-from walking import accepts, close, write
+from walking import accepts, close, spell, write
 
 from radixgen.errors import GrammarError
 from radixgen.grammar.compiler import GrammarCompiler
 from radixgen.grammar.rules import Either, Literal, Name, Rule, Rules, Seq, Times, Tree
+from radixgen.params import GrammarText
 
 LONGEST = 5
 ALPHABET = "ab"
@@ -95,3 +97,21 @@ def test_random_grammars_accept_exactly_the_texts_that_they_derive(block: int) -
             assert accepts(machine, write(machine, rng, 12))
         assert len(close(machine, machine.start())) == min(map(len, wanted), default=LONGEST + 1) or not wanted
     assert num_empty < 40
+
+
+def test_a_rule_in_a_json_string_is_its_text_in_any_spelling() -> None:
+    grammar = GrammarText('start: "(" start ")" | "\\"" /[é\\\\\\n]*/ "\\"" | %substring "a/b \\"c\\""')
+    string, plain = GrammarCompiler().compile_string(grammar), GrammarCompiler().compile(grammar, pytest.fail)
+    rng = random.Random(1)
+    for _ in range(60):
+        written = spell(string, rng, rng.randrange(20))
+        assert accepts(plain, json.loads(written).encode()), written
+    for text in ['("é\\\n")', "a/b", '(")"', "((b))", '""', "x"]:
+        for spelling in (json.dumps(text), json.dumps(text, ensure_ascii=False)):
+            assert string.accepts(spelling.encode()) == accepts(plain, text.encode()), spelling
+    for wrong in ['"((b)"', "b", '"b', '"b"x', '""']:
+        assert not string.accepts(wrong.encode())
+    with pytest.raises(GrammarError, match="special token 'x' cannot stand in a string"):
+        GrammarCompiler().compile_string(GrammarText('start: "a" <[x]>'))
+    with pytest.raises(GrammarError, match="JsonSchema cannot stand in this grammar"):
+        GrammarCompiler().compile_string(GrammarText("start: %json {}"))

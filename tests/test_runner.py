@@ -191,3 +191,50 @@ def test_without_numba_the_same_ids_come_out(runner: Runner, folder: Path) -> No
 def test_options_that_cannot_be_are_refused(folder: Path, options: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_runner(WorkerConfig(num_threads=1, **options), folder)  # type: ignore[arg-type]
+
+
+def in_parts(runner: Runner, sequences: list[np.ndarray], seed: int | None) -> list[torch.Tensor]:
+    """Logits of every position: each sequence by itself in one piece, or all in random company and pieces."""
+    rng = np.random.default_rng(seed)
+    slots = np.split(rng.permutation(runner.num_slots).astype(np.int32), np.cumsum([len(one) for one in sequences]))
+    at = [0] * len(sequences)
+    found: list[list[torch.Tensor]] = [[] for _ in sequences]
+    while left := [index for index, one in enumerate(sequences) if at[index] < len(one)]:
+        chosen = left[:1] if seed is None else rng.permutation(left)[: rng.integers(1, len(left) + 1)].tolist()
+        most = 1000 if seed is None else int(rng.choice([1, 2, 7, 33]))
+        spans = [(index, at[index], min(len(sequences[index]), at[index] + most)) for index in chosen]
+        ids = np.concatenate([sequences[i][start:end] for i, start, end in spans])
+        plan = StepPlan(
+            token_ids=ids,
+            positions=np.concatenate([np.arange(start, end, dtype=np.int32) for _, start, end in spans]),
+            write_slots=np.concatenate([slots[i][start:end] for i, start, end in spans]),
+            row_starts=np.cumsum([0, *(end - start for _, start, end in spans)]).astype(np.int32),
+            kv_slots=[slots[i][:end] for i, _, end in spans],
+            logit_index=np.arange(len(ids), dtype=np.int32),
+        )
+        runner.forward(plan)
+        logits_of = runner.logits.split([end - start for _, start, end in spans])
+        for (i, _, end), logits in zip(spans, logits_of, strict=True):
+            found[i].append(logits.clone())
+            at[i] = end
+    return [torch.cat(one) for one in found]
+
+
+@pytest.mark.parametrize("family", ["llama", "mistral", "qwen3"])
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_a_deterministic_runner_gives_the_same_bits_in_any_company(
+    tmp_path: Path, family: str, num_threads: int
+) -> None:
+    folder = make_checkpoint(tmp_path / family, family)
+    config = WorkerConfig(num_slots=300, max_rows=8, num_threads=num_threads, deterministic=True)
+    runner, rng = load_runner(config, folder), np.random.default_rng(0)
+    sequences = [rng.integers(1, 300, count).astype(np.int32) for count in (5, 90, 31, 64)]
+    alone = in_parts(runner, sequences, None)
+    for seed in range(4):
+        for one, other in zip(alone, in_parts(runner, sequences, seed), strict=True):
+            assert torch.equal(one, other)
+
+
+def test_a_runner_that_cannot_be_deterministic_says_so(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="deterministic needs the CPU, float32"):
+        load_runner(WorkerConfig(num_slots=300, num_threads=1, dtype="bfloat16", deterministic=True), folder)

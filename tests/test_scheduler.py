@@ -35,7 +35,7 @@ class House:
 
     def __init__(self, num_slots: int = 2000, **options: Any) -> None:
         self.clock = options.pop("clock", FakeClock())
-        names = ("prefix_cache", "proposed_tokens", "order", "step_ahead")
+        names = ("prefix_cache", "proposed_tokens", "order", "step_ahead", "check")
         switches = {name: options.pop(name) for name in names if name in options}
         cache = PrefixCache(num_slots, **{name: options.pop(name) for name in ("page", "policy") if name in options})
         logits, runner = options.pop("logits", fake_logits), options.pop("runner", FakeRunner)

@@ -7,14 +7,14 @@ construction; any other is proved live by an A* search for a text, whose every s
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 from radixgen.automata import codepoints
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
-from radixgen.automata.regex_nodes import MANY, Node
+from radixgen.automata.regex_nodes import MANY, Kind, Node
 from radixgen.automata.work import Work
 from radixgen.errors import ConstraintError
 
@@ -128,7 +128,7 @@ class Derivatives:
     def is_live(self, node: Node) -> bool:
         if node in self._dead:
             return False
-        return node.is_plain or node.nullable or node in self._steps or self._search(node)
+        return _is_surely_live(node) or node in self._steps or self._search(node)
 
     def _explored_need(self, otherwise: int) -> int:
         """The longest completion of any state, when there are few enough to look at all of them."""
@@ -152,12 +152,15 @@ class Derivatives:
         return "".join(chars)
 
     def _find_step(self, node: Node) -> _Step:
-        if not node.is_plain:
+        if not _is_surely_live(node):
             self._search(node)
             return self._steps[node]
-        # min_len is exact here, so some arc is one character nearer
-        arc = min(self._moves(node), key=lambda one: (one.target.min_len, _plainness(one)))
-        step = self._steps[node] = _Step(chr(codepoints.plainest(arc.low, arc.high)), arc.target)
+        # min_len is exact in what is plain, so some arc is one character nearer
+        plain = min(_plain_items(node), key=lambda one: one.min_len)
+        arc = min(self._moves(plain), key=lambda one: (one.target.min_len, _plainness(one)))
+        point = codepoints.plainest(arc.low, arc.high)
+        target = next(one.target for one in self._moves(node) if one.low <= point <= one.high)
+        step = self._steps[node] = _Step(chr(point), target)
         return step
 
     def _search(self, start: Node) -> bool:
@@ -174,7 +177,7 @@ class Derivatives:
             node = heapq.heappop(heap)[3]
             if node in done:
                 continue
-            if node.nullable or node.is_plain or node in self._steps:
+            if _is_surely_live(node) or node in self._steps:
                 self._remember(start, node, came)
                 return True
             done.add(node)
@@ -192,6 +195,18 @@ class Derivatives:
             before, char = came[node]
             self._steps[before] = _Step(char, node)
             node = before
+
+
+def _is_surely_live(node: Node) -> bool:
+    return node.nullable or any(_plain_items(node))
+
+
+def _plain_items(node: Node) -> Iterator[Node]:
+    if node.is_plain:
+        yield node
+    elif node.kind == Kind.ALT:
+        for item in node.items:
+            yield from _plain_items(item)
 
 
 class Piece(NamedTuple):

@@ -143,6 +143,8 @@ def escape_json(text: str) -> str:
 class JsonStringAutomaton(Utf8Automaton):
     """The texts of a `CharMachine` as JSON strings, both quotes included, in any spelling that JSON has."""
 
+    has_quotes = True
+
     def is_between(self, q: int) -> bool:
         """Whether row q stands between two characters, inside the quotes."""
         return isinstance(self._keys[q], _Body)
@@ -184,7 +186,7 @@ class JsonStringAutomaton(Utf8Automaton):
         self._fill_body(arcs, row)
         row[:0x20] = -1
         row[ord("\\")] = self._state(_Escape(state)) if arcs else -1
-        row[ord('"')] = self._state(_CLOSED) if self._chars.accepts(state) else -1
+        row[ord('"')] = self._state(_CLOSED) if self._chars.accepts(state) and self.has_quotes else -1
 
     def _fill_escape(self, arcs: Arcs, row: Row) -> None:
         for letter, char in _SHORT_ESCAPES.items():
@@ -225,6 +227,21 @@ class JsonStringAutomaton(Utf8Automaton):
 
     def _encode(self, text: str) -> bytes:
         return escape_json(text).encode() + b'"'
+
+
+class JsonCharsAutomaton(JsonStringAutomaton):
+    """The same texts as they stand between the quotes: a part of a string."""
+
+    has_quotes = False
+
+    def _start(self) -> Hashable:
+        return _Body(self._chars.start())
+
+    def _accepts(self, key: Hashable) -> bool:
+        return isinstance(key, _Body) and self._chars.accepts(key.state)
+
+    def _encode(self, text: str) -> bytes:
+        return escape_json(text).encode()
 
 
 def _units(arcs: Arcs) -> Arcs:

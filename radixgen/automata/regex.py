@@ -123,6 +123,8 @@ class Regexes:
             return tail
         if tail.kind == Kind.EPSILON:
             return head
+        if head.kind == Kind.AHEAD and head.items[0] is self.epsilon and not head.high and tail.is_free:
+            return head if tail.nullable else self.empty  # the text ends here
         if self._is_gap(tail):
             if head is self.anything:
                 return tail
@@ -244,9 +246,18 @@ class Regexes:
 
     def ahead(self, rest: Node, *, is_negative: bool = False) -> Node:
         """Nothing, where the rest of the text, to its end, is (or is not) in `rest`."""
+        rest = self._without_end(rest)
         if rest is self.anything or rest is self.empty:
             return self.epsilon if (rest is self.empty) == is_negative else self.empty
         return self._make(Kind.AHEAD, (rest,), 0, int(is_negative))
+
+    def _without_end(self, node: Node) -> Node:
+        """A node that reaches to the text's end need not say so."""
+        if node.kind == Kind.AHEAD and node.items[0] is self.epsilon and not node.high:
+            return self.epsilon
+        if node.kind == Kind.CONCAT and not node.items[1].is_free:
+            return self.concat(node.items[0], self._without_end(node.items[1]))
+        return self.alt(map(self._without_end, node.items)) if node.kind == Kind.ALT else node
 
     def behind(self, before: Node, *, is_negative: bool = False) -> Node:
         """Nothing, where all the text before is (or is not) in `before`, which has no assertions."""

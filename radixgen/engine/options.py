@@ -66,6 +66,10 @@ class Options(TypedDict, total=False):
     stop: str | Sequence[str]
     heal: bool
     logprobs: int | None
+    presence_penalty: float
+    frequency_penalty: float
+    repetition_penalty: float
+    logit_bias: Sequence[tuple[int, float]]
     ignore_eos: bool
     forced_tokens: bool
     namespace: Namespace | str

@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from radixgen.automata.chars import Derivatives
-from radixgen.automata.lift import Utf8Automaton
 from radixgen.automata.machine import ByteMachine
-from radixgen.automata.regex import Node, Regexes
-from radixgen.automata.table import Automaton
-from radixgen.automata.words import WordsAutomaton
 from radixgen.automata.work import Work, over
 from radixgen.errors import GrammarError
 from radixgen.grammar.build import build
 from radixgen.grammar.ebnf import read_ebnf
-from radixgen.grammar.forms import Forms, Leaf
+from radixgen.grammar.forms import Forms
 from radixgen.grammar.gbnf import read_gbnf
 from radixgen.grammar.lark import read_lark, read_ready_made
 from radixgen.grammar.left import remove_left_recursion
 from radixgen.grammar.machine import GrammarMachine
 from radixgen.grammar.measure import all_forms, settle
-from radixgen.grammar.parts import MachinePart, Part, TablePart, special_bytes
-from radixgen.grammar.rules import Embed, Rules, Special, Substring
-from radixgen.grammar.substrings import SubstringAutomaton
+from radixgen.grammar.rules import Rules
+from radixgen.grammar.strings import GrammarString
 from radixgen.grammar.tags import tag_rules, thinking_rules
+from radixgen.grammar.terminals import Parts, Resolve, Terminals
 from radixgen.params import Constraint, GrammarText, ReadyMade, StructuralTags, Thinking
 
-MAX_AUTOMATA = 2_000
-MAX_NODES = 100_000
-"""Beyond these, what grammars share is left to those who hold it, and made afresh."""
 MAX_TEXT = 1_000_000
 """Characters of any rule's shortest text: a longer one is in no answer."""
-
-Resolve = Callable[[Constraint], ByteMachine]
-
 
 Grammarlike = GrammarText | ReadyMade | StructuralTags | Thinking
 _READERS = {"lark": read_lark, "gbnf": read_gbnf, "ebnf": read_ebnf}
@@ -57,7 +44,7 @@ def read_rules(constraint: Grammarlike) -> Rules:
 
 
 def _refuse(constraint: Constraint) -> ByteMachine:
-    raise GrammarError(f"a {type(constraint).__name__} cannot stand in this grammar here")
+    raise GrammarError(f"a {type(constraint).__name__} cannot stand in this grammar")
 
 
 class GrammarCompiler:
@@ -65,8 +52,7 @@ class GrammarCompiler:
 
     def __init__(self, work: Work | None = None) -> None:
         self._work = work or Work()
-        self._regexes = Regexes(self._work)
-        self._automata: dict[Leaf, Automaton | None] = {}
+        self._terminals = Terminals(self._work)
 
     def compile(self, constraint: Grammarlike, resolve: Resolve) -> GrammarMachine:
         """The machine of a grammar or of tags.
@@ -79,91 +65,38 @@ class GrammarCompiler:
         """
         return self.compile_rules(read_rules(constraint), resolve)
 
-    def compile_rules(self, rules: Rules, resolve: Resolve = _refuse) -> GrammarMachine:
-        """The machine of rules as a front end read them. See `compile`."""
-        if len(self._automata) > MAX_AUTOMATA or self._regexes.num_nodes > MAX_NODES:
-            self._regexes, self._automata = Regexes(self._work), {}
+    def compile_string(self, grammar: GrammarText | ReadyMade) -> GrammarString:
+        """The JSON strings whose value a grammar derives. Raises as `compile`, and for what cannot stand in one."""
+        return GrammarString(self.compile_rules(read_rules(grammar), in_string=True), self._work)
+
+    def compile_rules(self, rules: Rules, resolve: Resolve = _refuse, *, in_string: bool = False) -> GrammarMachine:
+        """The machine of rules as a front end read them. See `compile`; in_string: in JSON's spelling."""
+        if self._terminals.is_full:
+            self._terminals = Terminals(self._work)
         try:
-            return self._compile(rules, resolve)
+            return self._compile(rules, Parts(self._terminals, resolve, in_string=in_string))
         except RecursionError:
             raise over("is nested too deeply", "constraint_depth") from None
 
-    def _compile(self, rules: Rules, resolve: Resolve) -> GrammarMachine:
-        forms = Forms(self._regexes, self._work)
-        parts = _Parts(self, resolve)
+    def _compile(self, rules: Rules, parts: Parts) -> GrammarMachine:
+        forms = Forms(self._terminals.regexes, self._work)
         start = build(rules, forms)
         start = settle(forms, start, parts.cost)
         if start.cost is None:
             rule = rules.rules[rules.start]
-            raise GrammarError(f"no text matches {rule.name!r}: {_why(forms, rules)}", *rule.place)
+            raise GrammarError(f"no text matches {rule.name!r}: {_why(forms)}", *rule.place)
         rewritten = remove_left_recursion(forms, start)
         if rewritten is not None:
             start = settle(forms, rewritten, parts.cost)
         if any((form.cost or 0) > MAX_TEXT for form in all_forms(forms, start)):
             raise over(f"has a rule whose shortest text is longer than {MAX_TEXT} characters", "constraint_states")
-        machine = GrammarMachine(forms, start, parts.find)
+        machine = GrammarMachine(forms, start, parts.get)
         machine.quotes_document = parts.quotes_document
         machine.special_names = frozenset(parts.special_names)
         return machine
 
-    def find_automaton(self, leaf: Leaf) -> Automaton | None:
-        """The automaton of a terminal; None where no text matches it."""
-        if leaf not in self._automata:
-            self._automata[leaf] = self._make(leaf)
-        return self._automata[leaf]
 
-    def _make(self, leaf: Leaf) -> Automaton | None:
-        if isinstance(leaf, Special):
-            return WordsAutomaton([special_bytes(leaf.name)])
-        if isinstance(leaf, Substring):
-            return SubstringAutomaton(leaf.pieces)
-        assert isinstance(leaf, Node)
-        chars = Derivatives(self._regexes, leaf)
-        return None if chars.is_empty() else Utf8Automaton(chars)
-
-
-class _Parts:
-    """The parts of one machine."""
-
-    def __init__(self, compiler: GrammarCompiler, resolve: Resolve) -> None:
-        self._compiler, self._resolve = compiler, resolve
-        self._known: dict[Leaf, Part | None] = {}
-        self.quotes_document = False
-        self.special_names: set[str] = set()
-
-    def find(self, leaf: Leaf) -> Part:
-        part = self._find(leaf)
-        assert part is not None, "a terminal without a text"
-        return part
-
-    def cost(self, leaf: Leaf) -> int | None:
-        """Characters of a terminal's shortest text; None where it has none."""
-        if isinstance(leaf, Node) and leaf.is_plain:
-            return leaf.min_len
-        part = self._find(leaf)
-        if part is None:
-            return None
-        text = part.completion(part.start())
-        return 1 if text is None else len(text)
-
-    def _find(self, leaf: Leaf) -> Part | None:
-        if leaf not in self._known:
-            self._known[leaf] = self._make(leaf)
-        return self._known[leaf]
-
-    def _make(self, leaf: Leaf) -> Part | None:
-        if isinstance(leaf, Embed):
-            machine = self._resolve(leaf.constraint)
-            self.quotes_document |= bool(getattr(machine, "quotes_document", False))
-            self.special_names |= getattr(machine, "special_names", frozenset())
-            return MachinePart(machine)
-        if isinstance(leaf, Special):
-            self.special_names.add(leaf.name)
-        automaton = self._compiler.find_automaton(leaf)
-        return None if automaton is None else TablePart(automaton)
-
-
-def _why(forms: Forms, rules: Rules) -> str:
+def _why(forms: Forms) -> str:
     endless = sorted(name for name, body in forms.rules.items() if body.cost is None)
-    shown = ", ".join(repr(name) for name in endless[:5])
+    shown = ", ".join(map(repr, endless[:5]))
     return f"every alternative of {shown} leads back to itself or to what matches nothing" if endless else "it is empty"

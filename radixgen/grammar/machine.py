@@ -17,11 +17,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from radixgen.automata.machine import Scalar
 from radixgen.automata.machine import State as AnyState
+from radixgen.automata.table import TableAutomaton
 from radixgen.grammar.forms import Form, Forms, Kind, Leaf
 from radixgen.grammar.graphs import post_order
-from radixgen.grammar.parts import Part
+from radixgen.grammar.parts import Part, TablePart
 from radixgen.grammar.stacks import Stacks, StackTable
 
 _STATE_BYTES = 500
@@ -109,6 +113,17 @@ class GrammarMachine:
         if state.scalars is None:
             state.scalars = tuple(scalar for one in state.configurations for scalar in self._scalars(one))
         return state.scalars
+
+    def rows(self, state: State) -> npt.NDArray[np.int32]:
+        """[places, 256] where each byte leads in every terminal that the state is in, all of them being tables."""
+        tables = []
+        for one in self._closure(state):
+            automaton = one.part.automaton if isinstance(one.part, TablePart) else None
+            assert isinstance(automaton, TableAutomaton), "not a table"
+            assert isinstance(one.q, int)
+            automaton.expand(one.q)
+            tables.append(automaton.table[one.q])
+        return np.stack(tables) if tables else np.zeros((0, 256), np.int32)
 
     def _scalars(self, one: Configuration) -> tuple[Scalar, ...]:
         behind = None if one.stacks is self._stacks.end else self._opened(one.stacks)

@@ -78,7 +78,8 @@ def walk_slots(queries, keys, values, slots, rows, seen, group, window, out, low
         out[begin : begin + count, columns : columns + group * size] = ZERO
         totals[:] = ZERO
         peaks[:] = LOWEST
-        start = max(0, seen[begin] - window) if window > 0 else 0
+        # chunks begin at the same slots whatever the row, so a query's sums do not depend on the queries beside it
+        start = max(0, seen[begin] - window) // CHUNK * CHUNK if window > 0 else 0
         for chunk in range(start, seen[begin + count - 1], CHUNK):
             for place in range(count):
                 t = begin + place
@@ -134,7 +135,12 @@ class QueryBlock(NamedTuple):
 class CpuAttention:
     """The `AttentionKernel` of a CPU in float32."""
 
-    def __init__(self, batch: AttentionBatch, num_heads: int, threads: Threads) -> None:
+    def __init__(
+        self, batch: AttentionBatch, num_heads: int, threads: Threads, *, is_deterministic: bool = False
+    ) -> None:
+        """is_deterministic: walk all rows, long ones in pieces: torch's attention depends on a row's length."""
+        if is_deterministic:
+            batch = in_pieces(batch)
         self.num_heads, self.threads = num_heads, threads
         self.slots = batch.slots
         counts = np.diff(batch.row_starts)
@@ -189,6 +195,16 @@ class CpuAttention:
             starts = range(0, len(positions), BLOCK)
             self._row_blocks[index, window] = [_block(positions, start, window) for start in starts]
         return self._row_blocks[index, window]
+
+
+def in_pieces(batch: AttentionBatch) -> AttentionBatch:
+    """The same queries in rows of at most FEW_QUERIES, which share slots."""
+    counts = -(-np.diff(batch.row_starts) // FEW_QUERIES)
+    rows = np.repeat(np.arange(len(counts)), counts)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.append(batch.row_starts[rows] + FEW_QUERIES * places, batch.row_starts[-1]).astype(np.int32)
+    slot_starts = np.append(batch.slot_starts[rows], batch.slot_starts[-1]).astype(np.int32)
+    return AttentionBatch(batch.positions, starts, batch.slots, slot_starts)
 
 
 def _block(positions: Int32, start: int, window: int) -> QueryBlock:

@@ -14,6 +14,7 @@ import importlib.util
 import numpy as np
 import torch
 
+from radixgen.errors import ConfigError
 from radixgen.kernels.attention import AttentionBatch, AttentionKernel, ReferenceAttention
 from radixgen.kernels.attention_cpu import CpuAttention
 from radixgen.kernels.jit import HAS_NUMBA, Threads
@@ -45,8 +46,9 @@ class ReferenceOps:
 class CpuOps(ReferenceOps):
     """numba kernels on float32 arrays, split over threads."""
 
-    def __init__(self, num_threads: int) -> None:
+    def __init__(self, num_threads: int, *, is_deterministic: bool = False) -> None:
         super().__init__(torch.device("cpu"))
+        self.is_deterministic = is_deterministic
         self.threads = Threads(num_threads)
         self._no_norms = np.empty((0, 1), np.float32)
 
@@ -66,7 +68,7 @@ class CpuOps(ReferenceOps):
         self.threads.run(rotate_and_store_kernel, (*args, keys.numpy(), values.numpy()), bounds)
 
     def attention(self, batch: AttentionBatch, num_heads: int) -> AttentionKernel:
-        return CpuAttention(batch, num_heads, self.threads)
+        return CpuAttention(batch, num_heads, self.threads, is_deterministic=self.is_deterministic)
 
 
 class GpuOps(ReferenceOps):
@@ -78,10 +80,19 @@ class GpuOps(ReferenceOps):
         return GpuAttention(batch, num_heads, self.device)
 
 
-def ops_for(device: torch.device, dtype: torch.dtype, num_threads: int) -> ReferenceOps:
-    """The fastest operations that run there."""
+def ops_for(
+    device: torch.device, dtype: torch.dtype, num_threads: int, *, is_deterministic: bool = False
+) -> ReferenceOps:
+    """The fastest operations that run there; `is_deterministic`: of those whose result for a token depends on nothing
+    but the tokens before it.
+
+    Raises:
+        ConfigError: deterministic operations that are not there for this device and dtype.
+    """
     if device.type == "cpu" and dtype == torch.float32 and HAS_NUMBA:
-        return CpuOps(num_threads)
+        return CpuOps(num_threads, is_deterministic=is_deterministic)
+    if is_deterministic:
+        raise ConfigError("deterministic needs the CPU, float32 and numba; leave it out, or choose these")
     if device.type == "cuda" and importlib.util.find_spec("triton") is not None:
         return GpuOps(device)
     return ReferenceOps(device)

@@ -59,14 +59,23 @@ class Decoder:
     """Weights and the forward over a pool. Holds no state of a sequence. Takes over `weights`: plain copies of packed
     matrices are released."""
 
-    def __init__(self, config: ModelConfig, weights: Weights, num_threads: int = 1) -> None:
+    def __init__(
+        self, config: ModelConfig, weights: Weights, num_threads: int = 1, *, is_deterministic: bool = False
+    ) -> None:
+        """is_deterministic: no token's result depends on what is computed beside it, bit for bit; slower.
+
+        Raises:
+            ConfigError: deterministic operations that are not there for the weights' device and dtype.
+        """
         self.config = config
+        self._is_tiled = is_deterministic
         self.dtype, self.device = weights.embedding.dtype, weights.embedding.device
-        self.ops: ReferenceOps = ops_for(self.device, self.dtype, num_threads)
+        self.ops: ReferenceOps = ops_for(self.device, self.dtype, num_threads, is_deterministic=is_deterministic)
         self._embedding, self._final_norm = weights.embedding, weights.final_norm
-        self._layers = [_layer(config, index, layer) for index, layer in enumerate(weights.layers)]
+        layers = enumerate(weights.layers)
+        self._layers = [_layer(config, index, layer, is_tiled=is_deterministic) for index, layer in layers]
         may_pack = not config.is_tied or weights.head.nbytes <= TIED_PACK_BYTES
-        self._head = Linear(weights.head, may_pack=may_pack)
+        self._head = Linear(weights.head, may_pack=may_pack, is_tiled=is_deterministic)
         if not config.is_tied:
             weights.head = weights.head.new_empty(0)
             self._head.release_plain()
@@ -77,7 +86,7 @@ class Decoder:
         """Writes the tokens' keys and values to their slots; returns logits [L, V] float32 of the kept tokens."""
         eps, num_rows = self.config.norm_eps, len(tokens.ids)
         turn = self._turn(tokens)
-        x = self._embedding[_padded(tokens.ids)]
+        x = self._embedding[self._padded(tokens.ids)]
         attention = self.ops.attention(tokens.batch, self.config.num_heads)
         for index, layer in enumerate(self._layers):
             keys, values = pool.keys[index], pool.values[index]
@@ -87,15 +96,20 @@ class Decoder:
                 if not len(tokens.kept):
                     return torch.empty(0, self.config.vocab_size, device=self.device)
                 kept = torch.from_numpy(tokens.kept).to(self.device)
-                qkv, x = qkv[kept], x[_padded(kept)]
+                qkv, x = qkv[kept], x[self._padded(kept)]
                 attention = self.ops.attention(tokens.batch.keep(tokens.kept), self.config.num_heads)
             x = self._finish(layer, x, attention(qkv, keys, values, layer.window))
         return self._head(self.ops.rms_norm(x, self._final_norm, eps))[: len(tokens.kept)].float()
 
     def _finish(self, layer: _Layer, x: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-        x = x + layer.out(_padded(attended))
+        x = x + layer.out(self._padded(attended))
         gated = silu_and_multiply(layer.gate_up(self.ops.rms_norm(x, layer.mlp_norm, self.config.norm_eps)))
         return x.add_(layer.down(gated))
+
+    def _padded(self, x: torch.Tensor) -> torch.Tensor:
+        """x [T, ...] with rows of zeros after it, as many as `padded_rows` says; what comes of them is cut off."""
+        num_more = padded_rows(len(x), x.device, is_tiled=self._is_tiled) - len(x)
+        return torch.cat((x, x.new_zeros(num_more, *x.shape[1:]))) if num_more else x
 
     def _turn(self, tokens: Tokens) -> Turn:
         positions = torch.from_numpy(tokens.batch.positions).to(self.device)
@@ -104,24 +118,18 @@ class Decoder:
         return Turn(angles.cos(), angles.sin(), slots)
 
 
-def _padded(x: torch.Tensor) -> torch.Tensor:
-    """x [T, ...] with rows of zeros after it, as many as `padded_rows` says; what comes of them is cut off."""
-    num_more = padded_rows(len(x), x.device) - len(x)
-    return torch.cat((x, x.new_zeros(num_more, *x.shape[1:]))) if num_more else x
-
-
-def _layer(config: ModelConfig, index: int, weights: LayerWeights) -> _Layer:
+def _layer(config: ModelConfig, index: int, weights: LayerWeights, *, is_tiled: bool) -> _Layer:
     norms = None
     if weights.query_norm is not None and weights.key_norm is not None:
         norms = HeadNorms(weights.query_norm, weights.key_norm, config.norm_eps)
     layer = _Layer(
         attention_norm=weights.attention_norm,
-        qkv=Linear(weights.qkv, weights.qkv_bias),
+        qkv=Linear(weights.qkv, weights.qkv_bias, is_tiled=is_tiled),
         head_norms=norms,
-        out=Linear(weights.out, weights.out_bias),
+        out=Linear(weights.out, weights.out_bias, is_tiled=is_tiled),
         mlp_norm=weights.mlp_norm,
-        gate_up=Linear(weights.gate_up, weights.gate_up_bias),
-        down=Linear(weights.down, weights.down_bias),
+        gate_up=Linear(weights.gate_up, weights.gate_up_bias, is_tiled=is_tiled),
+        down=Linear(weights.down, weights.down_bias, is_tiled=is_tiled),
         window=config.windows[index],
     )
     _release(layer, weights)

@@ -69,6 +69,14 @@ class SampleRow(NamedTuple):
     """How many of the most probable ids to report."""
     biases: tuple[tuple[int, float], ...] = ()
     """(id, value to add to its logit), before the mask."""
+    repeated: Int32 | None = None
+    """[n] ids whose logits `repetition_penalty` divides (multiplies, below 0), before the biases."""
+    repetition_penalty: float = 1.0
+
+    @property
+    def is_changed(self) -> bool:
+        """Its logits are not the model's own when the id is drawn."""
+        return bool(self.biases) or self.repeated is not None
 
 
 class ScoreRow(NamedTuple):

@@ -34,6 +34,11 @@ MASKS_PER_ROW = 4
 """Pairs of masks: for a row's own id, and for the places of its draft."""
 
 
+TOLERANCES = {torch.float32: 1e-3, torch.bfloat16: 0.5, torch.float16: 0.1}
+"""How far apart log-probabilities of the same id may be that were computed in other batches and chunks: float32 rounds
+to some 3e-5 (measured), bfloat16 keeps 8 bits of each logit."""
+
+
 class Runner:
     """Does what plans say. One caller, one thread."""
 
@@ -41,6 +46,7 @@ class Runner:
         self.vocab_size = decoder.config.vocab_size
         self.num_slots = pool.num_slots
         self.max_context = max_context
+        self.tolerance = TOLERANCES[decoder.dtype]
         self.mask_buffer = _mask_buffer(2 * MASKS_PER_ROW * max_rows, words_of(self.vocab_size), decoder.device)
         self._decoder, self._pool = decoder, pool
         self._sampler = Sampler(self.mask_buffer, self.vocab_size, decoder.device)
@@ -97,7 +103,8 @@ def load_runner(config: WorkerConfig, folder: Path) -> Runner:
     dtype = _dtype(config.dtype, model, device)
     num_threads = config.num_threads or usable_threads()
     torch.set_num_threads(num_threads)
-    decoder = Decoder(model, load_weights(folder, model, dtype, device), num_threads)
+    weights = load_weights(folder, model, dtype, device)
+    decoder = Decoder(model, weights, num_threads, is_deterministic=config.deterministic)
     context = _context(config, model)
     pool = KvPool(model, _num_slots(config, model, dtype, device), dtype, device)
     runner = Runner(decoder, pool, max_rows=config.max_rows, max_context=min(context, pool.num_slots))

@@ -1,7 +1,7 @@
 """From kept logits to drawn ids.
 
-Every row's best allowed id and mass come from one pass over all rows. Rows with a temperature or biases are then drawn
-again, together: bias, temperature, mask, filters, noise, argmax. Log-probabilities are the model's own throughout.
+Every row's best allowed id and mass come from one pass over all rows. Rows with a temperature, biases or penalties are
+then drawn again, together: penalty, bias, temperature, mask, filters, noise, argmax. Log-probabilities are the model's own throughout.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ class Sampler:
     def _redraw(
         self, logits: torch.Tensor, rows: Sequence[SampleRow], ids: torch.Tensor, narrowed: torch.Tensor
     ) -> None:
-        """Draw rows with temperature or biases, under their mask and their wide mask with the same noise."""
-        own = [index for index, row in enumerate(rows) if row.temperature > 0 or row.biases]
+        """Draw rows with temperature, biases or penalties, under their mask and their wide mask with the same noise."""
+        own = [index for index, row in enumerate(rows) if row.temperature > 0 or row.is_changed]
         if not own:
             return
         with_wide = [index for index in own if rows[index].wide_mask != NO_MASK]
@@ -131,6 +131,10 @@ class Sampler:
         """[len(rows)] ids: the best after biases, temperature, mask, filters and noise."""
         x = logits[self._index([row.logit for row in rows])]
         for index, row in enumerate(rows):
+            if row.repeated is not None:
+                repeated = torch.from_numpy(row.repeated).to(self.device, torch.int64)
+                own = x[index, repeated]
+                x[index, repeated] = torch.where(own > 0, own / row.repetition_penalty, own * row.repetition_penalty)
             if row.biases:
                 biased, values = zip(*row.biases, strict=True)
                 x[index, self._index(biased)] += torch.tensor(values, device=self.device)

@@ -49,6 +49,9 @@ class Matcher(Protocol):
     def forced(self) -> list[int]:
         """Ids that follow with no alternative, within what is left of max_tokens; not yet advanced over."""
 
+    def fork(self) -> Matcher:
+        """One in the same place that goes its own way."""
+
     def note_cut(self) -> None:
         """Called before `advance` when narrowing the mask to close in time changed the choice, and at the limit."""
 

@@ -45,6 +45,8 @@ class Request:
     """Score these ids after the prompt, each by itself; nothing is sampled then."""
     among: tuple[tuple[Int32, ...], ...] = ()
     """Per continuation, for each of its first ids: the ids among which its probability is taken, see `ScoreRow`."""
+    is_private: bool = False
+    """Shares no computed prefix with other requests."""
     arrival_s: float | None = None
     """By the scheduler's clock; None: when it is submitted."""
 

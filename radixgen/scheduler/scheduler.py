@@ -13,10 +13,11 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from radixgen.errors import ConfigError, Overloaded, ParamError, RequestAborted
+from radixgen.errors import ConfigError, Overloaded, ParamError, RadixgenError, RequestAborted
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.kvcache.stats import CacheStats
 from radixgen.scheduler.admission import check_sizes
+from radixgen.scheduler.cache_check import CacheCheck
 from radixgen.scheduler.flight import Crash, Flights
 from radixgen.scheduler.landing import Landing
 from radixgen.scheduler.ledger import Ledger
@@ -48,6 +49,10 @@ class SchedulerStats:
     """Drafted ids that a step computed before they were drawn."""
     accepted_tokens: int
     """Of those, the ones that were drawn."""
+    checked_requests: int
+    """That ran a second time, without the cache."""
+    failed_checks: int
+    """Of those, the ones that differed."""
     cache: CacheStats
 
 
@@ -65,6 +70,7 @@ class Scheduler:
         proposed_tokens: bool = True,
         order: str = "longest-prefix",
         step_ahead: bool = False,
+        check: CacheCheck | None = None,
         clock: Clock = time.perf_counter,
     ) -> None:
         """Raises `ConfigError` when not every row could take a token in each step, or for an order that is none."""
@@ -77,6 +83,7 @@ class Scheduler:
         self._limits = limits
         self._prefix_cache = prefix_cache
         self._step_ahead = step_ahead
+        self._check = check
         self._clock = clock
         self.cache = cache
         """For its verbs: pins, dumps, events, flushing."""
@@ -97,6 +104,11 @@ class Scheduler:
             ParamError, PromptTooLong: what can never run, with the sizes.
             Overloaded: too many wait already.
         """
+        self._add(request)
+        if self._check is not None:
+            self._check.begin(request)
+
+    def _add(self, request: Request) -> None:
         num_waiting = len(self._ledger.queue)
         if request.request_id in self._ledger.open:
             raise ParamError(f"request_id {request.request_id!r} is running already; give each request its own")
@@ -104,7 +116,7 @@ class Scheduler:
             raise Overloaded(f"{num_waiting} requests wait already (max_waiting); send fewer at once, or later")
         check_sizes(request, self._limits, self.cache.pool.num_slots, self._vocab_size)
         arrival_s = self._clock() if request.arrival_s is None else request.arrival_s
-        progress = Progress(request, arrival_s, is_private=not self._prefix_cache)
+        progress = Progress(request, arrival_s, is_private=request.is_private or not self._prefix_cache)
         progress.sequences = self._sequences(progress)
         self._ledger.add(progress)
 
@@ -128,7 +140,18 @@ class Scheduler:
             self._fly(is_ahead=self._step_ahead)
         else:
             self._land()
-        return self._ledger.take_events()
+        events = self._ledger.take_events()
+        return events if self._check is None else self._checked(self._check, events)
+
+    def _checked(self, check: CacheCheck, events: list[Event]) -> list[Event]:
+        """The callers' events; requests that are to run again without the cache are queued."""
+        events, again = check.see(events)
+        for request in again:
+            try:
+                self._add(request)
+            except RadixgenError as error:  # the queue is full
+                check.forget(request, error)
+        return events
 
     def stats(self) -> SchedulerStats:
         ledger, counts = self._ledger, self._ledger.counts
@@ -144,6 +167,8 @@ class Scheduler:
             forced_tokens=counts.forced,
             proposed_tokens=counts.proposed,
             accepted_tokens=counts.accepted,
+            checked_requests=self._check.num_checked if self._check is not None else 0,
+            failed_checks=self._check.num_failures if self._check is not None else 0,
             cache=self.cache.stats(),
         )
 

@@ -17,6 +17,7 @@ from radixgen.mask.engine import MaskEngine
 from radixgen.models import resolve
 from radixgen.runner import load_runner
 from radixgen.runner.runner import Runner
+from radixgen.scheduler.cache_check import CacheCheck
 from radixgen.scheduler.request import Limits
 from radixgen.scheduler.scheduler import Scheduler
 from radixgen.tokens.chat import tool_format_of
@@ -89,6 +90,7 @@ def _scheduler(
         proposed_tokens=config.proposed_tokens,
         order=config.order,
         step_ahead=config.step_ahead,
+        check=CacheCheck(config.check_cache, runner.tolerance) if config.check_cache else None,
         eos_ids=tokenizer.vocabulary.eos_ids,
     )
 

@@ -43,6 +43,11 @@ class PatientMatcher:
         """What jobs answered since the last id: asked again, it need not be known at once."""
         self._num_tokens = 0
 
+    def fork(self) -> PatientMatcher:
+        """One at the same place, before any question was asked."""
+        assert self._job is None, "a question is under way"
+        return PatientMatcher(self._matcher.fork(), self._turns, mask_s=self._mask_s, add_time=self._add_time)
+
     @property
     def closed(self) -> tuple[str, ...]:
         return self._matcher.closed

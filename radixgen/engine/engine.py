@@ -212,7 +212,7 @@ class Engine:
         verb = Score((Ids(ids[:1]),), (Ids(ids[1:]),), num_logprobs=num_logprobs)
         (row,) = (await asyncio.wrap_future(self._call(verb, Scored))).rows
         tops = row.tops or ((),) * len(row.ids)
-        return tuple(TokenInfo(*one) for one in zip(row.ids, row.logprobs, repeat(1.0), tops, strict=False))
+        return tuple(TokenInfo(*one) for one in zip(row.ids, row.logprobs, repeat(1.0), tops))
 
     def check(self, document: str | None = None, **options: Unpack[Options]) -> int:
         """Raise what `generate` would for this constraint; else a `max_tokens` that certainly ends an answer."""

@@ -86,6 +86,8 @@ class ScoreRow(NamedTuple):
     token_id: int
     among: Int32 | None = None
     """[n] ids, this one with them: its probability is the one among these; None: among all."""
+    num_logprobs: int = 0
+    """How many of the most probable ids to report."""
 
 
 class Sampled(NamedTuple):
@@ -108,3 +110,5 @@ class StepResult(NamedTuple):
 
     sampled: list[Sampled]
     scores: list[float]
+    tops: list[tuple[tuple[int, float], ...]] = []  # noqa: RUF012 (never written to)
+    """Per ScoreRow, (id, log-probability) of its `num_logprobs` most probable ids; empty if none asks for any."""

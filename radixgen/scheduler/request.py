@@ -47,6 +47,8 @@ class Request:
     """Per continuation, for each of its first ids: the ids among which its probability is taken, see `ScoreRow`."""
     is_private: bool = False
     """Shares no computed prefix with other requests."""
+    num_tops: int = 0
+    """How many of the most probable ids to tell at each scored id."""
     arrival_s: float | None = None
     """By the scheduler's clock; None: when it is submitted."""
 
@@ -80,11 +82,12 @@ class OutputFinished(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """The log-probabilities of one continuation's ids, in order."""
+    """The log-probabilities of one continuation's ids, in order, and the most probable ids in each place if asked."""
 
     request_id: str
     continuation: int
     logprobs: tuple[float, ...]
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 class Usage(NamedTuple):

@@ -122,10 +122,11 @@ class StepSamples:
         seq = row.seq
         assert seq.targets is not None
         first = max(row.start, seq.score_start) - seq.score_start
+        num_tops = seq.progress.request.num_tops
         for offset in range(row.num_logits):
             place = first + offset
             among = seq.among[place] if place < len(seq.among) else None
-            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[place]), among))
+            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[place]), among, num_tops))
         self.scored.append(row)
 
 

@@ -75,9 +75,9 @@ class Sequence:
 
     __slots__ = (
         "among", "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted",
-        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left", "num_output",
-        "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots", "stops", "targets",
-        "trusted_len",
+        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left",
+        "num_output", "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots",
+        "stops", "targets", "tops", "trusted_len",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -110,6 +110,7 @@ class Sequence:
         self.stops: StopChecker | None = None
         self.targets: Int32 | None = None
         self.among: tuple[Int32, ...] = ()
+        self.tops: list[tuple[tuple[int, float], ...]] = []
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
         self.appetite = Appetite()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,8 @@ class Ask:
     options: dict[str, Any]
     echo: str
     """What is told before the answer: the prompt's text, if asked for."""
-    echoed: tuple[TokenInfo | None, ...]
-    """Log-probabilities of the prompt's own ids, if asked for."""
+    echoed: tuple[TokenInfo, ...]
+    """Log-probabilities of the prompt's own ids, if asked for; that of the first is not a number."""
 
 
 async def read(asked: CompletionRequest, service: Service) -> list[Ask]:
@@ -54,9 +55,10 @@ async def _ask(prompt: Prompt, asked: CompletionRequest, options: dict[str, Any]
         return Ask(prompt, options, "", ())
     ids = await engine.atokenize(prompt)
     text = prompt.text if isinstance(prompt, Text) else await engine.adetokenize(ids)
-    echoed: tuple[TokenInfo | None, ...] = ()
+    echoed: tuple[TokenInfo, ...] = ()
     if asked.logprobs is not None:
-        echoed = (None, *await engine.aprompt_logprobs(prompt, num_logprobs=asked.logprobs))
+        first = TokenInfo(ids[0], math.nan, 1.0)
+        echoed = (first, *await engine.aprompt_logprobs(prompt, num_logprobs=asked.logprobs))
     return Ask(prompt, options, text, echoed)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 from radixgen.engine import Engine
@@ -26,22 +28,19 @@ def _one(token_id: int, logprob: float, data: dict[int, bytes]) -> dict[str, Any
     return {"token": own.decode("utf-8", "replace"), "bytes": list(own), "logprob": logprob}
 
 
-async def text_logprobs(infos: Sequence[TokenInfo | None], engine: Engine, start: int) -> dict[str, Any]:
-    """Parallel lists, as the older protocol has them. None: a prompt's first token, which nothing stands before.
+async def text_logprobs(infos: Sequence[TokenInfo], engine: Engine, start: int) -> dict[str, Any]:
+    """Parallel lists, as the older protocol has them; null for a prompt's first token, which nothing stands before.
 
     start: characters before the first token.
     """
-    data = await _token_bytes([info for info in infos if info is not None], engine)
-    tokens = [data[info.token_id].decode("utf-8", "replace") if info is not None else "" for info in infos]
-    offsets, at = [], start
-    for token in tokens:
-        offsets.append(at)
-        at += len(token)
+    data = await _token_bytes(infos, engine)
+    tokens = [data[info.token_id].decode("utf-8", "replace") for info in infos]
+    is_known = [not math.isnan(info.logprob) for info in infos]
     return {
         "tokens": tokens,
-        "token_logprobs": [None if info is None else info.logprob for info in infos],
-        "top_logprobs": [None if info is None else _top(info, data) for info in infos],
-        "text_offset": offsets,
+        "token_logprobs": [info.logprob if known else None for info, known in zip(infos, is_known, strict=True)],
+        "top_logprobs": [_top(info, data) if known else None for info, known in zip(infos, is_known, strict=True)],
+        "text_offset": list(accumulate(map(len, tokens[:-1]), initial=start))[: len(tokens)],
     }
 
 

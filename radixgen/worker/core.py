@@ -59,7 +59,7 @@ class _Open:
     answers: tuple[Answer, ...] = ()
     truncated_chars: int = 0
     arrival_s: float = field(default_factory=time.perf_counter)
-    scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    scores: dict[int, Scored] = field(default_factory=dict)
     continuations: tuple[tuple[int, ...], ...] = ()
     matchers: tuple[PatientMatcher, ...] = ()
     is_submitted: bool = False
@@ -245,7 +245,7 @@ class Core:
                 one.answers[event.output].end(event)
             case Scored():
                 _check_are_numbers(event.logprobs)
-                one.scores[event.continuation] = event.logprobs
+                one.scores[event.continuation] = event
             case Finished():
                 self._finish(event, one)
             case Failed():
@@ -338,5 +338,5 @@ def _check_are_numbers(logprobs: tuple[float, ...]) -> None:
 
 
 def _score_rows(one: _Open) -> tuple[messages.ScoredRow, ...]:
-    rows = ((ids, one.scores.get(index, ())) for index, ids in enumerate(one.continuations))
-    return tuple(messages.ScoredRow(ids, logprobs, sum(logprobs)) for ids, logprobs in rows)
+    found = ((ids, one.scores[index]) for index, ids in enumerate(one.continuations))
+    return tuple(messages.ScoredRow(ids, row.logprobs, sum(row.logprobs), row.tops) for ids, row in found)

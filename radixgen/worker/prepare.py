@@ -89,6 +89,7 @@ class Preparer:
             params=params,
             continuations=joint.continuations,
             among=joint.among,
+            num_tops=message.num_logprobs,
         )
         return Prepared(request, (), prompt.truncated_chars)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +17,7 @@ from radixgen.mask.states import Grammar
 from radixgen.params import Choices, Regex
 from radixgen.wire import messages
 from radixgen.worker.core import Core
+from radixgen.worker.garbage import collecting_at_rest, rest
 from radixgen.worker.start import start_core
 
 
@@ -153,3 +156,18 @@ def test_a_mask_that_takes_too_long_ends_its_own_request(talk: Talk, slow_masks:
     assert (failed.code, failed.details) == ("LimitError", {"limit": "mask_s"})
     assert len(talk.end(known).outputs[0].token_ids) == 30
     assert talk.core._turns.num_jobs == 0
+
+
+def test_full_collections_wait_for_rest_and_leave_the_process_as_it_was() -> None:
+    before = gc.get_threshold()
+    with collecting_at_rest():
+        assert gc.get_threshold()[2] > 10 * before[2]
+        brake = Brake.__new__(Brake)
+        brake.__dict__["own"] = brake
+        gone = weakref.ref(brake)
+        del brake
+        gc.collect(1)
+        rest()
+        assert gone() is None
+        assert gc.get_count()[2] == 0
+    assert gc.get_threshold() == before

@@ -20,18 +20,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
 
 from radixgen.automata.regex_parse import parse
-from radixgen.automata.work import over
-from radixgen.errors import ConstraintError, GrammarError, RegexError
+from radixgen.errors import GrammarError, RegexError
 from radixgen.grammar.files import open_grammar
+from radixgen.grammar.lark_library import GrammarReader, Library, Template, pattern_rule
 from radixgen.grammar.reader import Reader
-from radixgen.grammar.rules import NOTHING, Either, Embed, Literal, Name, Pattern, Place, Rule, Rules, Substring, Tree
+from radixgen.grammar.rules import NOTHING, Either, Embed, Literal, Name, Pattern, Rule, Rules, Substring, Tree
 from radixgen.grammar.substrings import words_of
 from radixgen.params import JsonSchema
 
-MAX_INSTANCES = 10_000
 _NAME = re.compile(r"_?[a-z][_a-z0-9]*|_?[A-Z][_A-Z0-9]*")
 _HEAD = re.compile(  # modifiers, name, {parameters}, .priority, [attributes] and the colon
     r"[?!]*(_?[a-z][_a-z0-9]*|_?[A-Z][_A-Z0-9]*)[ \t]*(?:\{([^}\n]*)\})?[ \t]*(?:\.[ \t]*[+-]?\d+)?\s*"
@@ -54,7 +52,7 @@ def read_lark(text: str, start: str = "") -> Rules:
         GrammarError: with line and column.
         LimitError: for templates without end.
     """
-    library = _Library(Rules(start or "start"))
+    library = Library(Rules(start or "start"), _Reader)
     _Reader(text, library, "").read()
     library.fill_templates()
     return library.rules.checked()
@@ -69,83 +67,21 @@ def read_ready_made(name: str) -> Rules:
     file = open_grammar(name)
     if not file.is_regex:
         return read_lark(file.text)
-    return Rules("start", {"start": _pattern_rule("start", file.text)})
-
-
-def _pattern_rule(name: str, pattern: str) -> Rule:
-    return Rule(name, Pattern(parse(pattern)), is_terminal=True)
-
-
-class _Template(NamedTuple):
-    reader: _Reader
-    params: tuple[str, ...]
-    at: int
-    """Where its body begins; it is read anew for each instance, with its parameters set."""
-
-
-class _Use(NamedTuple):
-    """A template with its arguments; `instance` is the rule that it becomes."""
-
-    instance: str
-    template: str
-    args: tuple[Tree, ...]
-    place: Place
-
-
-class _Library:
-    """The rules of a grammar and of those that it imports, and the templates still to be filled in."""
-
-    def __init__(self, rules: Rules) -> None:
-        self.rules = rules
-        self.templates: dict[str, _Template] = {}
-        self._instances: dict[tuple[str, tuple[Tree, ...]], str] = {}
-        self._waiting: list[_Use] = []
-        self._imported: dict[str, _Reader] = {}
-
-    def instance(self, name: str, args: tuple[Tree, ...], place: Place) -> Name:
-        found = self._instances.get((name, args))
-        if found is None:
-            if len(self._instances) >= MAX_INSTANCES:
-                raise over(f"uses templates in more than {MAX_INSTANCES} ways", "constraint_states")
-            found = self._instances[name, args] = f"{name}{{{len(self._instances)}}}"
-            self._waiting.append(_Use(found, name, args, place))
-        return Name(found, place)
-
-    def fill_templates(self) -> None:
-        while self._waiting:
-            instance, name, args, place = self._waiting.pop()
-            template = self.templates.get(name)
-            if template is None:
-                raise GrammarError(f"{name!r} is no template; define it as {name}{{x}}: ...", *place)
-            if len(args) != len(template.params):
-                raise GrammarError(f"{name!r} takes {len(template.params)} arguments; here are {len(args)}", *place)
-            body = template.reader.body_with(template.at, dict(zip(template.params, args, strict=True)))
-            self.rules.add(Rule(instance, body, place))
-
-    def imported(self, grammar: str, place: Place) -> _Reader:
-        """The reader of a ready-made grammar, read once; a file with a pattern is a grammar with the terminal START."""
-        if grammar not in self._imported:
-            try:
-                file = open_grammar(grammar)
-            except ConstraintError as error:
-                raise GrammarError(str(error), *place) from None
-            reader = self._imported[grammar] = _Reader("" if file.is_regex else file.text, self, f"{grammar}.")
-            if file.is_regex:
-                self.rules.add(_pattern_rule(f"{grammar}.START", file.text))
-            reader.read()
-        return self._imported[grammar]
+    return Rules("start", {"start": pattern_rule("start", file.text)})
 
 
 class _Reader(Reader):
     space = re.compile(r"(?:\s|//[^\n]*|#[^\n]*|\\[ ]*\n)*")
     definition = re.compile(f"{_HEAD.pattern}|{_DIRECTIVE.pattern}|->")
 
-    def __init__(self, text: str, library: _Library, prefix: str) -> None:
+    def __init__(self, text: str, library: Library, prefix: str) -> None:
         super().__init__(text)
         self._library, self._prefix = library, prefix
         self._imports: dict[str, str] = {}
         """Names here -> names of imported rules."""
         self._params: dict[str, Tree] = {}
+        self._is_dry = False
+        """Reading a template's definition: what it uses is not used yet."""
 
     def read(self) -> None:
         for found in _IMPORT.finditer(self.text):  # names count from the first line on, and imports often stand last
@@ -182,8 +118,10 @@ class _Reader(Reader):
         start, head = self.at, self._head()
         if head[2] is not None:
             params = tuple(one.strip() for one in head[2].split(","))
-            self._library.templates[self.global_name(head[1])] = _Template(self, params, self.at)
+            self._library.templates[self.global_name(head[1])] = Template(self, params, self.at)
+            self._is_dry = True  # read now for its mistakes and its end
             self.body_with(self.at, dict.fromkeys(params, NOTHING))
+            self._is_dry = False
             return
         self._library.rules.add(self._rule(head[1], start))
 
@@ -224,7 +162,7 @@ class _Reader(Reader):
         for name, alias in wanted:
             self._import_one(reader, name, alias, start)
 
-    def _import_one(self, reader: _Reader, name: str, alias: str, start: int) -> None:
+    def _import_one(self, reader: GrammarReader, name: str, alias: str, start: int) -> None:
         target = reader.global_name(name)
         if target not in self._library.rules.rules and target not in self._library.templates:
             self.fail(f"the grammar that is imported has no {name!r}", start)
@@ -285,6 +223,8 @@ class _Reader(Reader):
         while self.take(","):
             args.append(self.sequence())
         self.expect("}", start)
+        if self._is_dry:
+            return NOTHING
         return self._library.instance(self.global_name(name[0]), tuple(args), self.place(start))
 
     def _range_or_string(self) -> Tree:

@@ -6,8 +6,7 @@
 There is at most one configuration for a place, so a state has no more of them than the terminals have rows, however
 many readings the text has. A terminal that is over and cannot go on is replaced at once by what its stacks open to.
 
-What a form may begin with is worked out once, as terminals with the stacks they leave behind, and then put on top of
-whatever the form stands on; since no form begins with itself (left.py), that ends.
+What a form begins with is worked out once (firsts.py) and put on top of whatever the form stands on.
 
 Invariant: every form has a text, so every state is live.
 """
@@ -23,15 +22,12 @@ import numpy.typing as npt
 from radixgen.automata.machine import Scalar
 from radixgen.automata.machine import State as AnyState
 from radixgen.automata.table import TableAutomaton
+from radixgen.grammar.firsts import Firsts
 from radixgen.grammar.forms import Form, Forms, Kind, Leaf
-from radixgen.grammar.graphs import post_order
 from radixgen.grammar.parts import Part, TablePart
 from radixgen.grammar.stacks import Stacks, StackTable
 
 _STATE_BYTES = 500
-
-First = dict[Leaf, Stacks]
-"""terminal -> the stacks it leaves behind"""
 
 
 class Configuration(NamedTuple):
@@ -75,6 +71,7 @@ class GrammarMachine:
         """The special tokens that the grammar names."""
         self._parts: dict[Leaf, Part] = {}
         self._stacks = StackTable(forms.work)
+        self._firsts = Firsts(forms, self._stacks, forms.work)
         self._states: dict[Hashable, State] = {}
         self._texts: dict[Form, bytes] = {}
         self._start = self._opened(self._stacks.push(start, self._stacks.end))
@@ -211,7 +208,7 @@ class GrammarMachine:
         return stacks.opened
 
     def _begin(self, gathered: _Gathered, form: Form, below: Stacks) -> None:
-        for leaf, behind in self._first(form).items():
+        for leaf, behind in self._firsts.find(form).items():
             part = self._part(leaf)
             self._gather(gathered, part, part.start(), self._stacks.append(behind, below))
 
@@ -220,57 +217,6 @@ class GrammarMachine:
         if part is None:
             part = self._parts[leaf] = self._find_part(leaf)
         return part
-
-    def _first(self, form: Form) -> First:
-        if form.first is None:
-            for one in post_order(form, self._left_items, lambda one: one.first is not None):
-                self._work.spend()
-                one.first = self._make_first(one)
-        assert isinstance(form.first, dict)
-        return form.first
-
-    def _left_items(self, form: Form) -> tuple[Form, ...]:
-        if form.kind == Kind.CALL:
-            return (self._forms.rules[form.name],)
-        return form.items[:1] if form.kind == Kind.SEQ and not form.items[0].is_nullable else form.items
-
-    def _make_first(self, form: Form) -> First:
-        match form.kind:
-            case Kind.LEAF:
-                return {form.leaf: self._stacks.end}
-            case Kind.SEQ:
-                head, tail = form.items
-                found = self._on_top(head, tail)
-                return self._joined([found, self._known_first(tail)]) if head.is_nullable else found
-            case Kind.REPEAT:
-                return self._on_top(form.items[0], self._once_more(form))
-        return self._joined([self._known_first(item) for item in self._left_items(form)])
-
-    def _known_first(self, form: Form) -> First:
-        assert isinstance(form.first, dict)
-        return form.first
-
-    def _on_top(self, form: Form, below: Form) -> First:
-        stacks = self._stacks.end if below is self._forms.epsilon else self._stacks.push(below, self._stacks.end)
-        return {leaf: self._stacks.append(behind, stacks) for leaf, behind in self._known_first(form).items()}
-
-    def _once_more(self, form: Form) -> Form:
-        """What is left of a repetition after its first turn."""
-        item, low = form.items[0], max(form.low - 1, 0)
-        rest = self._forms.repeat(item, low, None if form.high is None else form.high - 1)
-        if rest.cost is None:
-            assert item.cost is not None
-            rest.cost = item.cost * low
-        return rest
-
-    def _joined(self, parts: list[First]) -> First:
-        found: First = {}
-        for part in parts:
-            self._work.spend()
-            for leaf, stacks in part.items():
-                here = found.get(leaf)
-                found[leaf] = stacks if here is None else self._stacks.union(here, stacks)
-        return found
 
     def _text_of(self, stacks: Stacks) -> bytes:
         """The cheapest of all stacks, spelled."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from radixgen.errors import RadixgenError
@@ -35,9 +36,11 @@ class Core(Protocol):
 class Loop:
     """Owns nothing: the listener and the core are its caller's."""
 
-    def __init__(self, listener: Listener, core: Core) -> None:
+    def __init__(self, listener: Listener, core: Core, rest: Callable[[], None] | None = None) -> None:
+        """rest: called when nothing runs and nobody has said a thing for a moment."""
         self._listener = listener
         self._core = core
+        self._rest = rest
         self._heard_at: dict[bytes, float] = {}
         self._is_stopping = False
 
@@ -51,8 +54,11 @@ class Loop:
 
     def run(self) -> None:
         while not self._is_stopping:
-            for frame in self._listener.receive(0 if self._core.has_work else _IDLE_MS):
+            frames = self._listener.receive(0 if self._core.has_work else _IDLE_MS)
+            for frame in frames:
                 self._take(frame)
+            if not frames and not self._core.has_work and self._rest is not None:
+                self._rest()
             self._drop_silent()
             if self._core.has_work:
                 self._send(self._core.step())

@@ -24,6 +24,7 @@ from radixgen.wire import messages
 from radixgen.wire.address import address_in, new_folder, remove_folder
 from radixgen.wire.codec import decode_line, encode_line, failed
 from radixgen.wire.sockets import Listener
+from radixgen.worker.garbage import collecting_at_rest, rest
 
 if TYPE_CHECKING:
     from radixgen.worker.loop import Loop
@@ -78,7 +79,8 @@ def _listening(config: WorkerConfig, address: str) -> Iterator[Loop]:
         core = start_core(config)
         from radixgen.worker.loop import Loop
 
-        yield Loop(listener, core)
+        with collecting_at_rest():
+            yield Loop(listener, core, rest)
     finally:
         listener.close()
 

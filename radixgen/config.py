@@ -122,6 +122,9 @@ class ServerConfig:
     port: int = _flag(30000, "port to listen on; 0 takes a free one")
     served_model_name: str = _flag("", "what clients call the model; empty takes the model's own name")
     api_key: str = _flag("", "what clients must send as a bearer token; empty asks for none")
+    admin_key: str = _flag("", "the bearer token of admin routes; empty leaves them to admins of the keys file")
+    keys_file: str = _flag("", "TOML file of tenants: [[key]] tables with name, sha256 and limits")
+    request_timeout_s: float = _flag(0.0, "longest that one request may take; 0 is no limit")
     max_body_bytes: int = _flag(16 << 20, "largest request body")
     max_queue: int = _flag(1024, "requests that may be open at once; one more is answered 429")
     tool_format: str = _flag("auto", "how the model writes tool calls: 'hermes', 'llama3', 'mistral' or 'auto'")
@@ -139,7 +142,7 @@ class ServerConfig:
             raise ConfigError(f"tool_format is {self.tool_format!r}; it must be auto, hermes, llama3 or mistral")
         if self.drain_s < 0:
             raise ConfigError(f"drain_s is {self.drain_s}; it must be 0 or more")
-        if not self.api_key and not is_loopback(self.host):
+        if not (self.api_key or self.keys_file) and not is_loopback(self.host):
             raise ConfigError(f"host {self.host} can be reached by others; give an api_key, or listen on 127.0.0.1")
 
     @classmethod

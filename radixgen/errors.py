@@ -125,7 +125,14 @@ class BudgetTooSmall(RequestError):
 
 
 class Overloaded(RequestError):
-    """Too many requests are open already; the same request may be sent again later."""
+    """Too many requests are open already; the same request may be sent again, after `retry_after_s`."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    def details(self) -> dict[str, str | int]:
+        return {"retry_after_s": self.retry_after_s}
 
 
 class RequestAborted(RequestError):

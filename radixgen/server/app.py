@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -12,13 +12,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from radixgen import __version__
+from radixgen.errors import RadixgenError
 from radixgen.params import Text
-from radixgen.server import chat, completions
+from radixgen.server import chat, completions, native
 from radixgen.server.asking import messages_of
 from radixgen.server.events import Left, streaming, unless_left
 from radixgen.server.gate import Gate
 from radixgen.server.problems import Problem, Shape, shape_of
-from radixgen.server.service import Service
+from radixgen.server.service import Caller, Service
 from radixgen.server.types import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
 
 _log = logging.getLogger(__name__)
@@ -30,12 +31,14 @@ def make_app(service: Service) -> FastAPI:
     app = FastAPI(title="radixgen", version=__version__, docs_url=None, redoc_url=None)
     app.add_middleware(Gate, service=service)
     _add_handlers(app)
+    _add_models(app, service)
     _add_openai(app, service)
     _add_tokens(app, service)
+    _add_native(app, service)
     return app
 
 
-def _add_openai(app: FastAPI, service: Service) -> None:
+def _add_models(app: FastAPI, service: Service) -> None:
     @app.get("/health")
     async def health() -> Response:
         return Response(status_code=200)
@@ -49,16 +52,26 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         _check_model(name, service)
         return _model(service)
 
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        text = service.metrics.text(await asyncio.to_thread(service.engine.stats))
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+
+def _add_openai(app: FastAPI, service: Service) -> None:
     @app.post("/v1/chat/completions")
     async def chat_completions(asked: ChatRequest, request: Request) -> Response:
         _check_model(asked.model, service)
-        return await _answer(asked.stream, chat.stream(asked, service), lambda: chat.complete(asked, service), request)
+        if asked.stream:
+            return await streaming(chat.stream(asked, service, _caller(request)))
+        return JSONResponse(await unless_left(request, chat.complete(asked, service, _caller(request))))
 
     @app.post("/v1/completions")
     async def text_completions(asked: CompletionRequest, request: Request) -> Response:
         _check_model(asked.model, service)
-        events = completions.stream(asked, service)
-        return await _answer(asked.stream, events, lambda: completions.complete(asked, service), request)
+        if asked.stream:
+            return await streaming(completions.stream(asked, service, _caller(request)))
+        return JSONResponse(await unless_left(request, completions.complete(asked, service, _caller(request))))
 
     @app.post("/v1/embeddings")
     async def embeddings() -> Response:
@@ -79,12 +92,34 @@ def _add_tokens(app: FastAPI, service: Service) -> None:
         return {"prompt": await service.engine.adetokenize(asked.tokens)}
 
 
-async def _answer(
-    is_stream: bool, events: AsyncIterator[bytes], complete: Callable[[], Awaitable[dict[str, Any]]], request: Request
-) -> Response:
-    if is_stream:
-        return await streaming(events)
-    return JSONResponse(await unless_left(request, complete()))
+def _add_native(app: FastAPI, service: Service) -> None:
+    @app.post("/generate")
+    async def generate(asked: native.GenerateRequest, request: Request) -> Response:
+        if asked.stream:
+            return await streaming(native.stream(asked, service, _caller(request)))
+        return JSONResponse(await unless_left(request, native.generate(asked, service, _caller(request))))
+
+    @app.get("/health_generate")
+    async def health_generate() -> Response:
+        await service.engine.agenerate(Text("a"), max_tokens=1)
+        return Response(status_code=200)
+
+    @app.get("/get_model_info")
+    async def model_info() -> dict[str, Any]:
+        return native.model_info(service)
+
+    @app.get("/server_info")
+    async def server_info() -> dict[str, Any]:
+        return native.server_info(service, await asyncio.to_thread(service.engine.stats))
+
+    @app.post("/flush_cache")
+    async def flush_cache() -> dict[str, Any]:
+        return {"num_tokens": await asyncio.to_thread(service.engine.cache.flush)}
+
+
+def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
 
 
 def _model(service: Service) -> dict[str, Any]:
@@ -129,7 +164,7 @@ def _add_handlers(app: FastAPI) -> None:
             _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
         return _response(shape)
 
-    for kind in (Problem,):
+    for kind in (Problem, RadixgenError):  # told apart, so that these leave no traceback behind
         app.add_exception_handler(kind, failed)
 
 

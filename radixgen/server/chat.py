@@ -16,7 +16,7 @@ from radixgen.server.formats.shape import read_shape
 from radixgen.server.logprobs import chat_logprobs
 from radixgen.server.problems import Problem
 from radixgen.server.replies import Called, Piece, Reader, Reply, Said, Thought
-from radixgen.server.service import Service, new_id
+from radixgen.server.service import Caller, Service, new_id
 from radixgen.server.types import ChatRequest
 from radixgen.server.usage import NOTHING, usage_of
 
@@ -32,7 +32,7 @@ class Ask:
     has_logprobs: bool
 
 
-async def read(asked: ChatRequest, service: Service) -> Ask:
+async def read(asked: ChatRequest, service: Service, caller: Caller) -> Ask:
     """Everything that can be wrong with a request is said here.
 
     Raises:
@@ -41,7 +41,7 @@ async def read(asked: ChatRequest, service: Service) -> Ask:
     shape = read_shape(asked, service.engine.info, service.config.tool_format)
     prompt = prompt_of(asked)
     options = options_of(asked, service.engine)
-    options["constraint"] = shape.constraint
+    options |= {"constraint": shape.constraint, "namespace": caller.namespace(asked.cache_salt)}
     limit = asked.max_completion_tokens if asked.max_completion_tokens is not None else asked.max_tokens
     options["max_tokens"] = await fitting_max_tokens(limit, prompt, service.engine)
     if asked.top_logprobs is not None and not asked.logprobs:
@@ -51,26 +51,26 @@ async def read(asked: ChatRequest, service: Service) -> Ask:
     return Ask(prompt, options, shape.new_reader, asked.logprobs)
 
 
-async def complete(asked: ChatRequest, service: Service) -> dict[str, Any]:
+async def complete(asked: ChatRequest, service: Service, caller: Caller) -> dict[str, Any]:
     """The whole answer at once."""
-    ask, head = await read(asked, service), _head(asked, service, "chat.completion")
+    ask, head = await read(asked, service, caller), _head(asked, service, "chat.completion")
     try:
-        completion: Completion = await service.engine.agenerate(ask.prompt, **ask.options)
+        completion = await service.generate(ask.prompt, ask.options, caller)
     except BudgetTooSmall as error:
         return {**head, "choices": [_too_small(index, error) for index in range(asked.n)], "usage": usage_of(NOTHING)}
     choices = [await _choice(index, output, ask, service) for index, output in enumerate(completion.outputs)]
     return {**head, "choices": choices, "usage": usage_of(completion.usage)}
 
 
-async def stream(asked: ChatRequest, service: Service) -> AsyncIterator[bytes]:
+async def stream(asked: ChatRequest, service: Service, caller: Caller) -> AsyncIterator[bytes]:
     """The answer as events, usage in the last one."""
-    ask, head = await read(asked, service), _head(asked, service, "chat.completion.chunk")
+    ask, head = await read(asked, service, caller), _head(asked, service, "chat.completion.chunk")
     readers = [ask.new_reader() for _ in range(asked.n)]
     for index in range(asked.n):
         yield event({**head, "choices": [_delta(index, {"role": "assistant", "content": ""})]})
     usage = NOTHING
     try:
-        async with service.engine.astream(ask.prompt, **ask.options) as deltas:
+        async with service.stream(ask.prompt, ask.options, caller) as deltas:
             async for delta in deltas:
                 if delta.completion is None:
                     pieces = readers[delta.output].push(delta.text)

@@ -7,16 +7,16 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from radixgen.engine import Completion, Output, Usage
+from radixgen.engine import Completion, Output, StreamDelta, Usage
 from radixgen.errors import BudgetTooSmall
 from radixgen.params import Ids, Prompt, Text
 from radixgen.server.asking import constraint_of, fitting_max_tokens, options_of
 from radixgen.server.events import event
 from radixgen.server.logprobs import text_logprobs
 from radixgen.server.problems import Problem
-from radixgen.server.service import Service, new_id
+from radixgen.server.service import Caller, Service, new_id
 from radixgen.server.types import CompletionRequest
 from radixgen.server.usage import NOTHING, add_usage, usage_of
 from radixgen.wire.messages import TokenInfo
@@ -36,12 +36,12 @@ class Ask:
     """Log-probabilities of the prompt's own ids, if asked for; that of the first is not a number."""
 
 
-async def read(asked: CompletionRequest, service: Service) -> list[Ask]:
+async def read(asked: CompletionRequest, service: Service, caller: Caller) -> list[Ask]:
     """Raises `Problem` for what cannot be asked."""
     if asked.best_of not in (None, asked.n):
         raise Problem("best_of: answers are not ranked here; leave it out", param="best_of")
     options = options_of(asked, service.engine)
-    options["constraint"] = constraint_of(asked)
+    options |= {"constraint": constraint_of(asked), "namespace": caller.namespace(asked.cache_salt)}
     if asked.logprobs is not None:
         options["logprobs"] = asked.logprobs
     prompts = _prompts(asked)
@@ -73,9 +73,9 @@ def _prompts(asked: CompletionRequest) -> list[Prompt]:
     return [Text(one) if isinstance(one, str) else Ids(tuple(one)) for one in given]
 
 
-async def complete(asked: CompletionRequest, service: Service) -> dict[str, Any]:
-    asks = await read(asked, service)
-    answers = await asyncio.gather(*(_answer(ask, service) for ask in asks))
+async def complete(asked: CompletionRequest, service: Service, caller: Caller) -> dict[str, Any]:
+    asks = await read(asked, service, caller)
+    answers = await asyncio.gather(*(_answer(ask, service, caller) for ask in asks))
     choices = []
     for place, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
         for index in range(asked.n):
@@ -84,19 +84,21 @@ async def complete(asked: CompletionRequest, service: Service) -> dict[str, Any]
     return {**_head(asked, service), "choices": choices, "usage": usage_of(usage)}
 
 
-async def _answer(ask: Ask, service: Service) -> Completion | BudgetTooSmall:
+async def _answer(ask: Ask, service: Service, caller: Caller) -> Completion | BudgetTooSmall:
     try:
-        found: Completion = await service.engine.agenerate(ask.prompt, **ask.options)
-        return found
+        return await service.generate(ask.prompt, ask.options, caller)
     except BudgetTooSmall as error:
         return error
 
 
-async def stream(asked: CompletionRequest, service: Service) -> AsyncIterator[bytes]:
+async def stream(asked: CompletionRequest, service: Service, caller: Caller) -> AsyncIterator[bytes]:
     """The answers as events, those of all prompts as they come; usage in the last one."""
-    asks, head = await read(asked, service), _head(asked, service)
+    asks, head = await read(asked, service, caller), _head(asked, service)
     queue: asyncio.Queue[dict[str, Any] | Completion | Exception] = asyncio.Queue()
-    tasks = [asyncio.ensure_future(_feed(place, ask, asked, service, queue)) for place, ask in enumerate(asks)]
+    tasks = [
+        asyncio.ensure_future(_feed(_Place(place, asked.n), ask, service, caller, queue))
+        for place, ask in enumerate(asks)
+    ]
     usages: list[Usage] = []
     try:
         while len(usages) < len(tasks):
@@ -115,27 +117,43 @@ async def stream(asked: CompletionRequest, service: Service) -> AsyncIterator[by
         yield event({**head, "choices": [], "usage": usage_of(add_usage(usages))})
 
 
-async def _feed(place: int, ask: Ask, asked: CompletionRequest, service: Service, queue: asyncio.Queue[Any]) -> None:
+class _Place(NamedTuple):
+    """Which of a request's prompts: its outputs are choices `place * n` and on."""
+
+    place: int
+    n: int
+
+    def choice(self, output: int) -> int:
+        return self.place * self.n + output
+
+
+async def _feed(at: _Place, ask: Ask, service: Service, caller: Caller, queue: asyncio.Queue[Any]) -> None:
     """One prompt's events, then its completion; what fails is an event too."""
     try:
-        for index in range(asked.n if ask.echo else 0):
+        for index in range(at.n if ask.echo else 0):
             logprobs = await text_logprobs(ask.echoed, service.engine, 0) if ask.echoed else None
-            queue.put_nowait(_told(place * asked.n + index, ask.echo, None, logprobs))
-        async with service.engine.astream(ask.prompt, **ask.options) as deltas:
+            queue.put_nowait(_told(at.choice(index), ask.echo, None, logprobs))
+        async with service.stream(ask.prompt, ask.options, caller) as deltas:
             async for delta in deltas:
-                if delta.completion is not None:
-                    for index, output in enumerate(delta.completion.outputs):
-                        queue.put_nowait(_ended(_told(place * asked.n + index, "", output.finish_reason, None), output))
-                    queue.put_nowait(delta.completion)
-                elif delta.text or delta.logprobs:
-                    logprobs = await text_logprobs(delta.logprobs or (), service.engine, 0) if delta.logprobs else None
-                    queue.put_nowait(_told(place * asked.n + delta.output, delta.text, None, logprobs))
+                for told in await _events(delta, at, service):
+                    queue.put_nowait(told)
     except BudgetTooSmall as error:
-        for index in range(asked.n):
-            queue.put_nowait({**_told(place * asked.n + index, "", "length", None), "sure": error.sure})
+        for index in range(at.n):
+            queue.put_nowait({**_told(at.choice(index), "", "length", None), "sure": error.sure})
         queue.put_nowait(Completion((), NOTHING))
     except Exception as error:
         queue.put_nowait(error)
+
+
+async def _events(delta: StreamDelta, at: _Place, service: Service) -> list[Any]:
+    if delta.completion is not None:
+        outputs = enumerate(delta.completion.outputs)
+        endings = [_ended(_told(at.choice(index), "", one.finish_reason, None), one) for index, one in outputs]
+        return [*endings, delta.completion]
+    if not delta.text and not delta.logprobs:
+        return []
+    logprobs = await text_logprobs(delta.logprobs, service.engine, 0) if delta.logprobs else None
+    return [_told(at.choice(delta.output), delta.text, None, logprobs)]
 
 
 async def _choice(

@@ -5,22 +5,20 @@ Plain ASGI, since a middleware that wraps the response would hold streams back.
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from radixgen.server.keys import Tenant
 from radixgen.server.problems import Problem, shape_of
-from radixgen.server.service import Service
+from radixgen.server.service import Caller, Service
 
 OPEN_PATHS = frozenset({"/health", "/"})
 """What anyone may ask."""
-
-
-class TooLarge(Exception):
-    """A body over the limit."""
+ADMIN_PATHS = frozenset({"/flush_cache", "/metrics", "/admin/state", "/server_info"})
+"""What only admins may ask: it tells of, or touches, everybody's work."""
 
 
 class Gate:
@@ -32,7 +30,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            self._check_key(scope)
+            self._admit(scope)
             body = await self._body(scope, receive)
         except Problem as problem:
             shape = shape_of(problem)
@@ -40,15 +38,16 @@ class Gate:
             return
         await self._app(scope, _replayed(body, receive), send)
 
-    def _check_key(self, scope: Scope) -> None:
-        key = self._service.config.api_key
-        if not key or scope["path"] in OPEN_PATHS:
-            return
-        given = Headers(scope=scope).get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), key.encode()):
-            raise Problem(
-                "the key is missing or wrong; send Authorization: Bearer KEY", status=401, code="invalid_api_key"
-            )
+    def _admit(self, scope: Scope) -> None:
+        """Who is calling goes into the request's state."""
+        path = scope["path"]
+        tenant = self._service.keys.find(Headers(scope=scope).get("authorization", ""))
+        if tenant is None and path not in OPEN_PATHS:
+            what = "the key is missing or wrong; send Authorization: Bearer KEY"
+            raise Problem(what, status=401, code="invalid_api_key")
+        if path in ADMIN_PATHS and not (tenant is not None and tenant.is_admin):
+            raise Problem("this is for admins; send the admin key", status=403, code="not_admin")
+        scope.setdefault("state", {})["caller"] = Caller(tenant or Tenant())
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body, no more of it than is allowed."""

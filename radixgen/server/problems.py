@@ -14,8 +14,6 @@ from radixgen.errors import (
     WorkerError,
 )
 
-RETRY_AFTER_S = 1
-
 
 class Problem(Exception):
     """Raised by a route for what is wrong with a request."""
@@ -38,7 +36,7 @@ def shape_of(error: BaseException) -> Shape:
     if isinstance(error, Problem):
         return _shape(error.status, str(error), error.param, error.code)
     if isinstance(error, Overloaded):
-        return _shape(429, str(error), None, "overloaded", {"Retry-After": str(RETRY_AFTER_S)})
+        return _shape(429, str(error), None, "overloaded", {"Retry-After": str(error.retry_after_s)})
     if isinstance(error, PromptTooLong):
         return _shape(400, str(error), "messages", "context_length_exceeded")
     if isinstance(error, ConstraintError):

@@ -29,7 +29,7 @@ def serve(config: ServerConfig, worker: WorkerConfig, listening: Callable[[str],
     """
     door = bind(config.host, config.port)
     with door, Engine(**asdict(worker)) as engine:
-        server = uvicorn.Server(_settings(Service(engine, config), config))
+        server = uvicorn.Server(_settings(Service.make(engine, config), config))
         door.listen(BACKLOG)
         listening(address_of(door))
         server.run(sockets=[door])

@@ -106,6 +106,7 @@ class Sampling(Constraints):
     stream_options: StreamOptions | None = None
     ignore_eos: bool = False
     priority: int = Field(default=0, ge=-1000, le=1000)
+    cache_salt: str | None = Field(default=None, max_length=256)
 
 
 class Part(BaseModel):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,13 +16,14 @@ from starlette.exceptions import HTTPException
 from radixgen import __version__
 from radixgen.errors import RadixgenError
 from radixgen.params import Text
-from radixgen.server import chat, completions, native
+from radixgen.server import chat, completions, native, responses
 from radixgen.server.asking import messages_of
-from radixgen.server.events import Left, streaming, unless_left
+from radixgen.server.batches import Batches, add_batches
+from radixgen.server.events import Left, named_events, streaming, unless_left
 from radixgen.server.gate import Gate
 from radixgen.server.problems import Problem, Shape, shape_of
 from radixgen.server.service import Caller, Service
-from radixgen.server.types import ChatRequest, CompletionRequest, DetokenizeRequest, TokenizeRequest
+from radixgen.server.types import ChatRequest, CompletionRequest, DetokenizeRequest, ResponseRequest, TokenizeRequest
 
 _log = logging.getLogger(__name__)
 CLIENT_LEFT = 499
@@ -28,14 +31,26 @@ CLIENT_LEFT = 499
 
 def make_app(service: Service) -> FastAPI:
     """The application over one engine. Starting and ending the engine is the caller's."""
-    app = FastAPI(title="radixgen", version=__version__, docs_url=None, redoc_url=None)
+    batches = Batches(service)
+    app = FastAPI(title="radixgen", version=__version__, docs_url=None, redoc_url=None, lifespan=_living(batches))
     app.add_middleware(Gate, service=service)
     _add_handlers(app)
     _add_models(app, service)
     _add_openai(app, service)
     _add_tokens(app, service)
     _add_native(app, service)
+    add_batches(app, batches)
     return app
+
+
+def _living(batches: Batches) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def living(_: FastAPI) -> AsyncIterator[None]:
+        batches.resume()
+        yield
+        await batches.close()
+
+    return living
 
 
 def _add_models(app: FastAPI, service: Service) -> None:
@@ -72,6 +87,13 @@ def _add_openai(app: FastAPI, service: Service) -> None:
         if asked.stream:
             return await streaming(completions.stream(asked, service, _caller(request)))
         return JSONResponse(await unless_left(request, completions.complete(asked, service, _caller(request))))
+
+    @app.post("/v1/responses")
+    async def answer(asked: ResponseRequest, request: Request) -> Response:
+        _check_model(asked.model, service)
+        if asked.stream:
+            return await streaming(named_events(responses.stream(asked, service, _caller(request))), ends=b"")
+        return JSONResponse(await unless_left(request, responses.complete(asked, service, _caller(request))))
 
     @app.post("/v1/embeddings")
     async def embeddings() -> Response:

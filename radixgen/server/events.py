@@ -27,8 +27,16 @@ def event(data: Any) -> bytes:
     return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
-async def stream(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Events up to [DONE]; an error in the middle is told as an event, since the status is sent already."""
+async def named_events(events: AsyncIterator[tuple[str, dict[str, Any]]]) -> AsyncIterator[bytes]:
+    """Events that carry their name and number, as the responses protocol has them."""
+    number = 0
+    async for name, data in events:
+        yield b"event: " + name.encode() + b"\n" + event({"type": name, "sequence_number": number, **data})
+        number += 1
+
+
+async def stream(first: bytes, rest: AsyncIterator[bytes], ends: bytes) -> AsyncIterator[bytes]:
+    """Events up to `ends`; an error in the middle is told as an event, since the status is sent already."""
     try:
         yield first
         async for one in rest:
@@ -37,17 +45,17 @@ async def stream(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
         if not isinstance(error, Problem):
             _log.info("a stream ended with an error: %s", error)
         yield event(body_of(error))
-    yield DONE
+    yield ends
 
 
-async def streaming(events: AsyncIterator[bytes]) -> StreamingResponse:
+async def streaming(events: AsyncIterator[bytes], ends: bytes = DONE) -> StreamingResponse:
     """A response that begins with its first event: what fails before it still has a status of its own."""
     try:
         first = await anext(events)
     except StopAsyncIteration:
         first = b""
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream(first, events), media_type="text/event-stream", headers=headers)
+    return StreamingResponse(stream(first, events, ends), media_type="text/event-stream", headers=headers)
 
 
 async def unless_left(request: Request, work: Awaitable[_T]) -> _T:

@@ -168,6 +168,28 @@ class CompletionRequest(Sampling):
     best_of: int | None = Field(default=None, ge=1)
 
 
+class ResponseRequest(Ignored):
+    """`POST /v1/responses`."""
+
+    model: str = ""
+    input: str | list[dict[str, Any]]
+    instructions: str | None = None
+    max_output_tokens: int | None = Field(default=None, ge=0)
+    temperature: float | None = Field(default=None, ge=0, le=10)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    text: dict[str, Any] | None = None
+    stream: bool = False
+    stream_options: dict[str, Any] | None = None
+    previous_response_id: str | None = None
+    background: Literal[False] | None = None
+    truncation: Literal["disabled"] | None = None
+    include: list[str] | None = None
+    priority: int = Field(default=0, ge=-1000, le=1000)
+    cache_salt: str | None = Field(default=None, max_length=256)
+    enable_thinking: bool | None = None
+    thinking_budget: int | None = Field(default=None, ge=1)
+
+
 class TokenizeRequest(Strict):
     """`POST /tokenize`."""
 

@@ -15,12 +15,8 @@ from radixgen.errors import InputError
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser("batch", help="answer a batch file", description=__doc__)
     parser.add_argument("input", type=Path, metavar="IN.jsonl", help="requests: custom_id, method, url, body")
-    parser.add_argument(
-        "-o", "--out", type=Path, required=True, metavar="OUT.jsonl", help="answers; goes on if it exists"
-    )
-    parser.add_argument(
-        "--errors", type=Path, metavar="FILE", help="failed requests (default: beside OUT, .errors.jsonl)"
-    )
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.jsonl", help="answers; resumed if there")
+    parser.add_argument("--errors", type=Path, metavar="FILE", help="failures (default: beside OUT, .errors.jsonl)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_worker_flags(parser)
     parser.set_defaults(run=run)

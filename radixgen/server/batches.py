@@ -12,8 +12,9 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response, UploadFile
+from fastapi import FastAPI, Request, Response
 from pydantic import Field
+from starlette.datastructures import UploadFile
 
 from radixgen.errors import InputError
 from radixgen.jobs.batch import BatchRun, Counts, read_batch
@@ -109,10 +110,9 @@ class Batches:
         text = self.files.content(file["id"]).read_text(encoding="utf-8", errors="replace")
         asks = read_batch(text, file["filename"], URLS, batch["endpoint"])
         if batch["output_file_id"] is None:
-            for name in ("output", "error"):
-                batch[f"{name}_file_id"] = self._new_file(
-                    tenant.name, f"{batch['id']}_{name}.jsonl", b"", "batch_output"
-                )["id"]
+            for kind in ("output", "error"):
+                made = self._new_file(tenant.name, f"{batch['id']}_{kind}.jsonl", b"", "batch_output")
+                batch[f"{kind}_file_id"] = made["id"]
         out, errors = (self.files.content(batch[f"{name}_file_id"]) for name in ("output", "error"))
         return BatchRun(asks, answering(self._service, Caller(tenant)), out, errors)
 
@@ -164,7 +164,7 @@ def add_batches(app: FastAPI, batches: Batches) -> None:
     async def upload(request: Request) -> dict[str, Any]:
         async with request.form(max_files=1, max_part_size=MOST_FILE_BYTES) as form:
             file = form.get("file")
-            if not isinstance(file, UploadFile) and not hasattr(file, "read"):
+            if not isinstance(file, UploadFile):
                 raise Problem("file: send the file as multipart form data", param="file")
             data = await file.read()
             return batches.add_file(tenant(request), str(file.filename or "file"), data, str(form.get("purpose")))

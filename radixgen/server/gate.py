@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from radixgen.server.keys import Tenant
 from radixgen.server.problems import Problem, shape_of
 from radixgen.server.service import Caller, Service
+from radixgen.server.store import MOST_FILE_BYTES
 
 OPEN_PATHS = frozenset({"/health", "/"})
 """What anyone may ask."""
@@ -51,7 +52,7 @@ class Gate:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body, no more of it than is allowed."""
-        limit = self._service.config.max_body_bytes
+        limit = MOST_FILE_BYTES if scope["path"] == "/v1/files" else self._service.config.max_body_bytes
         length = Headers(scope=scope).get("content-length", "")
         if length.isdigit() and int(length) > limit:
             raise _too_large(limit)

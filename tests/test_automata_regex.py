@@ -56,9 +56,11 @@ def search_machine(pattern: str, dialect=PYTHON) -> Derivatives:
 def is_in(chars: Derivatives, text: str) -> bool:
     state = chars.start()
     for char in text:
-        state = next((arc.target for arc in chars.arcs(state) if arc.low <= ord(char) <= arc.high), None)
-        if state is None:
+        shape, targets = chars.moves(state)
+        index = shape.find(ord(char))
+        if index is None:
             return False
+        state = targets[index]
     return chars.accepts(state)
 
 

@@ -99,6 +99,35 @@ def test_random_grammars_accept_exactly_the_texts_that_they_derive(block: int) -
     assert num_empty < 40
 
 
+def _with_ignored(tree: Tree) -> Tree:
+    """The tree with any number of c behind every terminal, which is what %ignore means."""
+    match tree:
+        case Literal():
+            return Seq((tree, Times(Literal("c"), 0, None)))
+        case Seq(items):
+            return Seq(tuple(map(_with_ignored, items)))
+        case Either(items):
+            return Either(tuple(map(_with_ignored, items)))
+        case Times(item, low, high):
+            return Times(_with_ignored(item), low, high)
+    return tree
+
+
+def test_ignored_text_stands_behind_every_terminal_and_before_the_first() -> None:
+    rng = random.Random(11)
+    for _ in range(60):
+        rules = random_rules(rng)
+        spelled = {name: Rule(name, _with_ignored(rule.body)) for name, rule in rules.rules.items()}
+        spelled["start"] = Rule("start", Seq((Times(Literal("c"), 0, None), Name("S"))))
+        wanted = texts_of(Rules("start", spelled))
+        rules.ignored.append(Literal("c"))
+        if wanted:
+            machine = GrammarCompiler().compile_rules(rules)
+            for letters in itertools.product("abc", repeat=rng.randrange(LONGEST + 1)):
+                text = "".join(letters)
+                assert accepts(machine, text.encode()) == (text in wanted), (rules, text)
+
+
 def test_a_rule_in_a_json_string_is_its_text_in_any_spelling() -> None:
     grammar = GrammarText('start: "(" start ")" | "\\"" /[é\\\\\\n]*/ "\\"" | %substring "a/b \\"c\\""')
     string, plain = GrammarCompiler().compile_string(grammar), GrammarCompiler().compile(grammar, pytest.fail)

@@ -7,14 +7,16 @@ import random
 
 import pytest
 from masking import EOS, brute_allowed, engine, filled, small_vocabulary
+from walking import accepts
 
-from radixgen.errors import GrammarError
+from radixgen.errors import GrammarError, SchemaError
 from radixgen.mask import MaskEngine
 from radixgen.params import Constraint, GrammarText, JsonSchema, Regex, StructuralTags, Tag, Thinking
 from radixgen.tokens.vocabulary import Vocabulary
 
 _ID = {"type": "object", "properties": {"name": {"type": "string"}, "id": {"type": "integer"}}, "required": ["id"]}
 RECORD = JsonSchema(json.dumps(_ID))
+SUM = 'start: start "+" start | "(" start ")" | /[a-zé\\n]+/'
 CONSTRAINTS: dict[str, Constraint] = {
     "sums": GrammarText('start: start "+" start | "(" start ")" | /[0-9]+/ | NAME\nNAME: /[a-z]+/\n%ignore " "'),
     "palindromes": GrammarText('start: "a" start "a" | "b" start "b" | "a" | "b" |'),
@@ -26,6 +28,15 @@ CONSTRAINTS: dict[str, Constraint] = {
     "one tag": StructuralTags((Tag("id", Regex("[ab]*"), ""),), ("id",), at_least_one=True, stop_after_first=True),
     "special tag": StructuralTags((Tag("<[call]>", RECORD, "<[done]>"),), ("<[call]>",)),
     "thinking": Thinking(RECORD, "total"),
+    "a rule in a schema's string": JsonSchema(
+        json.dumps(
+            {
+                "type": "object",
+                "properties": {"name": {"x-lark": SUM, "type": ["string", "null"]}, "id": {"enum": ["a+b", "a+", 1]}},
+                "required": ["name"],
+            }
+        )
+    ),
     "named tokens": GrammarText('start: <[call]> (/[a-z]+/ | <[done]>)* "call"'),
 }
 
@@ -107,3 +118,22 @@ def test_tags_stand_in_free_text_that_holds_no_trigger(masks: MaskEngine) -> Non
     assert write(masks, one, "xx", "idab")
     assert not write(masks, one, "xx")
     assert not write(masks, one, "idabc")
+
+
+def schema_texts(masks: MaskEngine, schema: object, *texts: str) -> list[bool]:
+    machine = masks.compile(JsonSchema(json.dumps(schema))).machine
+    return [accepts(machine, text.encode()) for text in texts]
+
+
+def test_a_rule_in_a_schema_s_string_meets_lists_of_words_and_nothing_else(masks: MaskEngine) -> None:
+    rule = {"type": "string", "x-lark": SUM}
+    assert schema_texts(masks, rule, '"(a+\\u00e9)"', '"a\\n"', '"(a"', '"A"', "1") == [True, True, False, False, False]
+    listed = {"allOf": [rule, {"enum": ["a+b", "+", 3]}], "anyOf": [True, {"const": "x"}]}
+    assert schema_texts(masks, listed, '"a+b"', '"+"', "3", '"a"') == [True, False, False, False]
+    assert schema_texts(masks, {"anyOf": [{"type": "null"}, rule, False]}, "null", '"a"', '"+"') == [True, True, False]
+    for schema in ({"not": rule}, rule | {"minLength": 3}, {"type": "string", "anyOf": [rule, {"pattern": "x"}]}):
+        with pytest.raises(SchemaError, match="'x-lark' cannot be joined") as raised:
+            masks.compile(JsonSchema(json.dumps(schema)))
+        assert raised.value.pointer.endswith("/x-lark")
+    with pytest.raises(SchemaError, match="/x-lark: 'x-lark': line 1, column 8: 'b' is not defined"):
+        masks.compile(JsonSchema('{"x-lark": "start: b"}'))

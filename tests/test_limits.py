@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from masking import engine, write
 
 from radixgen.automata.work import Account, Late, Limits, Work
 from radixgen.config import WorkerConfig
@@ -100,6 +102,16 @@ def test_a_constraint_with_too_much_text_is_refused_before_it_is_read(constraint
         with pytest.raises(LimitError) as caught:
             check_text(constraint, limits)
         assert caught.value.limit == name
+
+
+def test_tables_beyond_the_limit_are_left_to_those_who_hold_them() -> None:
+    masks = engine(max_bytes=200_000)
+    held = masks.matcher(masks.compile(Regex("a{3}[bc]")), max_tokens=9)
+    for number in range(40):
+        matcher = masks.matcher(masks.compile(Regex(f"[a-z]{{{number + 20}}}x+")), max_tokens=200)
+        write(matcher, random.Random(number))
+        assert masks.num_table_bytes < 200_000
+    assert write(held, random.Random(1)) in (b"aaab", b"aaac")
 
 
 # turns

@@ -9,12 +9,13 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from radixgen.automata import codepoints
 from radixgen.automata.regex import Regexes
 from radixgen.automata.regex_derive import Deriver
 from radixgen.automata.regex_nodes import MANY, Kind, Node
+from radixgen.automata.shapes import Moves, Shape, led_by, moves
 from radixgen.automata.work import Work
 from radixgen.errors import ConstraintError
 
@@ -22,14 +23,6 @@ MAX_SHORTEST = 20_000
 SMALL_NEED = 64
 MAX_EXPLORED = 64
 MAX_PARTITIONS = 2_000
-
-
-class Arc(NamedTuple):
-    """Code points low..high lead to target."""
-
-    low: int
-    high: int
-    target: Any
 
 
 class CharMachine(Protocol):
@@ -44,20 +37,21 @@ class CharMachine(Protocol):
 
     def start(self) -> Hashable: ...
 
-    def arcs(self, state: Hashable) -> tuple[Arc, ...]:
-        """Sorted and disjoint."""
+    def moves(self, state: Hashable) -> Moves:
+        """Where each code point leads."""
 
     def accepts(self, state: Hashable) -> bool: ...
 
     def completion(self, state: Hashable) -> str: ...
 
 
-def _plainness(arc: Arc) -> int:
-    return codepoints.spelling_cost(codepoints.plainest(arc.low, arc.high))
-
-
 class _Step(NamedTuple):
     char: str
+    target: Node
+
+
+class _Choice(NamedTuple):
+    point: int
     target: Node
 
 
@@ -68,8 +62,8 @@ class Derivatives:
         self._regexes, self._node, self.work = regexes, node, regexes.work
         self._deriver = Deriver(regexes)
         self._partitions: dict[int, Partition] = {}
-        self._arcs: dict[Node, tuple[Arc, ...]] = {}
-        self._all_arcs: dict[Node, tuple[Arc, ...]] = {}
+        self._live: dict[Node, Moves] = {}
+        self._every: dict[Node, Moves] = {}
         self._steps: dict[Node, _Step] = {}
         self._dead: set[Node] = {regexes.empty}
         if node.min_len > MAX_SHORTEST:
@@ -87,35 +81,25 @@ class Derivatives:
         assert isinstance(state, Node)
         return state.nullable
 
-    def arcs(self, state: Hashable) -> tuple[Arc, ...]:
+    def moves(self, state: Hashable) -> Moves:
         assert isinstance(state, Node)
-        found = self._arcs.get(state)
+        found = self._live.get(state)
         if found is None:
-            live = (arc for arc in self._moves(state) if self.is_live(arc.target))
-            found = self._arcs[state] = tuple(live)
+            every = self._moves(state)
+            alive = [one if self.is_live(one) else None for one in every.targets]
+            found = self._live[state] = every if None not in alive else led_by(every.shape, alive)
         return found
 
-    def _moves(self, node: Node) -> tuple[Arc, ...]:
-        """Arcs to every derivative but `empty`, dead ones too."""
-        found = self._all_arcs.get(node)
+    def _moves(self, node: Node) -> Moves:
+        """Where to every derivative but `empty`, dead ones too."""
+        found = self._every.get(node)
         if found is None:
-            found = self._all_arcs[node] = self._derive_all(node)
+            derive, empty = self._deriver.derive, self._regexes.empty
+            partition = self._partition(node.front)
+            targets = [derive(node, true) for true in partition.truths]
+            found = led_by(partition.shape, [None if one is empty else one for one in targets])
+            self._every[node] = found
         return found
-
-    def _derive_all(self, node: Node) -> tuple[Arc, ...]:
-        derive, empty = self._deriver.derive, self._regexes.empty
-        partition = self._partition(node.front)
-        targets = [derive(node, true) for true in partition.truths]
-        arcs: list[Arc] = []
-        for low, high, truth in partition.pieces:
-            target = targets[truth]
-            if target is empty:
-                continue
-            if arcs and arcs[-1].target is target and arcs[-1].high + 1 == low:
-                arcs[-1] = Arc(arcs[-1].low, high, target)
-            else:
-                arcs.append(Arc(low, high, target))
-        return tuple(arcs)
 
     def _partition(self, front: int) -> Partition:
         found = self._partitions.get(front)
@@ -137,7 +121,7 @@ class Derivatives:
         seen = {self._node}
         queue = [self._node]
         while queue and len(seen) <= MAX_EXPLORED:
-            fresh = {arc.target for arc in self.arcs(queue.pop())} - seen
+            fresh = set(self.moves(queue.pop()).targets) - seen
             seen |= fresh
             queue += fresh
         return max(len(self.completion(node)) for node in seen) if len(seen) <= MAX_EXPLORED else otherwise
@@ -157,11 +141,16 @@ class Derivatives:
             return self._steps[node]
         # min_len is exact in what is plain, so some arc is one character nearer
         plain = min(_plain_items(node), key=lambda one: one.min_len)
-        arc = min(self._moves(plain), key=lambda one: (one.target.min_len, _plainness(one)))
-        point = codepoints.plainest(arc.low, arc.high)
-        target = next(one.target for one in self._moves(node) if one.low <= point <= one.high)
-        step = self._steps[node] = _Step(chr(point), target)
+        point, _ = min(self._choices(plain), key=lambda one: (one.target.min_len, codepoints.spelling_cost(one.point)))
+        shape, targets = self._moves(node)
+        index = shape.find(point)
+        assert index is not None, "what an alternative takes, all take"
+        step = self._steps[node] = _Step(chr(point), targets[index])
         return step
+
+    def _choices(self, node: Node) -> list[_Choice]:
+        shape, targets = self._moves(node)
+        return list(map(_Choice, shape.plainest, targets))
 
     def _search(self, start: Node) -> bool:
         """A* for a text, by min_len. Remembers a step for each state on the way, or that all it saw is dead.
@@ -182,10 +171,10 @@ class Derivatives:
                 return True
             done.add(node)
             self.work.spend()
-            for arc in sorted(self._moves(node), key=_plainness):
-                target, length = arc.target, cost[node] + 1
+            for point, target in sorted(self._choices(node), key=lambda one: codepoints.spelling_cost(one.point)):
+                length = cost[node] + 1
                 if target not in self._dead and length < cost.get(target, MANY):
-                    cost[target], came[target] = length, (node, chr(codepoints.plainest(arc.low, arc.high)))
+                    cost[target], came[target] = length, (node, chr(point))
                     heapq.heappush(heap, (length + target.min_len, -length, target.serial, target))
         self._dead |= done
         return False
@@ -209,19 +198,12 @@ def _plain_items(node: Node) -> Iterator[Node]:
             yield from _plain_items(item)
 
 
-class Piece(NamedTuple):
-    """Code points low..high are in the classes of truths[truth]."""
-
-    low: int
-    high: int
-    truth: int
-
-
 class Partition(NamedTuple):
     """All code points, cut so that no class of a front tells two of one piece apart."""
 
-    pieces: tuple[Piece, ...]
+    shape: Shape
     truths: tuple[int, ...]
+    """For each index of the shape the classes, one bit each, that hold its code points."""
 
 
 def _partition(classes: list[Node], front: int) -> Partition:
@@ -232,11 +214,10 @@ def _partition(classes: list[Node], front: int) -> Partition:
         for low, high in classes[bit.bit_length() - 1].ranges:
             flips[low] = flips.get(low, 0) ^ bit
             flips[high + 1] = flips.get(high + 1, 0) ^ bit
-    pieces: list[Piece] = []
-    truths: dict[int, int] = {}
+    ranges: list[tuple[int, int, int]] = []
     inside = 0
     for point, after in pairwise([*sorted(flips), codepoints.LAST + 1]):
         inside ^= flips[point]
         if point != 0xD800 and point <= codepoints.LAST:
-            pieces.append(Piece(point, after - 1, truths.setdefault(inside, len(truths))))
-    return Partition(tuple(pieces), tuple(truths))
+            ranges.append((point, after - 1, inside))
+    return Partition(*moves(ranges))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 
 from radixgen.automata import codepoints
-from radixgen.automata.chars import Arc
+from radixgen.automata.shapes import Moves, moves
 
 
 class ExcludedWords:
@@ -27,11 +27,11 @@ class ExcludedWords:
     def accepts(self, state: Hashable) -> bool:
         return state is None or state not in self._words
 
-    def arcs(self, state: Hashable) -> tuple[Arc, ...]:
+    def moves(self, state: Hashable) -> Moves:
         chars = sorted(self._next.get(state, ())) if isinstance(state, str) else []
         others = codepoints.complement(codepoints.of_text("".join(chars)))
-        known = [Arc(ord(char), ord(char), f"{state}{char}") for char in chars]
-        return tuple(sorted([*known, *(Arc(low, high, None) for low, high in others)], key=lambda arc: arc.low))
+        known = [(ord(char), ord(char), f"{state}{char}") for char in chars]
+        return moves(sorted([*known, *((low, high, None) for low, high in others)], key=lambda one: one[0]))
 
     def completion(self, state: Hashable) -> str:
         if self.accepts(state):
@@ -53,8 +53,8 @@ class Unfinished:
     def accepts(self, state: Hashable) -> bool:
         return False
 
-    def arcs(self, state: Hashable) -> tuple[Arc, ...]:
-        return tuple(Arc(low, high, None) for low, high in codepoints.ANY)
+    def moves(self, state: Hashable) -> Moves:
+        return moves((low, high, None) for low, high in codepoints.ANY)
 
     def completion(self, state: Hashable) -> str:
         return ""

@@ -1,77 +1,72 @@
 r"""Code points -> bytes: a `CharMachine` read as UTF-8, or as a JSON string in any of its spellings.
 
-    ("char", s)        between characters, s of the CharMachine
-    ("utf8", n, arcs)  n continuation bytes to come; arcs: what they may add up to, counted from 0, and where it leads
-    ("escape", s)      after a backslash
-    ("hex", n, arcs)   n hexadecimal digits to come
-    ("low", arcs) ("low_u", arcs)   after a high surrogate's escape: the backslash and u of the low one
+    _Body(s)                 between characters, s of the CharMachine
+    _Utf8(n, shape, targets)  n continuation bytes to come, and what they may add up to, counted from 0
+    _Escape(s)               after a backslash
+    _Hex(n, shape, targets)   n hexadecimal digits to come
+    _Low(...)                after a high surrogate's escape: the backslash and u of the low one
 
-Arcs are counted from 0 so that, say, all lead bytes of three-byte characters share one state in a free string. A lone
-surrogate is no text and has no state.
+Numbers are counted from 0 so that, say, all lead bytes of three-byte characters share one state in a free string. A
+lone surrogate is no text and has no state. What a row looks like depends on the shape alone and is worked out once
+(`spellings`); a state fills in its targets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Hashable, Sequence
 from itertools import count
+from typing import Literal, NamedTuple
 
-from radixgen.automata.chars import Arc, CharMachine
+import numpy as np
+
+from radixgen.automata import spellings
+from radixgen.automata.chars import CharMachine
+from radixgen.automata.codepoints import LAST
+from radixgen.automata.machine import DEAD
+from radixgen.automata.shapes import Moves, Shape
+from radixgen.automata.spellings import Branch, Spelling
 from radixgen.automata.table import Row, TableAutomaton
-
-Arcs = tuple[Arc, ...]
 
 _BYTES_PER_CHAR = 6
 _TAIL = 14
 """Bytes that finish any half-read character and close the string: `\\ud83d` + `\\udc00` + `"`, rounded up."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
+class _Body(NamedTuple):
     state: Hashable
 
 
-@dataclass(frozen=True, slots=True)
-class _Utf8:
-    num_bytes: int
-    arcs: Arcs
+class _Utf8(NamedTuple):
+    num_left: int
+    shape: Shape
+    targets: tuple[Hashable, ...]
+    """States of the CharMachine."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Escape:
+class _Escape(NamedTuple):
     state: Hashable
+    mark: str = "\\"
+    """Tuples compare by their fields: this one is no `_Body`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Hex:
-    num_digits: int
-    arcs: Arcs
+class _Hex(NamedTuple):
+    num_left: int
+    shape: Shape
+    keys: tuple[Hashable, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Low:
-    arcs: Arcs
+class _Low(NamedTuple):
+    shape: Shape
+    keys: tuple[Hashable, ...]
     has_backslash: bool
 
 
 _OPEN, _CLOSED = "open", "closed"
 
 
-def _cut(arcs: Iterable[Arc], low: int, high: int, base: int) -> Arcs:
-    """The part of arcs within low..high, shifted so that `base` becomes 0; neighbours with one target joined."""
-    found: list[Arc] = []
-    for arc in arcs:
-        start, end = max(arc.low, low) - base, min(arc.high, high) - base
-        if start > end:
-            continue
-        if found and found[-1].target == arc.target and found[-1].high + 1 == start:
-            found[-1] = Arc(found[-1].low, end, arc.target)
-        else:
-            found.append(Arc(start, end, arc.target))
-    return tuple(found)
-
-
-_LEADS = ((0xC2, 0xDF, 1, 0x1F, 0x80), (0xE0, 0xEF, 2, 0x0F, 0x800), (0xF0, 0xF4, 3, 0x07, 0x10000))
+def _picked(branch: Branch, targets: Sequence[Hashable]) -> tuple[Hashable, ...]:
+    return tuple(targets[pick] for pick in branch.picks)
 
 
 class Utf8Automaton(TableAutomaton):
@@ -89,46 +84,53 @@ class Utf8Automaton(TableAutomaton):
 
     def _fill(self, key: Hashable, row: Row) -> None:
         if isinstance(key, _Body):
-            self._fill_body(self._chars.arcs(key.state), row)
+            self._fill_body(self._chars.moves(key.state), row)
         elif isinstance(key, _Utf8):
             self._fill_utf8(key, row)
 
-    def _fill_body(self, arcs: Arcs, row: Row) -> None:
-        for arc in arcs:
-            if arc.low < 0x80:
-                row[arc.low : min(arc.high, 0x7F) + 1] = self._state(_Body(arc.target))
-        for first, last, num_bytes, bits, smallest in _LEADS:
-            high_arcs = [arc for arc in arcs if arc.high >= smallest]
-            for lead in range(first, last + 1) if high_arcs else ():
-                base = (lead & bits) << (6 * num_bytes)
-                part = _cut(high_arcs, max(base, smallest), base + (1 << (6 * num_bytes)) - 1, base)
-                if part:
-                    row[lead] = self._state(_Utf8(num_bytes, part))
+    def _fill_body(self, found: Moves, row: Row) -> None:
+        for low, high, index in found.shape.pieces:
+            if low >= 0x80:
+                break
+            row[low : min(high, 0x7F) + 1] = self._state(_Body(found.targets[index]))
+        beyond = found.shape.cut(0x80, LAST)
+        if beyond.targets:
+            spelling = spellings.leads(beyond.shape)
+            targets = [found.targets[index] for index in beyond.targets]
+            keys = [_Utf8(one.num_left, one.shape, _picked(one, targets)) for one in spelling.branches]
+            self._take(spelling, keys, row, 0x80)
 
     def _fill_utf8(self, key: _Utf8, row: Row) -> None:
-        size = 1 << (6 * (key.num_bytes - 1))
-        for value in range(64):
-            part = _cut(key.arcs, value * size, (value + 1) * size - 1, value * size)
-            if part:
-                target = _Utf8(key.num_bytes - 1, part) if key.num_bytes > 1 else _Body(part[0].target)
-                row[0x80 + value] = self._state(target)
+        spelling = spellings.continuation(key.num_left, key.shape)
+        keys: list[Hashable] = []
+        for branch in spelling.branches:
+            targets = _picked(branch, key.targets)
+            keys.append(_Utf8(branch.num_left, branch.shape, targets) if branch.num_left else _Body(targets[0]))
+        self._take(spelling, keys, row, 0x80)
+
+    def _take(self, spelling: Spelling, keys: Sequence[Hashable], row: Row, first: int = 0) -> None:
+        """A row from `first` on: a spelling, its branches leading to `keys`."""
+        states = np.array([*map(self._state, keys), DEAD], np.int32)
+        row[first:] = states[spelling.row[first:]]
 
     def _complete(self, key: Hashable) -> bytes:
         if isinstance(key, _Utf8):
-            arc = self._nearest(key.arcs)
-            digits = [0x80 | (arc.low >> (6 * place)) & 0x3F for place in reversed(range(key.num_bytes))]
-            return bytes(digits) + self._after(arc.target)
+            index = min(range(len(key.targets)), key=lambda one: len(self._after(key.targets[one])))
+            point = _first(key.shape, index)
+            digits = [0x80 | (point >> (6 * place)) & 0x3F for place in reversed(range(key.num_left))]
+            return bytes(digits) + self._after(key.targets[index])
         assert isinstance(key, _Body)
         return self._encode(self._chars.completion(key.state))
-
-    def _nearest(self, arcs: Arcs) -> Arc:
-        return min(arcs, key=lambda arc: len(self._after(arc.target)))
 
     def _after(self, state: Hashable) -> bytes:
         return self._encode(self._chars.completion(state))
 
     def _encode(self, text: str) -> bytes:
         return text.encode()
+
+
+def _first(shape: Shape, index: int) -> int:
+    return next(piece.low for piece in shape.pieces if piece.target == index)
 
 
 _SHORT_ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -140,10 +142,22 @@ def escape_json(text: str) -> str:
     return "".join(_ESCAPED.get(char) or (f"\\u{ord(char):04x}" if char < " " else char) for char in text)
 
 
+NonAscii = Literal["any", "raw", "escaped"]
+
+
 class JsonStringAutomaton(Utf8Automaton):
-    """The texts of a `CharMachine` as JSON strings, both quotes included, in any spelling that JSON has."""
+    """The texts of a `CharMachine` as JSON strings, both quotes included, in any spelling that JSON has.
+
+    non_ascii: characters beyond ASCII as they are ("raw"), as `\\u` escapes ("escaped"), or either.
+    """
 
     has_quotes = True
+
+    def __init__(self, chars: CharMachine, non_ascii: NonAscii = "any") -> None:
+        self._non_ascii = non_ascii
+        super().__init__(chars)
+        if non_ascii == "escaped":
+            self.growth = chars.max_need * 2 * _BYTES_PER_CHAR + _TAIL
 
     def is_between(self, q: int) -> bool:
         """Whether row q stands between two characters, inside the quotes."""
@@ -161,7 +175,7 @@ class JsonStringAutomaton(Utf8Automaton):
         return _OPEN
 
     def _accepts(self, key: Hashable) -> bool:
-        return key == _CLOSED
+        return key is _CLOSED
 
     def _fill(self, key: Hashable, row: Row) -> None:
         match key:
@@ -170,63 +184,89 @@ class JsonStringAutomaton(Utf8Automaton):
             case _Body(state):
                 self._fill_string(state, row)
             case _Escape(state):
-                self._fill_escape(self._chars.arcs(state), row)
+                self._fill_escape(self._chars.moves(state), row)
             case _Hex():
                 self._fill_hex(key, row)
-            case _Low(arcs, has_backslash):
+            case _Low(shape, keys, has_backslash):
                 if has_backslash:
-                    row[ord("u")] = self._state(_Hex(4, arcs))
+                    row[ord("u")] = self._state(_Hex(4, shape, keys))
                 else:
-                    row[ord("\\")] = self._state(_Low(arcs, True))
+                    row[ord("\\")] = self._state(_Low(shape, keys, True))
             case _:
                 super()._fill(key, row)
 
     def _fill_string(self, state: Hashable, row: Row) -> None:
-        arcs = self._chars.arcs(state)
-        self._fill_body(arcs, row)
-        row[:0x20] = -1
-        row[ord("\\")] = self._state(_Escape(state)) if arcs else -1
-        row[ord('"')] = self._state(_CLOSED) if self._chars.accepts(state) and self.has_quotes else -1
+        found = self._chars.moves(state)
+        self._fill_body(found, row)
+        row[:0x20] = DEAD
+        if self._non_ascii == "escaped":
+            row[0x80:] = DEAD
+        row[ord("\\")] = self._state(_Escape(state)) if self._escapable(found.shape) else DEAD
+        row[ord('"')] = self._state(_CLOSED) if self._chars.accepts(state) and self.has_quotes else DEAD
 
-    def _fill_escape(self, arcs: Arcs, row: Row) -> None:
+    def _escapable(self, shape: Shape) -> bool:
+        pieces = shape.pieces
+        return bool(pieces) and (self._non_ascii != "raw" or pieces[0].low < 0x80)
+
+    def _fill_escape(self, found: Moves, row: Row) -> None:
         for letter, char in _SHORT_ESCAPES.items():
-            part = _cut(arcs, ord(char), ord(char), 0)
-            if part:
-                row[ord(letter)] = self._state(_Body(part[0].target))
-        row[ord("u")] = self._state(_Hex(4, _units(arcs)))
+            index = found.shape.find(ord(char))
+            if index is not None:
+                row[ord(letter)] = self._state(_Body(found.targets[index]))
+        row[ord("u")] = self._state(self._digits(found))
+
+    def _digits(self, found: Moves) -> _Hex:
+        """Behind `\\u`."""
+        shape, targets = found
+        if self._non_ascii == "raw":
+            shape, picks = shape.cut(0, 0x7F)
+            targets = tuple(targets[pick] for pick in picks)
+        units = spellings.units(shape)
+        keys: list[Hashable] = []
+        for made in units.made:
+            if isinstance(made, int):
+                keys.append(_Body(targets[made]))
+            else:
+                keys.append(_Low(made.shape, tuple(_Body(targets[pick]) for pick in made.picks), False))
+        return _Hex(4, units.shape, tuple(keys))
 
     def _fill_hex(self, key: _Hex, row: Row) -> None:
-        size = 1 << (4 * (key.num_digits - 1))
-        for value, digit in enumerate("0123456789abcdef"):
-            part = _cut(key.arcs, value * size, (value + 1) * size - 1, value * size)
-            if part:
-                target = _Hex(key.num_digits - 1, part) if key.num_digits > 1 else part[0].target
-                row[ord(digit)] = row[ord(digit.upper())] = self._state(target)
+        spelling = spellings.digit(key.num_left, key.shape)
+        keys: list[Hashable] = []
+        for branch in spelling.branches:
+            left = _picked(branch, key.keys)
+            keys.append(_Hex(branch.num_left, branch.shape, left) if branch.num_left else left[0])
+        self._take(spelling, keys, row)
 
     def _complete(self, key: Hashable) -> bytes:
         match key:
             case "open":
                 return b'"' + self._after(self._chars.start())
             case _Escape(state):
-                return self._complete_escape(self._chars.arcs(state))
-            case _Hex(num_digits, arcs):
-                arc = min(arcs, key=lambda one: len(self._from(one.target)))
-                return f"{arc.low:0{num_digits}x}".encode() + self._from(arc.target)
-            case _Low(arcs, has_backslash):
-                return (b"u" if has_backslash else b"\\u") + self._complete(_Hex(4, arcs))
+                return self._complete_escape(self._chars.moves(state))
+            case _Hex(num_left, shape, keys):
+                index = min(range(len(keys)), key=lambda one: len(self._from(keys[one])))
+                return f"{_first(shape, index):0{num_left}x}".encode() + self._from(keys[index])
+            case _Low(shape, keys, has_backslash):
+                return (b"u" if has_backslash else b"\\u") + self._complete(_Hex(4, shape, keys))
         return super()._complete(key)
 
-    def _complete_escape(self, arcs: Arcs) -> bytes:
-        found = [b"u" + self._complete(_Hex(4, _units(arcs)))]
+    def _complete_escape(self, found: Moves) -> bytes:
+        texts = [b"u" + self._complete(self._digits(found))]
         for letter, char in _SHORT_ESCAPES.items():
-            found += [letter.encode() + self._after(arc.target) for arc in _cut(arcs, ord(char), ord(char), 0)]
-        return min(found, key=len)
+            index = found.shape.find(ord(char))
+            if index is not None:
+                texts.append(letter.encode() + self._after(found.targets[index]))
+        return min(texts, key=len)
 
     def _from(self, key: Hashable) -> bytes:
         return b"" if self._accepts(key) else self._complete(key)
 
+    def _escape(self, text: str) -> bytes:
+        return json.dumps(text)[1:-1].encode() if self._non_ascii == "escaped" else escape_json(text).encode()
+
     def _encode(self, text: str) -> bytes:
-        return escape_json(text).encode() + b'"'
+        return self._escape(text) + b'"'
 
 
 class JsonCharsAutomaton(JsonStringAutomaton):
@@ -241,29 +281,4 @@ class JsonCharsAutomaton(JsonStringAutomaton):
         return isinstance(key, _Body) and self._chars.accepts(key.state)
 
     def _encode(self, text: str) -> bytes:
-        return escape_json(text).encode()
-
-
-def _units(arcs: Arcs) -> Arcs:
-    """Arcs over UTF-16 units: what four hexadecimal digits after `\\u` may be; high surrogates lead to `_Low`."""
-    plane0 = _cut([arc for arc in arcs if arc.low <= 0xFFFF], 0, 0xFFFF, 0)
-    basic = [Arc(arc.low, arc.high, _Body(arc.target)) for arc in plane0]
-    blocks: dict[int, list[Arc]] = {}
-    runs: list[Arc] = []
-    for arc in _cut(arcs, 0x10000, 0x10FFFF, 0x10000):
-        first, last = arc.low >> 10, arc.high >> 10
-        if arc.low & 0x3FF or (first == last and arc.high & 0x3FF != 0x3FF):
-            end = arc.high - (first << 10) if first == last else 0x3FF
-            blocks.setdefault(first, []).append(Arc(arc.low & 0x3FF, end, arc.target))
-            first += 1
-        if first <= last and arc.high & 0x3FF != 0x3FF:
-            blocks.setdefault(last, []).append(Arc(0, arc.high & 0x3FF, arc.target))
-            last -= 1
-        if first <= last:
-            runs.append(Arc(0xD800 + first, 0xD800 + last, _low(((0, 0x3FF, arc.target),))))
-    runs += [Arc(0xD800 + block, 0xD800 + block, _low(part)) for block, part in blocks.items()]
-    return _cut(sorted(basic + runs, key=lambda arc: arc.low), 0, 0xFFFF, 0)
-
-
-def _low(arcs: Iterable[tuple[int, int, Hashable]]) -> _Low:
-    return _Low(tuple(Arc(0xDC00 + low, 0xDC00 + high, _Body(target)) for low, high, target in arcs), False)
+        return self._escape(text)

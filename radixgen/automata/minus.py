@@ -3,7 +3,7 @@ r"""Strings less some texts, in whatever spelling: `"name"`, `"n\u0061me"`. For 
     row = (row of the plain string, what is written if some text begins so, bytes of a character not finished)
 
 As soon as no text begins as what is written, a row is the plain string's own. A walk over a vocabulary takes the plain
-string's answer and looks only for tokens that finish one of the texts (`find_begun`, mask/minus.py).
+string's answer and looks only for tokens that finish one of the texts (`find_begun`).
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import groupby, product
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from radixgen.automata.lift import JsonStringAutomaton
 from radixgen.automata.machine import DEAD
 from radixgen.automata.table import Automaton
-from radixgen.automata.words import Listed, Run, list_texts
 from radixgen.errors import ConstraintError
 
 _MOST_TRIED = 20_000
-_LETTERS = {'"': b'"', "\\": b"\\", "/": b"/", "\b": b"b", "\f": b"f", "\n": b"n", "\r": b"r", "\t": b"t"}
 _PLAIN = b"abcdefghijklmnopqrstuvwxyz0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -35,23 +32,11 @@ class _Row(NamedTuple):
 
 
 class Begun(NamedTuple):
-    """The left-out texts that begin as what is written: texts run.first .. run.end-1, of which run.depth bytes are."""
+    """What there is to look out for: the rests of the left-out texts that begin as what is written."""
 
-    run: Run
+    rests: Collection[str]
     half: bytes
-    """Bytes of an escape that has begun; those of a character as it is count in run.depth."""
-    is_open: bool
-    """The opening quote is written."""
-
-
-def _escapes(char: str) -> Iterator[bytes]:
-    """Every escape of a character, with its backslash."""
-    if char in _LETTERS:
-        yield b"\\" + _LETTERS[char]
-    units = char.encode("utf-16-be").hex()
-    for digits in product(*(sorted({digit, digit.upper()}) for digit in units)):
-        hexes = "".join(digits)
-        yield "".join("\\u" + hexes[at : at + 4] for at in range(0, len(hexes), 4)).encode()
+    """Bytes of a character that has begun; the rests hold the whole of it."""
 
 
 class MinusAutomaton(Automaton):
@@ -61,21 +46,14 @@ class MinusAutomaton(Automaton):
 
     def __init__(self, plain: JsonStringAutomaton, texts: Iterable[str]) -> None:
         self.plain = plain
-        self.texts = sorted(text for text in set(texts) if not any("\ud800" <= char <= "\udfff" for char in text))
-        self.growth = plain.growth + max(map(len, self.texts), default=0) + 1
+        self.texts = frozenset(texts)
+        self.growth = plain.growth + 1 + max(map(len, self.texts), default=0)
+        self._sorted = sorted(self.texts)
         self.accepting = bytearray()
         self._rows: list[_Row] = []
         self._ids: dict[_Row, int] = {}
         self._steps: dict[tuple[int, int], int] = {}
-        self._listed: Listed | None = None
         self._row(_Row(0, "", b""))
-
-    @property
-    def listed(self) -> Listed:
-        """The texts in UTF-8."""
-        if self._listed is None:
-            self._listed = list_texts([text.encode() for text in self.texts])
-        return self._listed
 
     def plain_row(self, q: int) -> int:
         """The row of the plain string."""
@@ -83,26 +61,15 @@ class MinusAutomaton(Automaton):
 
     def find_begun(self, q: int) -> Begun | None:
         """What there is to look out for in row q, if anything."""
-        plain, text, half = self._rows[q]
-        if text is None:
-            return None
-        first = bisect_left(self.texts, text)
-        end = first
-        while end < len(self.texts) and self.texts[end].startswith(text):
-            end += 1
-        depth = len(text.encode())
-        if half and half[0] != ord("\\"):
-            return Begun(self._narrowed(first, end, depth, half), b"", True)
-        return Begun(Run(first, end, depth), half, plain != 0) if first < end else None
-
-    def finish_escape(self, begun: Begun) -> Iterator[tuple[bytes, Run]]:
-        """The ways to finish the escape that has begun with the next character of a text: bytes, and the texts left."""
-        first, end, depth = begun.run
-        for char, same in groupby(range(first, end), lambda i: self.texts[i].encode()[depth:].decode()[:1]):
-            run = list(same)
-            for spelling in _escapes(char) if char else ():
-                if spelling.startswith(begun.half):
-                    yield spelling[len(begun.half) :], Run(run[0], run[-1] + 1, depth + len(char.encode()))
+        _, text, half = self._rows[q]
+        if not text:
+            return None if text is None else Begun(self.texts, half)
+        rests = []
+        for place in range(bisect_left(self._sorted, text), len(self._sorted)):
+            if not self._sorted[place].startswith(text):
+                break
+            rests.append(self._sorted[place][len(text) :])
+        return Begun(rests, half)
 
     def step(self, q: int, byte: int) -> int:
         found = self._steps.get((q, byte))
@@ -136,11 +103,6 @@ class MinusAutomaton(Automaton):
                 return None
         return text if self.accepting[q] else None
 
-    def _narrowed(self, first: int, end: int, depth: int, half: bytes) -> Run:
-        """The run of texts whose next character begins with the bytes `half`."""
-        inside = [i for i in range(first, end) if self.texts[i].encode()[depth:].startswith(half)]
-        return Run(inside[0], inside[-1] + 1, depth + len(half)) if inside else Run(0, 0, 0)
-
     def _step(self, row: _Row, byte: int) -> int:
         after = self.plain.step(row.plain, byte)
         if after == DEAD:
@@ -148,7 +110,7 @@ class MinusAutomaton(Automaton):
         if row.text is None:
             return self._row(_Row(after, None, b""))
         if self.plain.accepting[after]:
-            return DEAD if self._is_left_out(row.text) else self._row(_Row(after, None, b""))
+            return DEAD if row.text in self.texts else self._row(_Row(after, None, b""))
         if row.plain == 0:
             return self._row(_Row(after, "" if self.texts else None, b""))
         half = row.half + bytes((byte,))
@@ -158,12 +120,8 @@ class MinusAutomaton(Automaton):
         return self._row(_Row(after, text if self._begins_one(text) else None, b""))
 
     def _begins_one(self, text: str) -> bool:
-        place = bisect_left(self.texts, text)
-        return place < len(self.texts) and self.texts[place].startswith(text)
-
-    def _is_left_out(self, text: str) -> bool:
-        place = bisect_left(self.texts, text)
-        return place < len(self.texts) and self.texts[place] == text
+        place = bisect_left(self._sorted, text)
+        return place < len(self._sorted) and self._sorted[place].startswith(text)
 
     def _row(self, row: _Row) -> int:
         q = self._ids.get(row)

@@ -12,6 +12,7 @@ followed with the text, as word borders and lookarounds are (`regex_derive`).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from radixgen.automata import codepoints
@@ -63,11 +64,16 @@ class _Star:
 _Tree = Tree | _Pair | _Star
 
 
-def _has_anchor(tree: Tree) -> bool:
-    """Anchors outside of lookarounds."""
-    if isinstance(tree, Cat | Either):
-        return any(map(_has_anchor, tree.items))
-    return isinstance(tree, Begin | End) or (isinstance(tree, Times) and _has_anchor(tree.item))
+def _flat(items: tuple[Tree, ...]) -> Iterator[Tree]:
+    for item in items:
+        if isinstance(item, Cat):
+            yield from _flat(item.items)
+        else:
+            yield item
+
+
+def _is_edge(items: Sequence[Tree], edge: type[Begin] | type[End]) -> bool:
+    return any(isinstance(item, edge) for item in items)
 
 
 class _Anchors:
@@ -75,6 +81,7 @@ class _Anchors:
         """asserts: anchors become assertions, wherever they stand."""
         self._regexes, self._asserts = regexes, asserts
         self._memo: dict[tuple[int, bool, bool], Node] = {}
+        self._anchored: dict[int, bool] = {}
         self._keep: list[_Tree] = []
 
     def convert(self, tree: _Tree, at_start: bool, at_end: bool) -> Node:
@@ -114,16 +121,41 @@ class _Anchors:
         return (regexes.behind if isinstance(tree, Begin) else regexes.ahead)(regexes.epsilon)
 
     def _cat(self, items: tuple[Tree, ...], at_start: bool, at_end: bool) -> Node:
-        if self._asserts or not any(map(_has_anchor, items)):
+        if not self._asserts:
+            items = self._trimmed([*_flat(items)], at_start, at_end)
+        if self._asserts or not any(map(self._has_anchor, items)):
             return self._regexes.sequence([self.convert(item, False, False) for item in items])
         parts: list[Tree] = []
-        for has_anchor, run in groupby(items, _has_anchor):
+        for has_anchor, run in groupby(items, self._has_anchor):
             some = tuple(run)
             parts += some if has_anchor else (Cat(some),)
+        if len(parts) == 1:
+            return self.convert(parts[0], at_start, at_end)
         tree: _Tree = parts[-1]
         for part in reversed(parts[:-1]):
             tree = _Pair(part, tree)
         return self.convert(tree, at_start, at_end)
+
+    def _trimmed(self, items: list[Tree], at_start: bool, at_end: bool) -> tuple[Tree, ...]:
+        """Without what an anchor at a known edge makes needless: itself, and a gap outside of it."""
+        while at_start and (_is_edge(items[:1], Begin) or (items[:1] == [_ANYTHING] and _is_edge(items[1:2], Begin))):
+            del items[0]
+        while at_end and (_is_edge(items[-1:], End) or (items[-1:] == [_ANYTHING] and _is_edge(items[-2:-1], End))):
+            del items[-1]
+        return tuple(items)
+
+    def _has_anchor(self, tree: Tree) -> bool:
+        """Anchors outside of lookarounds."""
+        if isinstance(tree, Chars | Look):
+            return False
+        if isinstance(tree, Begin | End):
+            return True
+        found = self._anchored.get(id(tree))
+        if found is None:
+            self._keep.append(tree)
+            inner = tree.items if isinstance(tree, Cat | Either) else (tree.item,)
+            found = self._anchored[id(tree)] = any(map(self._has_anchor, inner))
+        return found
 
     def _pair(self, left: _Tree, right: _Tree, at_start: bool, at_end: bool) -> Node:
         regexes = self._regexes
@@ -140,7 +172,7 @@ class _Anchors:
         return _empty_part(self._regexes, self.convert(tree, at_start, at_end))
 
     def _times(self, item: Tree, low: int, high: int | None, at_start: bool, at_end: bool) -> Node:
-        if self._asserts or not _has_anchor(item):
+        if self._asserts or not self._has_anchor(item):
             return self._regexes.repeat(self.convert(item, False, False), low, high)
         if max(low, high or 0) > MAX_ANCHORED_COUNT:
             return _Anchors(self._regexes, asserts=True).convert(Times(item, low, high), False, False)

@@ -6,6 +6,7 @@ literal is the number of bytes written. A walk over a vocabulary follows the tex
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -39,28 +40,45 @@ def list_texts(texts: Sequence[bytes]) -> Listed:
     return Listed(np.frombuffer(b"".join(texts), np.uint8), starts)
 
 
-class LiteralAutomaton(Automaton):
-    """Accepts exactly `text`. Row q: q bytes are written."""
+class ListAutomaton(Automaton):
+    """Accepts exactly `words`: sorted, all different."""
 
     kind = "words"
-
-    def __init__(self, text: bytes) -> None:
-        self.text = text
-        self.growth = len(text)
-        self.accepting = bytes(len(text)) + b"\1"
-        self._listed: Listed | None = None
+    words: list[bytes]
+    _listed: Listed | None = None
 
     @property
     def listed(self) -> Listed:
+        """The words as arrays."""
         if self._listed is None:
-            self._listed = Listed(np.frombuffer(self.text, np.uint8), np.array([0, len(self.text)], np.int32))
+            self._listed = list_texts(self.words)
         return self._listed
+
+    @abstractmethod
+    def run(self, q: int) -> Run:
+        """The words that begin as what is written in row q."""
+
+    @abstractmethod
+    def end_row(self, index: int) -> int:
+        """The row in which word `index` has just ended."""
+
+    def word(self, q: int) -> bytes:
+        """The word that has ended in an accepting row."""
+        return self.words[self.run(q).first]
+
+
+class LiteralAutomaton(ListAutomaton):
+    """Accepts exactly `text`. Row q: q bytes are written."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text, self.words = text, [text]
+        self.growth = len(text)
+        self.accepting = bytes(len(text)) + b"\1"
 
     def run(self, q: int) -> Run:
         return Run(0, 1, q)
 
     def end_row(self, index: int) -> int:
-        """The row in which text `index` has just ended."""
         return len(self.text)
 
     def step(self, q: int, byte: int) -> int:
@@ -76,10 +94,8 @@ class LiteralAutomaton(Automaton):
         return self.text[q] if q < len(self.text) else NOTHING
 
 
-class WordsAutomaton(Automaton):
-    """Accepts exactly `words` (at least one)."""
-
-    kind = "words"
+class WordsAutomaton(ListAutomaton):
+    """Accepts exactly `words` (at least one). A row is a run."""
 
     def __init__(self, words: Iterable[bytes]) -> None:
         self.words = sorted(set(words))
@@ -89,24 +105,12 @@ class WordsAutomaton(Automaton):
         self._runs: list[Run] = []
         self._ids: dict[Run, int] = {}
         self._steps: dict[tuple[int, int], int] = {}
-        self._listed: Listed | None = None
         self._row(Run(0, len(self.words), 0))
-
-    @property
-    def listed(self) -> Listed:
-        if self._listed is None:
-            self._listed = list_texts(self.words)
-        return self._listed
 
     def run(self, q: int) -> Run:
         return self._runs[q]
 
-    def word(self, q: int) -> bytes:
-        """The word that has ended in an accepting row."""
-        return self.words[self._runs[q].first]
-
     def end_row(self, index: int) -> int:
-        """The row in which word `index` has just ended."""
         word = self.words[index]
         return self._row(Run(index, self._end(word, index, len(self.words)), len(word)))
 

@@ -70,7 +70,8 @@ def shortest(constraint: Constraint) -> str:
             machine = choices_machine(choices)
         case _:
             return PLACEHOLDER
-    return machine.completion(machine.start()).decode()
+    text = machine.completion(machine.start())
+    return PLACEHOLDER if text is None else text.decode()
 
 
 def _value(parse: Any, text: str) -> Any:

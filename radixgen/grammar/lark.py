@@ -35,9 +35,9 @@ _HEAD = re.compile(  # modifiers, name, {parameters}, .priority, [attributes] an
     r"[?!]*(_?[a-z][_a-z0-9]*|_?[A-Z][_A-Z0-9]*)[ \t]*(?:\{([^}\n]*)\})?[ \t]*(?:\.[ \t]*[+-]?\d+)?\s*"
     r"(\[[^\]\n]*\][ \t]*)?:"
 )
-_DIRECTIVE = re.compile(r"%(ignore|import|declare|override|extend)\b")
+_DIRECTIVE = re.compile(r"%(ignore|import|declare|override|extend|llguidance)\b")
 _IMPORT = re.compile(r"^[ \t]*%import\b[ \t]*", re.MULTILINE)
-_REGEX = re.compile(r"/(?!/)((?:\\.|[^/\\\n])*)/([a-z]*)")
+_REGEX = re.compile(r"/(?!/)((?:\\.|[^/\\\n])*)/([imslux]*)")
 _INERT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]")
 """Escapes and classes, in which a mark is no operator."""
 _COUNTS = re.compile(r"~[ \t]*(\d+)(?:[ \t]*\.\.[ \t]*(\d+))?")
@@ -98,10 +98,17 @@ class _Reader(Reader):
                 self._library.rules.ignored += [] if self._prefix else [tree]
             elif directive[1] == "import":
                 self._import()
+            elif directive[1] == "llguidance":
+                self._options(start)
             elif directive[1] == "declare":
                 self.fail("%declare names what another lexer finds; there is none; write <[NAME]> for a token", start)
             else:
                 self._redefine(is_extending=directive[1] == "extend")
+
+    def _options(self, start: int) -> None:
+        """`%llguidance {}`, with which some write that a grammar is Lark."""
+        if self._json_value(start) != {}:
+            self.fail("options of %llguidance are not supported; leave them empty: {}", start)
 
     def global_name(self, name: str) -> str:
         return self._imports.get(name, self._prefix + name)

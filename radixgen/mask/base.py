@@ -6,22 +6,21 @@ began in an earlier scalar). It is keyed by exactly what the walk looked at: aut
     table      rows, walked by the kernel                            kept
     words      the texts themselves, followed through the trie       made anew: that takes less than remembering
     counted    cut from the plain string's counts (counts.py)        the counts are kept, with the plain string
-    minus      the plain string's piece, less what finishes a text   kept
+    minus      the plain string's piece, less what ends a text (closings.py)   made anew
 """
 
 from __future__ import annotations
 
 import weakref
 from collections import deque
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.machine import NOTHING, SEVERAL
-from radixgen.automata.minus import Begun, MinusAutomaton
-from radixgen.automata.words import Run
+from radixgen.automata.minus import MinusAutomaton
+from radixgen.mask.closings import Closings
 from radixgen.mask.counts import Counts
 from radixgen.mask.index import Int32, pack_ids
 from radixgen.mask.memo import Ledger, Memo
@@ -48,6 +47,8 @@ class Piece(NamedTuple):
     ids: Int32
     exits: Int32
     """[2, n] nodes, with tokens below them, where the scalar may end; the row (of a list: the word) it ends in."""
+    ends: Int32
+    """All nodes where the scalar may end, as far as somebody asks."""
     rows: Int32
     """Rows in which tokens end, as far as that is known."""
     growth: int
@@ -75,7 +76,7 @@ class Pieces:
         kind = automaton.kind
         if kind == "words":
             walk = self.walker.walk_words(automaton.listed, automaton.run(q), nodes)
-            return Piece(self.pool.empty, NONE, walk.ids, walk.exits, NONE, automaton.growth)
+            return Piece(self.pool.empty, NONE, walk.ids, walk.exits, NONE, NONE, automaton.growth)
         if kind == "counted":
             return self._counted(automaton, q, nodes)
         if kind == "minus":
@@ -154,7 +155,7 @@ class Pieces:
         if len(ids) > self.walker.index.num_words:
             slot, ids = self.pool.put(pack_ids(ids, self.walker.index.num_words)), NONE
         growth = walk.gap if len(walk.by_text) == len(walk.ids) else max(walk.gap, automaton.growth)
-        return Piece(slot, NONE, ids, walk.exits, walk.rows, growth)
+        return Piece(slot, NONE, ids, walk.exits, walk.ends, walk.rows, growth)
 
     def _row_cost(self, automaton: Any, row: int) -> int:
         memo = self._memo(automaton)
@@ -166,47 +167,34 @@ class Pieces:
     def _counted(self, automaton: CountedAutomaton, q: int, nodes: Int32) -> Piece:
         row, need, room = automaton.find_room(q)
         cut = self.find_counts(automaton.plain, row, nodes).cut(need, room)
-        return Piece(cut.slot, NONE, cut.ids, cut.exits, NONE, automaton.growth)
+        return Piece(cut.slot, NONE, cut.ids, cut.exits, NONE, NONE, automaton.growth)
 
     def _minus(self, automaton: MinusAutomaton, q: int, nodes: Int32) -> Piece:
         plain = self.find(automaton.plain, automaton.plain_row(q), nodes)
         begun = automaton.find_begun(q)
         if begun is None:
             return plain
-        memo = self._memo(automaton)
-        key = (q, nodes.tobytes())
-        piece = memo.entries.get(key)
-        if piece is None:
-            ends = self._find_ends(automaton, begun, nodes)
-            piece = plain._replace(growth=automaton.growth) if not len(ends) else self._less(automaton, plain, ends)
-            memo.put(key, piece, len(key[1]))
-        return piece
+        closings = self._find_closings(automaton, automaton.plain_row(q), nodes)
+        ends = closings.find(begun)
+        return self._less(automaton, plain, np.array(ends, np.int32)) if ends else plain
 
-    def _find_ends(self, automaton: MinusAutomaton, begun: Begun, nodes: Int32) -> Int32:
-        """The nodes at which a text that is left out has ended."""
-        if not begun.is_open:
-            nodes = self.walker.index.find_nodes(b'"', nodes)
-        if not begun.half:
-            return self.walker.walk_spellings(automaton.listed, begun.run, nodes)
-        found = [NONE]
-        for node in nodes.tolist():
-            for behind, run in self._after_escapes(automaton, begun, node):
-                found.append(self.walker.walk_spellings(automaton.listed, run, np.array([behind], np.int32)))
-        return np.concatenate(found)
-
-    def _after_escapes(self, automaton: MinusAutomaton, begun: Begun, node: int) -> Iterator[tuple[int, Run]]:
-        """Where a walk stands once the escape that has begun is over: nodes, and the texts that may go on there."""
-        for rest, run in automaton.finish_escape(begun):
-            behind = self.walker.index.find_node(rest, node)
-            if behind is not None:
-                yield behind, run
+    def _find_closings(self, automaton: MinusAutomaton, row: int, nodes: Int32) -> Closings:
+        memo = self._memo(automaton.plain)
+        key = ("closings", row, nodes.tobytes())
+        found = memo.entries.get(key)
+        if found is None:
+            ends = self.find(automaton.plain, row, nodes).ends
+            found = Closings(self.walker.index, nodes, ends, is_whole=row == 0 or automaton.plain.is_between(row))
+            memo.put(key, found, 200 * len(ends))
+        return found
 
     def _less(self, automaton: MinusAutomaton, plain: Piece, ends: Int32) -> Piece:
+        """The piece of the plain string less what ends it at some nodes."""
         tokens = self.walker.index.token[ends]
         gone = self.walker.with_aliases(tokens[tokens >= 0])
-        ids = plain.ids[~np.isin(plain.ids, gone)]
+        ids = plain.ids[~np.isin(plain.ids, gone)] if len(plain.ids) else plain.ids
         exits = plain.exits[:, ~np.isin(plain.exits[0], ends)]
-        return Piece(plain.slot, gone, ids, exits, plain.rows, automaton.growth)
+        return plain._replace(removed=gone, ids=ids, exits=exits, growth=automaton.growth)
 
 
 def _places(automaton: Any, q: int) -> Any:
@@ -229,4 +217,6 @@ def _only_in_text(places: Any) -> int:
 
 
 def _size(piece: Piece) -> int:
-    return piece.ids.nbytes + piece.exits.nbytes + (piece.slot.bits.nbytes if piece.slot.index else 0)
+    return (
+        piece.ids.nbytes + piece.exits.nbytes + piece.ends.nbytes + (piece.slot.bits.nbytes if piece.slot.index else 0)
+    )

@@ -22,6 +22,7 @@ import numpy as np
 from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.machine import Scalar, State
 from radixgen.automata.minus import MinusAutomaton
+from radixgen.automata.words import Run, list_texts
 from radixgen.mask.base import ROOT, Pieces
 from radixgen.mask.index import Int32, unpack_ids
 from radixgen.mask.kernels import FAR
@@ -69,12 +70,13 @@ def _token_costs(grammar: Grammar, state: State) -> TokenCosts:
 def _groups(grammar: Grammar, scalars: Sequence[Scalar], ids: Int32) -> Int32:
     """A number per token: equal numbers lead to equal states; AMBIGUOUS where the end rows do not tell."""
     groups = np.zeros(len(ids), np.int64)
-    is_ambiguous = np.zeros(len(ids), bool)
+    is_ambiguous, is_inside = np.zeros(len(ids), bool), np.zeros(len(ids), bool)
     for scalar in scalars:
         ends = _end_rows(grammar, scalar)[ids]
+        is_inside |= ends >= 0
         is_ambiguous |= ends == AMBIGUOUS
         _, groups = np.unique(groups * (int(ends.max(initial=0)) + 3) + ends + 2, return_inverse=True)
-    groups[is_ambiguous] = AMBIGUOUS
+    groups[is_ambiguous | ~is_inside] = AMBIGUOUS
     return groups.astype(np.int32)
 
 
@@ -114,11 +116,12 @@ def _end_minus(pieces: Pieces, automaton: MinusAutomaton, q: int, ends: Int32) -
     ends[pieces.find(automaton, q).removed] = -1
     begun = automaton.find_begun(q)
     if begun is not None:
-        escaped = pieces.walker.index.escaped
-        inside = escaped if not begun.half else np.flatnonzero(ends >= 0)
-        ends[inside[ends[inside] >= 0]] = AMBIGUOUS
-        nodes = ROOT if begun.is_open else pieces.walker.index.find_nodes(b'"', ROOT)
-        ends[pieces.walker.walk_words(automaton.listed, begun.run, nodes).ids] = AMBIGUOUS
+        index = pieces.walker.index
+        inside = np.flatnonzero(ends >= 0) if begun.half else index.escaped[ends[index.escaped] >= 0]
+        ends[inside] = AMBIGUOUS
+        words = list_texts(sorted(rest.encode("utf-8", "replace") for rest in begun.rests))
+        nodes = ROOT if automaton.plain_row(q) else index.find_nodes(b'"', ROOT)
+        ends[pieces.walker.walk_words(words, Run(0, len(begun.rests), 0), nodes).ids] = AMBIGUOUS
 
 
 class _Steps:

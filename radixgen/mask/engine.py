@@ -44,10 +44,12 @@ class MaskEngine:
         limits: Limits | None = None,
         kernels: Kernels | None = None,
     ) -> None:
-        """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos.
-        limits: of one constraint. kernels: for tests; by default numba's where it is installed."""
+        """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos, and
+        half as much of tables that no grammar in use holds. limits: of one constraint. kernels: for tests; by default
+        numba's where it is installed."""
         self.work = Work()
         self._limits = limits or Limits()
+        self._max_table_bytes = max_bytes // 2
         self.index = build_index(vocabulary)
         names, ends = vocabulary.special_names, vocabulary.eos_ids
         self._special_names = frozenset(name for i, name in names.items() if i not in ends)
@@ -69,6 +71,11 @@ class MaskEngine:
         self._pieces.forget_gone()
         return self._ledger.num_bytes
 
+    @property
+    def num_table_bytes(self) -> int:
+        """What tables have taken since they were last forgotten."""
+        return self.work.num_bytes
+
     def compile(self, constraint: Constraint, document: str | None = None, prefix_bytes: bytes = b"") -> Grammar:
         """The grammar of a constraint; `document` is what verbatim values quote.
 
@@ -86,6 +93,8 @@ class MaskEngine:
         return FreeMatcher(self.index, prefix_bytes, ignore_eos=ignore_eos)
 
     def _compile(self, constraint: Constraint, document: str | None) -> Grammar:
+        if self.work.num_bytes > self._max_table_bytes:
+            self._forget_tables()
         known = self._grammars.get(constraint)
         if known is not None and not isinstance(constraint, JsonSchema):  # whose compiler keeps its machines itself
             return self._kept(constraint, known.machine, known.account)
@@ -106,6 +115,12 @@ class MaskEngine:
         """
         with self.work.limited(self._limits.compile_s, "compile_s"), self.work.charged(grammar.account):
             return Matcher(grammar, max_tokens=max_tokens, encode_forced=self._encode if forced_tokens else None)
+
+    def _forget_tables(self) -> None:
+        """Leave all tables to the requests that hold them. They are shared, so none could be told from the others."""
+        self._machines.forget()
+        self._grammars.clear()
+        self.work.num_bytes = 0
 
     def _kept(self, constraint: Constraint, machine: ByteMachine, account: Account | None) -> Grammar:
         """The one grammar of a machine that serves every request."""

@@ -33,7 +33,7 @@ def walk_table(
         seen[states[is_token]] = 1
         if len(ends):
             ends[found[-1]] = states[is_token]
-        is_exit = (accepting[states] > 0) & (skip[nodes] > nodes + 1)
+        is_exit = accepting[states] > 0
         left.append(nodes[is_exit])
         left_rows.append(states[is_exit])
     new = np.unique(_joined(found))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from radixgen.mask import fallback, kernels
 
-HELPERS = ("add_token", "add_exit", "find_child", "find_letter", "find_symbol", "push_escapes", "fill_row")
+HELPERS = ("add_token", "add_exit", "find_child", "fill_row")
 """Called by other kernels, each by those behind it at most."""
 
 
@@ -19,7 +19,6 @@ class Kernels(NamedTuple):
     walk_table: Callable[..., Any]
     walk_counted: Callable[..., Any]
     walk_words: Callable[..., Any]
-    walk_spellings: Callable[..., Any]
     walk_text: Callable[..., Any]
     fewest_tokens: Callable[..., Any]
     merge_ids: Callable[..., Any]

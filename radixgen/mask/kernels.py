@@ -23,9 +23,9 @@ def add_token(token: Any, bits: Any, ids: Any, num_ids: Any) -> Any:
     return num_ids + 1
 
 
-def add_exit(node: Any, row: Any, skip: Any, mark: Any, exits: Any, num_exits: Any) -> Any:
-    """Remember a node where the scalar may end, and the row it ends in, unless no token goes on or it is there."""
-    if skip[node] == node + 1 or mark[node] == row + 1 or num_exits == exits.shape[1]:
+def add_exit(node: Any, row: Any, mark: Any, exits: Any, num_exits: Any) -> Any:
+    """Remember a node where the scalar may end, and the row it ends in, unless it is there already."""
+    if mark[node] == row + 1 or num_exits == exits.shape[1]:
         return num_exits
     mark[node] = row + 1
     exits[0, num_exits], exits[1, num_exits] = node, row
@@ -68,7 +68,7 @@ def walk_table(
                 if len(ends):
                     ends[token[node]] = row
             if accepting[row]:
-                num_exits = add_exit(node, row, skip, mark, exits, num_exits)
+                num_exits = add_exit(node, row, mark, exits, num_exits)
             if skip[node] > node + 1 and table[row, 0] == UNKNOWN:
                 if num_blocked == blocked.shape[1]:
                     num_blocked = -1
@@ -179,105 +179,6 @@ def walk_words(
                 out[1, num_exits], out[2, num_exits] = node, w
                 num_exits += 1
     return num_ids, num_exits
-
-
-def walk_spellings(nodes: Any, words: Any, run: Any, trie: Any, stack: Any, found: Any) -> Any:
-    r"""The nodes behind words run[0] .. run[1]-1 and a quote, from each of `nodes`, in any spelling of a JSON string.
-
-    words is in UTF-8, run[2] bytes are written; stack [2, n] is scratch, found gets the nodes. Returns their number.
-    """
-    flat, starts = words
-    tree, child = trie
-    first, end, depth = run
-    num_found = 0
-    for k in range(len(nodes)):
-        for w in range(first, end):
-            stack[0, 0], stack[1, 0] = nodes[k], starts[w] + depth
-            size = 1
-            while size > 0:
-                size -= 1
-                node, at = stack[0, size], stack[1, size]
-                if at == starts[w + 1]:
-                    close = find_child(node, 34, tree, child)
-                    if close > 0 and num_found < len(found):
-                        found[num_found] = close
-                        num_found += 1
-                    continue
-                lead = flat[at]
-                if lead >= 0x20 and lead != 34 and lead != 92:
-                    after = find_child(node, lead, tree, child)
-                    if after > 0:
-                        stack[0, size], stack[1, size] = after, at + 1
-                        size += 1
-                if lead & 0xC0 != 0x80:
-                    slash = find_child(node, 92, tree, child)
-                    if slash > 0:
-                        size = push_escapes(slash, flat, at, trie, stack, size)
-    return num_found
-
-
-def push_escapes(slash: Any, flat: Any, at: Any, trie: Any, stack: Any, size: Any) -> Any:
-    r"""Push the nodes behind each escape of the character at flat[at], whose backslash is behind node `slash`."""
-    tree, child = trie
-    lead = int(flat[at])
-    if lead < 0x80:
-        letter = find_letter(lead)
-        short = find_child(slash, letter, tree, child) if letter else 0
-        if short > 0:
-            stack[0, size], stack[1, size] = short, at + 1
-            size += 1
-    length = 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
-    point = lead if length == 1 else lead & (0x7F >> length)
-    for k in range(1, length):
-        point = point << 6 | int(flat[at + k]) & 0x3F
-    is_pair = point > 0xFFFF
-    unit = 0xD800 + ((point - 0x10000) >> 10) if is_pair else point
-    low = 0xDC00 + (point & 0x3FF)
-    # the nodes at one place of the escape stand on the stack from `size` on
-    stack[0, size], count = slash, 1
-    for place in range(11 if is_pair else 5):
-        want, other = find_symbol(place, unit, low)
-        kept = 0
-        for k in range(count):
-            for choice in range(2):
-                symbol = want if choice == 0 else other
-                if choice == 1 and want == other:
-                    break
-                after = find_child(stack[0, size + k], symbol, tree, child)
-                if after > 0:
-                    stack[1, size + kept] = after
-                    kept += 1
-        for k in range(kept):
-            stack[0, size + k] = stack[1, size + k]
-        count = kept
-    for k in range(count):
-        stack[1, size + k] = at + length
-    return size + count
-
-
-def find_letter(char: Any) -> Any:
-    """The letter of a character's short escape, or 0."""
-    if char == 34 or char == 92 or char == 47:
-        return char
-    if char == 8:
-        return 98
-    if char == 9:
-        return 116
-    if char == 10:
-        return 110
-    if char == 12:
-        return 102
-    return 114 if char == 13 else 0
-
-
-def find_symbol(place: Any, unit: Any, low: Any) -> Any:
-    r"""Both cases of byte `place` of `uXXXX\uXXXX`."""
-    if place == 0 or place == 6:
-        return 117, 117
-    if place == 5:
-        return 92, 92
-    digit = (unit >> (4 * (4 - place))) & 15 if place < 5 else (low >> (4 * (10 - place))) & 15
-    return (48 + digit, 48 + digit) if digit < 10 else (87 + digit, 55 + digit)
 
 
 def walk_text(node: Any, text: Any, may_end: Any, gaps: Any, positions: Any, trie: Any, bits: Any, scratch: Any) -> Any:

@@ -24,8 +24,12 @@ class Machines:
         self._work = work
         self._limits = limits
         self._white_space = default_white_space
-        self.schemas = SchemaCompiler()
-        self._grammars = GrammarCompiler(work)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with empty tables; machines that were made go on with theirs."""
+        self.schemas = SchemaCompiler(self._work, limits=self._limits)
+        self._grammars = GrammarCompiler(self._work)
 
     def compile(self, constraint: Constraint, document: str | None = None) -> ByteMachine:
         """The machine of a constraint; `document` is what verbatim values quote.

@@ -33,6 +33,8 @@ class Walk(NamedTuple):
     """Tokens that stay inside the scalar or end with it, in no order."""
     exits: Int32
     """[2, n]: nodes, with tokens below them, where the scalar may end; and the row it ends in."""
+    ends: Int32
+    """All nodes where the scalar may end."""
     rows: Int32 = NONE
     """Rows in which tokens end, less those found along a text."""
     gap: int = 0
@@ -118,7 +120,9 @@ class Walker:
         ids = self.with_aliases(_joined(finds.by_row + finds.by_text))
         if len(ends):
             ends[self.index.alias[:, 1]] = ends[self.index.alias[:, 0]]
-        return Walk(ids, _joined_pairs(finds.exits), np.flatnonzero(finds.seen).astype(np.int32), finds.gap, by_text)
+        found = _joined_pairs(finds.exits)
+        seen = np.flatnonzero(finds.seen).astype(np.int32)
+        return Walk(ids, self._with_tokens_below(found), found[0], seen, finds.gap, by_text)
 
     def walk_places(self, places: Any, nodes: Int32) -> Walk:
         """Walk the subtrees of `nodes` along a text, from where an automaton stands in it (its `text_index`)."""
@@ -129,7 +133,8 @@ class Walker:
             for ids in finds.by_text:
                 self.kernels.clear_ids(scratch.bits, ids, len(ids))
         by_text = self.with_aliases(_joined(finds.by_text))
-        return Walk(by_text, _joined_pairs(finds.exits), NONE, finds.gap, by_text)
+        exits = _joined_pairs(finds.exits)
+        return Walk(by_text, exits, exits[0], NONE, finds.gap, by_text)
 
     def walk_words(self, words: Listed, run: Run, nodes: Int32) -> Words:
         """Follow the words of a list from `nodes`."""
@@ -140,14 +145,6 @@ class Walker:
         )
         ids = out[0, :num_ids].copy()
         return Words(self.with_aliases(ids) if self._has_aliases else ids, out[1:3, :num_exits].copy())
-
-    def walk_spellings(self, words: Listed, run: Run, nodes: Int32) -> Int32:
-        """The nodes behind some words (in UTF-8) and a closing quote, however a JSON string spells them."""
-        with self._scratch() as scratch:
-            num_found = self.kernels.walk_spellings(
-                nodes, words, run, self._text_trie, scratch.blocked, scratch.exits[0]
-            )
-            return scratch.exits[0, :num_found].copy()
 
     def walk_counted(self, table: Int32, accepting: Any, between: Any, q: int, nodes: Int32) -> CountedWalk:
         """Tokens below `nodes` with their numbers of characters, where a string of few, filled rows stands in row q."""
@@ -180,6 +177,9 @@ class Walker:
             ids.append(int(tokens[at]))
             at += len(self.index.token_bytes[ids[-1]])
         return np.array(ids, np.int32)
+
+    def _with_tokens_below(self, exits: Int32) -> Int32:
+        return exits[:, self.index.skip[exits[0]] > exits[0] + 1]
 
     def _walk_texts(
         self, automaton: Any, nodes: Int32, rows: Int32, scratch: _Scratch, finds: _Finds

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from radixgen.automata.work import Limits, Work
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
-from radixgen.schema.binding import bind
+from radixgen.schema.containers import Containers
+from radixgen.schema.costs import FAR, Costs
 from radixgen.schema.frames import Frames
-from radixgen.schema.graph import Options, build
 from radixgen.schema.machine import JsonMachine
+from radixgen.schema.meanings import Meanings
+from radixgen.schema.nodes import Nodes, Options
 from radixgen.schema.quotes import Quotes
 from radixgen.schema.reader import SchemaReader
 from radixgen.schema.scalars import Scalars
@@ -22,11 +25,21 @@ MAX_STATES = 200_000
 MAX_ROWS = 400_000
 """Rows (one KB each) of all shared tables: beyond, all schemas are left to those who hold them, and compiled afresh.
 Neither these nor the states count as the mask engine's `max_bytes`, which is for its memos."""
+MAX_NODES = 100_000
+"""Nodes of all regular expressions."""
+MAX_NODES = 100_000
+"""Nodes of all regular expressions."""
+LOOK_EVERY = 32
+"""Calls between two looks at what all of it holds."""
+MAX_ANSWER = 1 << 20
+"""Bytes of the shortest answer: a schema that needs more is a mistake."""
+MAX_ANSWER_DEPTH = 80
 
 
 @dataclass(slots=True)
 class _Compiled:
-    frames: Frames
+    meanings: Meanings
+    options: Options
     machine: JsonMachine | None = None
     """The machine that quotes nothing."""
 
@@ -38,9 +51,13 @@ class SchemaCompiler:
     flight holds lives on until it ends. Not thread-safe: the grammar thread owns it.
     """
 
-    def __init__(self, *, max_schemas: int = MAX_SCHEMAS) -> None:
+    def __init__(
+        self, work: Work | None = None, *, limits: Limits | None = None, max_schemas: int = MAX_SCHEMAS
+    ) -> None:
+        self._work, self._limits = work or Work(), limits or Limits()
         self._max_schemas = max_schemas
-        self._scalars = Scalars()
+        self._num_calls = 0
+        self._scalars = Scalars(self._work)
         self._compiled: OrderedDict[tuple[JsonSchema, str], _Compiled] = OrderedDict()
 
     def compile(
@@ -54,22 +71,26 @@ class SchemaCompiler:
             SchemaError: for what is wrong, unsupported or unsatisfiable, naming keyword and pointer.
             ConstraintError: when a limit is crossed.
         """
-        self._forget_tables()
+        self._num_calls += 1
+        if self._num_calls % LOOK_EVERY == 0:
+            self._forget_tables()
         white_space = default_white_space if schema.white_space == "model" else schema.white_space
-        compiled = self._find(schema, white_space)
-        if document is not None and compiled.frames.graph.is_quoting:
-            quotes = Quotes(document)
-            graph = bind(compiled.frames.graph, quotes)
-            frames = compiled.frames if graph is compiled.frames.graph else Frames(graph)
-            return JsonMachine(frames, quotes)
-        self._forget_states()
-        if compiled.machine is None:
-            compiled.machine = JsonMachine(compiled.frames, None)
-        return compiled.machine
+        try:
+            compiled = self._find(schema, white_space)
+            is_quoting = compiled.meanings.is_marking or compiled.options.is_verbatim
+            if document is not None and is_quoting:
+                return self._machine(compiled, Quotes(document, compiled.meanings.texts))
+            if self._num_calls % LOOK_EVERY == 0:
+                self._forget_states()
+            if compiled.machine is None:
+                compiled.machine = self._machine(compiled, None)
+            return compiled.machine
+        except RecursionError:
+            raise SchemaError("the schema is nested too deeply to be followed; make it flatter") from None
 
     def _forget_tables(self) -> None:
-        if self._scalars.num_rows > MAX_ROWS:
-            self._scalars = Scalars()
+        if self._scalars.num_rows > MAX_ROWS or self._scalars.texts.regexes.num_nodes > MAX_NODES:
+            self._scalars = Scalars(self._work)
             self._compiled.clear()
 
     def _forget_states(self) -> None:
@@ -83,18 +104,46 @@ class SchemaCompiler:
         key = (schema, white_space)
         found = self._compiled.get(key)
         if found is None:
+            reader = SchemaReader(schema.text, schema.resources, self._limits)
             options = Options(
                 is_closed=schema.extra_keys == "never",
+                is_plain=schema.extra_keys == "never" or reader.root.is_integer_lexical,
                 is_any_order=schema.key_order == "any",
                 is_verbatim=schema.verbatim,
+                has_exponents=schema.exponents,
+                non_ascii=schema.non_ascii,
                 style=get_style(white_space),
             )
-            try:
-                graph = build(SchemaReader(schema.text), options, self._scalars)
-            except RecursionError:
-                raise SchemaError("the schema is nested too deeply to be followed; make it flatter") from None
-            found = self._compiled[key] = _Compiled(Frames(graph))
+            meanings = Meanings(
+                reader,
+                self._scalars.texts,
+                self._work,
+                has_formats=schema.formats == "assert",
+                is_exact=options.is_any_order and not options.is_closed,
+            )
+            found = _Compiled(meanings, options)
+            self._compiled[key] = found
             while len(self._compiled) > self._max_schemas:
                 self._compiled.popitem(last=False)
         self._compiled.move_to_end(key)
         return found
+
+    def _machine(self, compiled: _Compiled, quotes: Quotes | None) -> JsonMachine:
+        nodes = Nodes(compiled.meanings, self._scalars, compiled.options, quotes)
+        containers = Containers(nodes, self._work)
+        costs = Costs(containers, self._work)
+        _check_answer(nodes, costs)
+        return JsonMachine(Frames(containers, costs))
+
+
+def _check_answer(nodes: Nodes, costs: Costs) -> None:
+    """Refuse a schema without an answer, or without a short and flat one."""
+    root = nodes.root
+    cost = costs.cost(root)
+    if cost >= FAR:
+        raise SchemaError("no JSON value satisfies this schema", costs.dead_pointer(root))
+    size = cost % (1 << 21)
+    if size > MAX_ANSWER:
+        raise SchemaError(f"the shortest value has {size} bytes; at most {MAX_ANSWER}")
+    if root.height > MAX_ANSWER_DEPTH:
+        raise SchemaError(f"its shortest value is nested more than {MAX_ANSWER_DEPTH} deep", root.pointer)

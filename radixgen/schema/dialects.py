@@ -20,7 +20,7 @@ from radixgen.schema.keywords import BOOL, CHECKS, COUNT, ITEMS, Check, Misfit, 
 _DRAFT_4 = words(
     "type enum multipleOf minimum maximum exclusiveMinimum exclusiveMaximum minLength maxLength pattern format items "
     "additionalItems minItems maxItems uniqueItems minProperties maxProperties required properties patternProperties "
-    "additionalProperties dependencies allOf anyOf oneOf not definitions $ref $schema x-verbatim"
+    "additionalProperties dependencies allOf anyOf oneOf not definitions $ref $schema x-verbatim x-lark"
 )
 _DRAFT_6 = _DRAFT_4 | {"const", "contains", "propertyNames", "$id"}
 _DRAFT_7 = _DRAFT_6 | {"if", "then", "else"}

@@ -1,205 +1,288 @@
-"""What may be written next: items, and the ways each item can be opened. Shared by all documents of a schema.
+"""What may be written next: items, and the ways each item can be opened.
 
-    node          ──►  "{" key ":" node rest   |   "[" rest   |   a scalar   |   a quote
-    object rest   ──►  "," key ":" node rest   |   "," other key ...   |   "}"
+    node          ──►  "{" key ":" node rest   |   "[" rest   |   a scalar
+    object rest   ──►  one automaton for all keys and the end, then by its row: node rest   |   "," other key ...
     array rest    ──►  "," node rest           |   "]"
 
-An alternative is a tuple of items; its first item is a terminal (an automaton), or opens to one.
+An alternative is a tuple of items; its first item is a terminal (an automaton), or opens to one. Only what is live is
+offered, and of what a document does not hold, only as much as the cheapest way needs (see `schema.nodes`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from radixgen.automata.table import Automaton
-from radixgen.schema.graph import (
-    ArrayForm,
-    Form,
-    Graph,
-    Key,
-    Node,
-    ObjectForm,
-    QuoteForm,
-    ScalarForm,
-    form_cost,
-    form_height,
-)
-
-NO_KEYS: frozenset[str] = frozenset()
+from radixgen.schema.containers import Cell, Containers, Element, Member
+from radixgen.schema.costs import FAR, Costs
+from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
+from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
+from radixgen.schema.scalars import spell_word
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectRest:
-    """Inside an object. `at`: the next key's number; with keys in any order, the bits of the keys written."""
+class Keys:
+    """Behind an automaton of key literals: which key it was, by the word."""
 
-    form: ObjectForm
-    at: int
-    is_first: bool
-    used: frozenset[str] = NO_KEYS
-    """Other keys that were written; none may come twice."""
-    is_sealed: bool = False
-    """The last other key is not known (a mask looks beyond it): no further one can be finished from here."""
+    __slots__ = ("height", "heights", "names", "rest")
+
+    def __init__(self, rest: ObjectRest, names: dict[bytes, str | None], heights: dict[str, int]) -> None:
+        self.rest, self.names, self.heights = rest, names, heights
+        """heights: how deep the object becomes at least with each name."""
+        self.height = max(heights.values(), default=1)
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayRest:
-    form: ArrayForm
-    index: int
+class KeyEnd:
+    """Behind an unlisted key, whose name decides that it cannot come again."""
+
+    __slots__ = ("cell", "rest")
+
+    def __init__(self, rest: ObjectRest, cell: Cell) -> None:
+        self.rest, self.cell = rest, cell
 
 
-@dataclass(frozen=True, slots=True)
-class OtherKey:
-    """A key that is not listed, with its quotes; the machine notes how it is spelled."""
+class ItemEnd:
+    """Behind an item that later ones must be unlike."""
 
-    form: ObjectForm
-    used: frozenset[str]
-    is_sealed: bool
+    __slots__ = ("rest",)
 
-
-@dataclass(frozen=True, slots=True)
-class AfterKey:
-    """Colon and value of an unlisted key, then the rest of the object."""
-
-    form: ObjectForm
-    at: int
-    used: frozenset[str]
-    is_sealed: bool
+    def __init__(self, rest: ArrayRest) -> None:
+        self.rest = rest
 
 
-Item = Automaton | Node | QuoteForm | ObjectRest | ArrayRest | OtherKey | AfterKey
+class Fork:
+    """Any of some ways on."""
+
+    __slots__ = ("alternatives",)
+
+    def __init__(self, alternatives: tuple[Items, ...]) -> None:
+        self.alternatives = alternatives
+
+
+Item = Automaton | Vertex | Keys | KeyEnd | ItemEnd | Fork
 Items = tuple[Item, ...]
+Way = TypeVar("Way", Member, Element)
 
 
 class Frames:
-    """Opens the items of one graph; each once, so what is kept grows with the schema and not with the answers."""
+    """Opens items; each once, so what is kept grows with the schema and not with the answers."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self._style, self._scalars = graph.options.style, graph.scalars
-        self._opened: dict[Item, tuple[Items, ...]] = {}
-        self._heights: dict[Form, int] = {}
+    def __init__(self, containers: Containers, costs: Costs) -> None:
+        self.containers, self.costs, self.nodes = containers, costs, containers.nodes
+        self._scalars, self.style = self.nodes.scalars, self.nodes.options.style
         self._literals: dict[bytes, Automaton] = {}
-        self._gap: Items = (graph.scalars.gap,) if self._style.is_free else ()
+        self._gap: Items = (self._scalars.gap,) if self.style.is_free else ()
 
-    def open(self, item: Item) -> tuple[Items, ...]:
-        """The alternatives of an item that is no terminal. What depends on an answer's own keys is not kept here."""
-        if isinstance(item, ObjectRest | AfterKey) and item.used:
-            return tuple(self._open(item))
-        found = self._opened.get(item)
-        if found is None:
-            found = self._opened[item] = tuple(self._open(item))
-        return found
-
-    def height(self, item: Item) -> int:
-        """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""
-        match item:
-            case Node(height=height):
-                return height
-            case ObjectRest(form) | ArrayRest(form):
-                return self._form_height(form)
-            case AfterKey(form):
-                assert form.extra is not None
-                return max(self._form_height(form), 1 + form.extra.height)
-        return 0
-
-    def _form_height(self, form: Form) -> int:
-        found = self._heights.get(form)
-        if found is None:
-            found = self._heights[form] = form_height(form)
-        return found
-
-    def key_automaton(self, item: OtherKey) -> Automaton:
-        return self._scalars.unfinished if item.is_sealed else self._scalars.other_key(item.form.names | item.used)
-
-    def _literal(self, data: bytes) -> Automaton:
+    def literal(self, data: bytes) -> Automaton:
         found = self._literals.get(data)
         if found is None:
             found = self._literals[data] = self._scalars.words((data,))
         return found
 
-    def _open(self, item: Item) -> Iterator[Items]:
-        match item:
-            case Node(forms=forms):
-                for form in forms:
-                    yield from self._open_form(form)
-            case ObjectRest():
-                yield from self._open_object(item)
-            case ArrayRest():
-                yield from self._open_array(item)
-            case AfterKey(form, at, used, is_sealed):
-                assert form.extra is not None
-                yield (*self._colon(), form.extra, *self._gap, ObjectRest(form, at, False, used, is_sealed))
+    def open(self, item: Item) -> tuple[Items, ...]:
+        """The alternatives of an item that is no terminal."""
+        if isinstance(item, Node):
+            return tuple(alternative for form in self._live_forms(item) for alternative in self._open_form(form))
+        if isinstance(item, Fork):
+            return item.alternatives
+        assert isinstance(item, ObjectRest | ArrayRest)
+        if item.opened is None:
+            item.opened = tuple(self._open_object(item) if isinstance(item, ObjectRest) else self._open_array(item))
+        return item.opened
+
+    def height(self, item: Item) -> int:
+        """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""
+        if isinstance(item, Node):
+            self.costs.cost(item)
+            return item.height
+        if isinstance(item, KeyEnd):
+            return self._member_height(self.containers.members(item.rest, item.cell.key))
+        return max(item.height, 1) if isinstance(item, ObjectRest | ArrayRest) else 0
+
+    def _member_height(self, members: tuple[Member, ...]) -> int:
+        return 1 + min((one.node.height for one in members if self.costs.cost(one.node) < FAR), default=0)
+
+    def lower(self, items: Items, height: int) -> Items | None:
+        """Behind `items`, which end in `Keys`, only those that stay below a height; None where that leaves none."""
+        *before, _, keys = items
+        assert isinstance(keys, Keys)
+        names = {word: name for word, name in keys.names.items() if name is None or keys.heights[name] <= height}
+        return (*before, *self._listed(Keys(keys.rest, names, keys.heights))) if names else None
+
+    def _live_forms(self, node: Node) -> tuple[Form, ...]:
+        if node.live is None:
+            forms = self.nodes.forms(node)
+            if self.nodes.is_bound or len(forms) > 1 or not isinstance(next(iter(forms), None), ScalarForm):
+                costs = [self._form_cost(form) for form in forms]
+                least = min(costs, default=FAR) // EMPTY_QUOTE
+                forms = tuple(
+                    form
+                    for form, cost in zip(forms, costs, strict=True)
+                    if cost < FAR and (not self.nodes.is_bound or cost // EMPTY_QUOTE == least)
+                )
+            node.live = forms
+        return node.live
+
+    def _form_cost(self, form: Form) -> int:
+        if isinstance(form, ContainerForm):
+            return self.costs.cost(form.rest)
+        return form.cost if self.nodes.is_bound else 1
 
     def _open_form(self, form: Form) -> Iterator[Items]:
-        match form:
-            case ScalarForm(automaton):
-                yield (automaton,)
-            case QuoteForm():
-                yield (form,)
-            case ArrayForm():
-                yield (self._literal(b"["), *self._gap, ArrayRest(form, 0))
-            case ObjectForm():
-                rest = ObjectRest(form, 0, True)
-                if self._style.is_free:
-                    yield (self._literal(b"{"), *self._gap, rest)
-                else:
-                    yield from self._open_object(rest)
+        if isinstance(form, ScalarForm):
+            yield (form.automaton,)
+        elif isinstance(form.rest, ArrayRest):
+            yield (self.literal(b"["), *self._gap, form.rest)
+        elif self.style.is_free:
+            yield (self.literal(b"{"), *self._gap, form.rest)
+        else:
+            yield from self.open(form.rest)
+
+    def _live(self, members: Iterable[Way], rest: ObjectRest | ArrayRest) -> list[Way]:
+        """The members that can be finished; of a bound schema, those that make up no more than they must."""
+        cost = self.costs.cost
+        if not self.nodes.is_bound:
+            return [one for one in members if cost(one.node) < FAR and cost(one.rest) < FAR]
+        least = cost(rest) // EMPTY_QUOTE
+        return [one for one in members if (cost(one.node) // EMPTY_QUOTE) + (cost(one.rest) // EMPTY_QUOTE) == least]
+
+    def _has_live(self, members: tuple[Member, ...], rest: ObjectRest) -> bool:
+        """Whether `_live` holds any; the first that is found is enough."""
+        if self.nodes.is_bound:
+            return bool(self._live(members, rest))
+        return any(self.costs.cost(one.node) < FAR and self.costs.cost(one.rest) < FAR for one in members)
+
+    def _open_object(self, rest: ObjectRest) -> Iterator[Items]:
+        plain = self.containers.plain(rest)
+        names = self._plain_names(rest, plain) if plain is not None else self._guessed_names(rest)
+        words: dict[bytes, str | None] = {}
+        style, start = self.style, b"" if self.style.is_free else b"{" if rest.is_first else self.style.comma
+        colon = b"" if style.is_free else style.colon
+        for name in names:
+            for text in spell_word(name, self.nodes.options.non_ascii):
+                words[start + text + colon] = name
+        cells = [] if plain is not None and self._is_full(rest, plain, names) else self._live_cells(rest, plain)
+        before = self._before_key(rest)
+        is_end = is_over(rest.debt)
+        if is_end and not style.is_free:
+            words[b"{}" if rest.is_first else b"}"] = None
+        if words:
+            heights = {name: self._name_height(rest, plain, name) for name in names}
+            yield (*(before if style.is_free else ()), *self._listed(Keys(rest, words, heights)))
+        for cell in cells:
+            automaton = self.containers.key_automaton(rest, cell)
+            if automaton is not None:
+                yield (*before, automaton, KeyEnd(rest, cell))
+        if is_end and style.is_free:
+            yield (self.literal(b"}"),)
+
+    def _name_height(self, rest: ObjectRest, plain: Plain | None, name: str) -> int:
+        key = self.containers.key(name)
+        if plain is None:
+            return self._member_height(self.containers.members(rest, key))
+        return 1 + self.nodes.node(self.containers.asked(plain, key)).height
+
+    def _listed(self, keys: Keys) -> Items:
+        """One automaton for all keys, and what tells them apart; of a single one, what follows it."""
+        words = tuple(keys.names)
+        if len(words) == 1:
+            return (self.literal(words[0]), *self.behind_key(keys, words[0]))
+        return (self._scalars.words(words), keys)
+
+    def _before_key(self, rest: ObjectRest) -> Items:
+        if self.style.is_free:
+            return () if rest.is_first else (self.literal(b","), *self._gap)
+        return (self.literal(b"{" if rest.is_first else self.style.comma),)
+
+    def _plain_names(self, rest: ObjectRest, plain: Plain) -> list[str]:
+        """Names that may come next; whether each can be finished shows by its value, and by what is counted."""
+        containers, is_any_order = self.containers, self.nodes.options.is_any_order
+        if plain.high is not None and plain.high <= 0:
+            return []
+        needs_look = self.nodes.is_bound or plain.low > len(plain.required)
+        has_room = plain.high is None or plain.high > len(plain.required)
+        found = []
+        for name in containers.names_left(rest):
+            is_required = name in plain.required
+            if (is_required or has_room) and self._is_offered(rest, plain, name, needs_look=needs_look):
+                found.append(name)
+            if is_required and not is_any_order:
+                break
+        return found
+
+    def _is_offered(self, rest: ObjectRest, plain: Plain, name: str, *, needs_look: bool) -> bool:
+        key = self.containers.key(name)
+        asked = self.containers.asked(plain, key)
+        if asked is self.nodes.meanings.formulas.false:
+            return False
+        if needs_look:
+            return self._has_live(self.containers.members(rest, key), rest)
+        return self.costs.cost(self.nodes.node(asked)) < FAR
+
+    def _guessed_names(self, rest: ObjectRest) -> list[str]:
+        needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)
+        found = []
+        for name in self.containers.names_left(rest):
+            if self._has_live(self.containers.members(rest, self.containers.key(name)), rest):
+                found.append(name)
+            if name == needed:
+                break
+        return found
+
+    def _is_full(self, rest: ObjectRest, plain: Plain, names: list[str]) -> bool:
+        """No unlisted key can come: something else must, or there is no room."""
+        if plain.required and not self.nodes.options.is_any_order:
+            return True
+        return plain.high is not None and plain.high <= len(plain.required)
+
+    def _live_cells(self, rest: ObjectRest, plain: Plain | None) -> list[Cell]:
+        cells = self.containers.cells(rest)
+        if plain is not None and len(cells) == 1 and self.containers.asked(plain, cells[0].key).kind == 0:
+            return []
+        return [cell for cell in cells if self._has_live(self.containers.members(rest, cell.key), rest)]
+
+    def behind_key(self, keys: Keys, word: bytes) -> Items:
+        """What follows a key literal, or the end of its object."""
+        name = keys.names[word]
+        if name is None:
+            return ()
+        members = self._live(self.containers.members(keys.rest, self.containers.key(name)), keys.rest)
+        return (*self._colon(), *self._either(members)) if self.style.is_free else self._either(members)
+
+    def behind_other_key(self, end: KeyEnd, name: str | None) -> Items:
+        """What follows an unlisted key; of a name not known (a mask looks beyond it), as much as holds anyway."""
+        rest = end.rest
+        used = rest.used if name is None else rest.used | {name}
+        members = [
+            Member(node, after.form.rest(after.debt, after.at, used=used, is_sealed=name is None))
+            for node, after in self.containers.members(rest, end.cell.key)
+        ]
+        live = self._live(tuple(members), rest)
+        colon = self._colon() if self.style.is_free else (self.literal(self.style.colon),)
+        return (*colon, *self._either(live))
+
+    def behind_item(self, end: ItemEnd, value: object) -> Items:
+        return (*self._gap, self.containers.settled(end.rest, value))
 
     def _colon(self) -> Items:
-        return (*self._gap, self._literal(self._style.colon), *self._gap)
+        return (*self._gap, self.literal(self.style.colon), *self._gap)
 
-    def _open_object(self, item: ObjectRest) -> Iterator[Items]:
-        form = item.form
-        choices, has_debt = self._next_keys(item)
-        for key, after in choices:
-            rest = ObjectRest(form, after, False, item.used, item.is_sealed)
-            yield (*self._key(key, item.is_first), key.node, *self._gap, rest)
-        if form.extra is not None and (self.graph.options.is_any_order or not has_debt):
-            at = item.at if self.graph.options.is_any_order else len(form.keys)
-            yield (
-                *self._before_key(item.is_first),
-                OtherKey(form, item.used, item.is_sealed),
-                AfterKey(form, at, item.used, True),
-            )
-        if not has_debt:
-            yield (self._literal(b"{}" if item.is_first and not self._style.is_free else b"}"),)
+    def _either(self, members: list[Member]) -> Items:
+        alternatives = tuple((node, *self._gap, rest) for node, rest in members)
+        return alternatives[0] if len(alternatives) == 1 else (Fork(alternatives),)
 
-    def _next_keys(self, item: ObjectRest) -> tuple[list[tuple[Key, int]], bool]:
-        """The listed keys that may come next, each with `at` behind it; and whether a required key is missing."""
-        keys = item.form.keys
-        if self.graph.options.is_any_order:
-            left = [(index, key) for index, key in enumerate(keys) if not item.at >> index & 1]
-            return [(key, item.at | 1 << index) for index, key in left], any(key.is_required for _, key in left)
-        found = []
-        for index in range(item.at, len(keys)):
-            found.append((keys[index], index + 1))
-            if keys[index].is_required:
-                return found, True
-        return found, False
+    def _open_array(self, rest: ArrayRest) -> Iterator[Items]:
+        comma = (self.literal(self.style.comma), *self._gap) if rest.index else ()
+        for node, after in self._live_items(rest):
+            if after.is_pending:
+                yield (*comma, node, ItemEnd(after))
+            else:
+                yield (*comma, node, *self._gap, after)
+        if is_over(rest.debt):
+            yield (self.literal(b"]"),)
 
-    def _key(self, key: Key, is_first: bool) -> Items:
-        if self._style.is_free:
-            return (*self._before_key(is_first), self._literal(key.text), *self._colon())
-        start = b"{" if is_first else self._style.comma
-        return (self._literal(start + key.text + self._style.colon),)
-
-    def _before_key(self, is_first: bool) -> Items:
-        if self._style.is_free:
-            return () if is_first else (self._literal(b","), *self._gap)
-        return (self._literal(b"{" if is_first else self._style.comma),)
-
-    def _open_array(self, item: ArrayRest) -> Iterator[Items]:
-        form, index = item.form, item.index
-        node = form.prefix[index] if index < len(form.prefix) else form.items
-        if node is not None and (form.high is None or index < form.high):
-            after = index + 1 if form.high is not None else min(index + 1, max(len(form.prefix), form.low, 1))
-            comma = (self._literal(self._style.comma), *self._gap) if index else ()
-            yield (*comma, node, *self._gap, ArrayRest(form, after))
-        if index >= form.low:
-            yield (self._literal(b"]"),)
-
-
-def cheapest(node: Node, frames: Frames) -> Form:
-    """The form of a live node that takes the fewest bytes."""
-    return min(node.forms, key=lambda form: form_cost(form, frames.graph.options.style))
+    def _live_items(self, rest: ArrayRest) -> list[Element]:
+        members = self.containers.items(rest)
+        known = tuple(one for one in members if not one.rest.is_pending)
+        pending = [one for one in members if one.rest.is_pending and self.costs.is_likely(one)]
+        return [*self._live(known, rest), *pending]

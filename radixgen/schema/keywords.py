@@ -16,37 +16,8 @@ def words(text: str) -> frozenset[str]:
 
 
 KINDS = frozenset(("null", "boolean", "integer", "number", "string", "array", "object"))
-_NUMERIC = frozenset(("integer", "number"))
-_OBJECT, _ARRAY = frozenset(("object",)), frozenset(("array",))
 
 Schema = dict[str, Any] | bool
-
-
-class Refusal(NamedTuple):
-    """Why a keyword is refused, for which kinds of values, and what to write instead."""
-
-    kinds: frozenset[str]
-    advice: str
-
-
-REFUSED: dict[str, Refusal] = {
-    "not": Refusal(KINDS, "list what is allowed instead of what is not"),
-    "if": Refusal(KINDS, "use anyOf with one branch per case"),
-    "contains": Refusal(_ARRAY, "describe all items with items or prefixItems"),
-    "uniqueItems": Refusal(_ARRAY, "remove it and check the answer, or set maxItems to 1"),
-    "unevaluatedItems": Refusal(_ARRAY, "use items: false after prefixItems"),
-    "multipleOf": Refusal(_NUMERIC, "use type integer for multiples of 1, or an enum"),
-    "propertyNames": Refusal(_OBJECT, "list the names in properties"),
-    "patternProperties": Refusal(_OBJECT, "list the names in properties, or use additionalProperties"),
-    "unevaluatedProperties": Refusal(_OBJECT, "use additionalProperties"),
-    "dependentRequired": Refusal(_OBJECT, "use anyOf with one branch per case"),
-    "dependentSchemas": Refusal(_OBJECT, "use anyOf with one branch per case"),
-    "dependencies": Refusal(_OBJECT, "use anyOf with one branch per case"),
-    "minProperties": Refusal(_OBJECT, "use required"),
-    "maxProperties": Refusal(_OBJECT, "list the properties and use extra_keys='never'"),
-    "$dynamicRef": Refusal(KINDS, "use $ref"),
-    "$recursiveRef": Refusal(KINDS, "use $ref"),
-}
 
 
 SUBSCHEMA = words(
@@ -148,7 +119,7 @@ CHECKS: Mapping[str, Check] = {
     **dict.fromkeys(("minContains", "maxContains"), COUNT),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), NUMBER),
     **dict.fromkeys(("$ref", "$anchor", "$id", "$schema", "$dynamicRef", "$dynamicAnchor", "$recursiveRef"), STRING),
-    **dict.fromkeys(("pattern", "format"), STRING),
+    **dict.fromkeys(("pattern", "format", "x-lark"), STRING),
     **dict.fromkeys(("uniqueItems", "$recursiveAnchor", "x-verbatim"), BOOL),
     "$vocabulary": Check("an object", _is_object),
     "required": Check("a list of different strings", _are_names),

@@ -6,56 +6,76 @@
 Continuations know how many containers are open. An alternative that could not be finished within MAX_OPEN is not
 offered; the cheapest one always can be, because the whole of it was counted when its container was opened.
 
-Nearly every state is one configuration; several arise where alternatives share a prefix (two optional keys, anyOf).
+Nearly every state is one configuration; several arise where alternatives share a prefix (anyOf, unlisted keys).
 A configuration whose scalar is over and cannot go on is replaced at once by what its continuation opens to, so equal
 futures are equal states. States, continuations and steps are made when first asked for and then kept.
 
+What follows some scalars depends on which of its words was written (`Keys`), or on the text of a value (`KeyEnd`,
+`ItemEnd`): inside such a value a configuration carries what was written since the outermost one began, and where each
+began in it.
+
 One machine serves all requests of a schema that quotes nothing; a schema that quotes gets a machine per document, which
-shares everything but its states. Not thread-safe.
+shares all that the schema means. Not thread-safe.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from typing import NamedTuple
 
-from radixgen.automata.machine import DEAD, Scalar
+from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar
 from radixgen.automata.machine import State as AnyState
 from radixgen.automata.table import Automaton
+from radixgen.automata.words import WordsAutomaton
 from radixgen.errors import ConstraintError
-from radixgen.schema.frames import AfterKey, ArrayRest, Frames, Item, Items, ObjectRest, OtherKey, cheapest
-from radixgen.schema.graph import Form, Node, ObjectForm, QuoteForm, ScalarForm
-from radixgen.schema.quotes import Quotes
+from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
+from radixgen.schema.nodes import Node
+from radixgen.schema.rests import ArrayRest, ObjectRest, Vertex
+from radixgen.schema.values import read_value
 
 MAX_CONFIGURATIONS = 1_000
 MAX_OPEN = 200
 """Containers open at once in an answer: Python's own `json.loads` gives up near a thousand. More than
-`graph.MAX_ANSWER_DEPTH`, so every schema has an answer. What an enum or const spells is not counted."""
+`compiler.MAX_ANSWER_DEPTH`, so every schema has an answer."""
 
 
 class Continuation:
     """What follows a scalar. Interned by its machine; `None` stands for the end of the text."""
 
-    __slots__ = ("depth", "fits", "item", "opened", "rest", "text")
+    __slots__ = ("behind", "depth", "fits", "follow", "is_before", "item", "num_captures", "opened", "rest", "text")
 
     def __init__(self, item: Item, rest: Continuation | None, height: int) -> None:
         self.item, self.rest = item, rest
         depth = 0 if rest is None else rest.depth
-        self.depth: int = depth + isinstance(item, ObjectRest | ArrayRest | AfterKey)
+        self.depth: int = depth + isinstance(item, ObjectRest | ArrayRest | Keys | KeyEnd)
         """Containers open before the item."""
         self.fits: bool = (rest is None or rest.fits) and depth + height <= MAX_OPEN
         """Whether the whole of it can be finished within MAX_OPEN."""
+        self.num_captures: int = (0 if rest is None else rest.num_captures) + isinstance(item, KeyEnd | ItemEnd)
+        is_end_next = rest is not None and isinstance(rest.item, KeyEnd | ItemEnd)
+        self.is_before: bool = (
+            isinstance(item, Automaton | Node) and rest is not None and (is_end_next or rest.is_before)
+        )
+        """Whether a value whose text matters has not begun: only punctuation comes before it."""
         self.opened: State | None = None
+        self.behind: dict[bytes, Continuation | None] = {}
+        """Of `Keys`: what follows each word."""
+        self.follow: ByRow | None = None
         self.text: bytes | None = None
+
+
+class Captured(NamedTuple):
+    """What was written since the outermost value began whose text matters, and where each began in it."""
+
+    text: bytes
+    starts: tuple[int, ...]
 
 
 class Configuration(NamedTuple):
     automaton: Automaton
     q: int
     rest: Continuation | None
-    key: bytes | None = None
-    """What was written of an unlisted key, inside one."""
+    captured: Captured | None = None
 
 
 class State:
@@ -66,7 +86,8 @@ class State:
     def __init__(self, configurations: tuple[Configuration, ...], is_ended: bool) -> None:
         self.configurations, self.is_ended = configurations, is_ended
         self.next: dict[int, State | None] = {}
-        self.completion: bytes | None = None
+        self.completion: bytes | Ask | None = ASK
+        """ASK: not looked for yet."""
         self.scalars: tuple[Scalar, ...] | None = None
 
 
@@ -83,19 +104,20 @@ class _Gathered:
 class JsonMachine:
     """A `ByteMachine`. See `SchemaCompiler.compile`."""
 
-    num_unknown = 0
-
-    def __init__(self, frames: Frames, quotes: Quotes | None) -> None:
-        self.quotes_document = quotes is not None
-        self._frames, self._quotes = frames, quotes
+    def __init__(self, frames: Frames) -> None:
+        self.frames = frames
+        self.quotes_document = frames.nodes.is_bound
         self._states: dict[Hashable, State] = {}
         self._continuations: dict[tuple[Item, Continuation | None], Continuation] = {}
-        self._texts: dict[Item, bytes] = {}
-        self._start = self._opened(self._continuation((frames.graph.root,), None))
+        self._start = self._opened(self._continuation((frames.nodes.root,), None))
 
     @property
     def num_states(self) -> int:
         return len(self._states)
+
+    @property
+    def num_unknown(self) -> int:
+        return self.frames.costs.num_unknown
 
     def start(self) -> State:
         return self._start
@@ -111,35 +133,62 @@ class JsonMachine:
     def is_accepting(self, state: AnyState) -> bool:
         assert isinstance(state, State)
         return state.is_ended or any(
-            one.automaton.accepting[one.q] and (one.rest is None or self.is_accepting(self._opened(one.rest)))
-            for one in state.configurations
+            one.rest is None and one.automaton.accepting[one.q] for one in state.configurations
         )
 
-    def completion(self, state: AnyState) -> bytes:
+    def completion(self, state: AnyState) -> bytes | None:
         assert isinstance(state, State)
-        if state.completion is None:
-            texts = [one.automaton.completion(one.q) + self._text_of(one.rest) for one in state.configurations]
-            state.completion = b"" if state.is_ended else min(texts, key=len)
+        if state.completion is ASK:
+            texts = [self._completion_of(one) for one in state.configurations]
+            state.completion = (
+                b"" if state.is_ended else min((one for one in texts if one is not None), key=len, default=None)
+            )
+        assert not isinstance(state.completion, Ask)
         return state.completion
 
     def scalars(self, state: AnyState) -> tuple[Scalar, ...]:
         assert isinstance(state, State)
         if state.scalars is None:
-            state.scalars = tuple(
-                Scalar(one.automaton, one.q, None if one.rest is None else self._opened(one.rest))
-                for one in state.configurations
-            )
+            state.scalars = tuple(Scalar(one.automaton, one.q, self._follow(one)) for one in state.configurations)
         return state.scalars
+
+    def _follow(self, one: Configuration) -> State | ByRow | Ask | None:
+        rest = one.rest
+        if rest is None:
+            return None
+        if isinstance(rest.item, Keys):
+            return self._by_row(one, rest)
+        if rest.is_before and rest.num_captures == 1:
+            return ASK if _is_before_sealed(rest) else self._capturing(self._opened(rest), None)
+        if isinstance(rest.item, KeyEnd) and rest.num_captures == 1 and not rest.item.rest.is_sealed:
+            return self._opened(self._continuation(self.frames.behind_other_key(rest.item, None), rest.rest))
+        return ASK if rest.num_captures else self._opened(rest)
+
+    def _by_row(self, one: Configuration, rest: Continuation) -> ByRow | Ask:
+        """What follows each key. Inside a captured value, what is opened does not know the text so far."""
+        if rest.num_captures:
+            return ASK
+        if rest.follow is None:
+            automaton = one.automaton
+            assert isinstance(automaton, WordsAutomaton)
+
+            def follow(row: int) -> State | None:
+                behind = self._behind_key(rest, automaton.word(row))
+                return None if behind is None else self._opened(behind)
+
+            rest.follow = ByRow(follow)
+        return rest.follow
 
     def _step(self, state: State, byte: int) -> State | None:
         gathered = _Gathered()
         for one in state.configurations:
             q = one.automaton.step(one.q, byte)
             if q != DEAD:
-                key = None if one.key is None else one.key + bytes([byte])
-                self._gather(gathered, Configuration(one.automaton, q, one.rest, key))
+                captured = one.captured and Captured(one.captured.text + bytes([byte]), one.captured.starts)
+                self._gather(gathered, Configuration(one.automaton, q, one.rest, captured))
             if one.rest is not None and one.automaton.accepting[one.q]:
-                after = self.step(self._opened(one.rest), byte)
+                behind = self._behind(one)
+                after = None if behind is None else self.step(behind, byte)
                 if after is not None:
                     gathered.found.update(dict.fromkeys(after.configurations))
                     gathered.is_ended |= after.is_ended
@@ -148,18 +197,61 @@ class JsonMachine:
     def _gather(self, gathered: _Gathered, one: Configuration) -> None:
         if not one.automaton.accepting[one.q] or not one.automaton.ends(one.q):
             gathered.found[one] = None
-        elif one.rest is None:
+            return
+        if one.rest is None:
+            gathered.is_ended = True
+            return
+        behind = self._behind(one)
+        if behind is None:
             gathered.is_ended = True
         else:
-            opened = self._opened(one.rest if one.key is None else self._with_key(one.rest, one.key))
-            gathered.found.update(dict.fromkeys(opened.configurations))
-            gathered.is_ended |= opened.is_ended
+            gathered.found.update(dict.fromkeys(behind.configurations))
 
-    def _with_key(self, rest: Continuation, key: bytes) -> Continuation:
-        """The continuation behind an unlisted key, now that the key is known."""
-        item = rest.item
-        assert isinstance(item, AfterKey)
-        return self._continuation((AfterKey(item.form, item.at, item.used | {json.loads(key)}, False),), rest.rest)
+    def _behind(self, one: Configuration) -> State | None:
+        """The state behind a scalar that may end here; None is the end of the text."""
+        rest, captured = one.rest, one.captured
+        assert rest is not None
+        if isinstance(rest.item, Keys):
+            assert isinstance(one.automaton, WordsAutomaton)
+            rest = self._behind_key(rest, one.automaton.word(one.q))
+        while rest is not None and isinstance(rest.item, KeyEnd | ItemEnd):
+            assert captured is not None
+            rest = self._behind_value(rest, captured.text[captured.starts[-1] :])
+            starts = captured.starts[:-1]
+            captured = Captured(captured.text, starts) if starts else None
+        if rest is None:
+            return None
+        opened = self._opened(rest)
+        return opened if not rest.num_captures and not self._captures(opened) else self._capturing(opened, captured)
+
+    def _behind_key(self, rest: Continuation, word: bytes) -> Continuation | None:
+        if word not in rest.behind:
+            assert isinstance(rest.item, Keys)
+            rest.behind[word] = self._continued(self.frames.behind_key(rest.item, word), rest.rest)
+        return rest.behind[word]
+
+    def _behind_value(self, rest: Continuation, text: bytes) -> Continuation | None:
+        if isinstance(rest.item, KeyEnd):
+            name = read_value(text.lstrip(b"{, \t\r\n"))
+            return self._continued(self.frames.behind_other_key(rest.item, name), rest.rest)
+        assert isinstance(rest.item, ItemEnd)
+        return self._continued(self.frames.behind_item(rest.item, read_value(text.lstrip(b", \t\r\n"))), rest.rest)
+
+    def _captures(self, state: State) -> bool:
+        return any(one.rest is not None and one.rest.num_captures for one in state.configurations)
+
+    def _capturing(self, state: State, captured: Captured | None) -> State:
+        """An opened state whose configurations know the text so far; what begins here begins with nothing."""
+        text, starts = captured or Captured(b"", ())
+        gathered = _Gathered()
+        gathered.is_ended = state.is_ended
+        for one in state.configurations:
+            count = 0 if one.rest is None else one.rest.num_captures
+            if count:
+                begun = (*starts[:count], *(len(text) for _ in range(count - len(starts))))
+                one = one._replace(captured=Captured(text, begun))
+            gathered.found[one] = None
+        return self._state(gathered)
 
     def _state(self, gathered: _Gathered) -> State:
         if len(gathered.found) > MAX_CONFIGURATIONS:
@@ -173,105 +265,115 @@ class JsonMachine:
             state = self._states[key] = State(configurations, gathered.is_ended)
         return state
 
+    def _continued(self, items: Items, rest: Continuation | None) -> Continuation | None:
+        return self._continuation(items, rest) if items else rest
+
     def _continuation(self, items: Items, rest: Continuation | None) -> Continuation:
         for item in reversed(items):
             key = (item, rest)
             found = self._continuations.get(key)
             if found is None:
-                found = self._continuations[key] = Continuation(item, rest, self._frames.height(item))
+                found = self._continuations[key] = Continuation(item, rest, self.frames.height(item))
             rest = found
         assert rest is not None
         return rest
 
     def _opened(self, continuation: Continuation) -> State:
+        """The state before a continuation. What its values' texts decide is not known here (see `_capturing`)."""
         if continuation.opened is None:
             gathered = _Gathered()
             waiting, seen = [continuation], {continuation}
             while waiting:
                 one = waiting.pop()
-                terminal = self._terminal(one)
-                if terminal is not None:
-                    gathered.found[terminal] = None
+                if isinstance(one.item, Automaton):
+                    gathered.found[Configuration(one.item, 0, one.rest)] = None
                     continue
-                for alternative in reversed(self._frames.open(one.item)):
-                    opened = self._continuation(alternative, one.rest)
-                    if opened.fits and opened not in seen:
+                for alternative in reversed(self.frames.open(one.item)):
+                    opened = self._fitting(alternative, one.rest)
+                    if opened is not None and opened.fits and opened not in seen:
                         seen.add(opened)
                         waiting.append(opened)
             continuation.opened = self._state(gathered)
         return continuation.opened
 
-    def _terminal(self, one: Continuation) -> Configuration | None:
-        item = one.item
-        if isinstance(item, Automaton):
-            return Configuration(item, 0, one.rest)
-        if isinstance(item, QuoteForm):
-            return Configuration(self._quote(item), 0, one.rest)
-        if isinstance(item, OtherKey):
-            return Configuration(self._frames.key_automaton(item), 0, one.rest, b"")
-        return None
+    def _fitting(self, items: Items, rest: Continuation | None) -> Continuation | None:
+        """The continuation, without the keys whose values would be too deep."""
+        keys = items[-1]
+        if isinstance(keys, Keys):
+            room = MAX_OPEN - (0 if rest is None else rest.depth)
+            if keys.height > room:
+                lower = self.frames.lower(items, room)
+                return None if lower is None else self._continuation(lower, rest)
+        return self._continuation(items, rest)
 
-    def _quote(self, form: QuoteForm) -> Automaton:
-        automaton = None if self._quotes is None else self._quotes.find_automaton(form)
-        return form.plain if automaton is None else automaton
+    def _completion_of(self, one: Configuration) -> bytes | None:
+        try:
+            if one.rest is not None and isinstance(one.rest.item, Keys):
+                text = self._keys_text(one.rest.item, one.automaton, one.q)
+                return text + self._text_behind(one.rest.rest, one.captured, text)
+            text = one.automaton.completion(one.q)
+            return text + self._text_behind(one.rest, one.captured, text)
+        except LookupError:
+            return None
+
+    def _text_behind(self, rest: Continuation | None, captured: Captured | None, text: bytes) -> bytes:
+        """The cheapest text of what follows, `text` in front of it given; values that matter are read as they end."""
+        whole, starts = captured or Captured(b"", (0,) * (0 if rest is None else rest.num_captures))
+        begun, whole = len(whole) + len(text), whole + text
+        while rest is not None and rest.num_captures:
+            if isinstance(rest.item, KeyEnd | ItemEnd):
+                rest = self._behind_value(rest, whole[starts[-1] :])
+                starts = starts[:-1]
+            else:
+                whole += self._first_text(rest)
+                rest = self._after_first(rest)
+        return whole[begun:] + self._text_of(rest)
+
+    def _first_text(self, rest: Continuation) -> bytes:
+        """The cheapest text of a continuation's first item; of a list of keys, with all that is left of its object."""
+        if rest.rest is not None and isinstance(rest.rest.item, Keys):
+            assert isinstance(rest.item, Automaton)
+            return self._keys_text(rest.rest.item, rest.item, 0)
+        return self._text(rest.item)
+
+    def _after_first(self, rest: Continuation) -> Continuation | None:
+        after = rest.rest
+        return after.rest if after is not None and isinstance(after.item, Keys) else after
+
+    def _keys_text(self, keys: Keys, automaton: Automaton, q: int) -> bytes:
+        """The cheapest way to end an object, from inside a list of keys."""
+        assert isinstance(automaton, WordsAutomaton)
+        if q == 0 and not self.frames.style.is_free:
+            return self.frames.costs.text(keys.rest)
+        first, end, depth = automaton.run(q)
+        texts = [
+            word[depth:] + b"".join(self._text(item) for item in self.frames.behind_key(keys, word))
+            for word in automaton.words[first:end]
+        ]
+        return min(texts, key=len)
 
     def _text_of(self, continuation: Continuation | None) -> bytes:
-        """The cheapest text of all items of a continuation."""
+        """The cheapest text of all items of a continuation that needs no captured value."""
         path = []
         while continuation is not None and continuation.text is None:
             path.append(continuation)
-            continuation = continuation.rest
+            continuation = self._after_first(continuation)
         text = b"" if continuation is None or continuation.text is None else continuation.text
         for one in reversed(path):
-            text = one.text = self._text(one.item) + text
+            text = one.text = self._first_text(one) + text
         return text
 
     def _text(self, item: Item) -> bytes:
-        found = self._texts.get(item)
-        if found is None:
-            found = self._texts[item] = self._make_text(item)
-        return found
+        if isinstance(item, Automaton):
+            return item.completion(0)
+        if isinstance(item, Vertex):
+            return self.frames.costs.text(item)
+        return min((b"".join(self._text(one) for one in items) for items in self.frames.open(item)), key=len)
 
-    def _make_text(self, item: Item) -> bytes:
-        style = self._frames.graph.options.style
-        match item:
-            case Automaton():
-                return item.completion(0)
-            case QuoteForm():
-                return self._quote(item).completion(0)
-            case Node():
-                return self._form_text(cheapest(item, self._frames))
-            case OtherKey():
-                return self._frames.key_automaton(item).completion(0)
-            case ArrayRest(form, index):
-                nodes = [form.prefix[at] if at < len(form.prefix) else form.items for at in range(index, form.low)]
-                texts = [self._text(node) for node in nodes if node is not None]
-                return (style.comma if index and texts else b"") + style.comma.join(texts) + b"]"
-            case ObjectRest():
-                return self._object_text(item)
-        return b"".join(self._text(one) for one in self._frames.open(item)[0])
 
-    def _form_text(self, form: Form) -> bytes:
-        match form:
-            case ScalarForm(automaton):
-                return automaton.completion(0)
-            case QuoteForm():
-                return self._text(form)
-            case ObjectForm():
-                rest = self._text(ObjectRest(form, 0, True))
-                return b"{" + rest if self._frames.graph.options.style.is_free else rest
-        return b"[" + self._text(ArrayRest(form, 0))
-
-    def _object_text(self, item: ObjectRest) -> bytes:
-        style, is_any_order = self._frames.graph.options.style, self._frames.graph.options.is_any_order
-        written = [
-            bool(item.at >> index & 1) if is_any_order else index < item.at for index in range(len(item.form.keys))
-        ]
-        members = [
-            key.text + style.colon + self._text(key.node)
-            for key, is_written in zip(item.form.keys, written, strict=True)
-            if key.is_required and not is_written
-        ]
-        if item.is_first:
-            return (b"" if style.is_free else b"{") + style.comma.join(members) + b"}"
-        return b"".join(style.comma + member for member in members) + b"}"
+def _is_before_sealed(rest: Continuation) -> bool:
+    """Whether an unlisted key comes next that must be unlike one that is not known."""
+    after = rest.rest
+    while after is not None and not isinstance(after.item, KeyEnd | ItemEnd):
+        after = after.rest
+    return after is not None and isinstance(after.item, KeyEnd) and after.item.rest.is_sealed

@@ -5,7 +5,8 @@
     enum, const   no quotes: the schema's own words
 
 A document may hold nothing that a form accepts (no text at all, no number within the bounds, no quote that fits the
-pattern). Nothing is invented then as long as the schema leaves another way; `schema.binding` decides, in this order:
+pattern). Nothing is invented then as long as the schema leaves another way; A weight in the cost of every form decides
+(`schema.nodes`), in this order:
 
     the form is dropped      where the node has another form that needs nothing invented (null, an enum, ...), where the
                              property is not required, where the array may end; and so outwards, to `anyOf` around it
@@ -17,42 +18,60 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from radixgen.automata.numbers import Interval
+from radixgen.automata.numberset import NumberSet
 from radixgen.automata.quotable import QuotableText, read_document
+from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes
 from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
-from radixgen.schema.graph import QuoteForm
-from radixgen.schema.shapes import TextRule
+from radixgen.schema.texts import DerivedTexts, Texts, TextSet
 
 
 class Quotes:
     """The quoting automata of one document, each made when first needed and shared by equal forms."""
 
-    def __init__(self, document: str) -> None:
-        self._document = document
+    def __init__(self, document: str, texts: Texts) -> None:
+        self._document, self._texts = document, texts
         self._quotable: QuotableText | None = None
-        self._automata: dict[TextRule | Interval, Automaton | None] = {}
+        self._automata: dict[Automaton, Automaton | None] = {}
 
-    def find_automaton(self, form: QuoteForm) -> Automaton | None:
-        """None where the document holds nothing that the form accepts."""
-        if form.rule not in self._automata:
-            self._automata[form.rule] = self._make(form)
-        return self._automata[form.rule]
+    def find_automaton(self, plain: Automaton, rule: TextSet | NumberSet) -> Automaton | None:
+        """Quotes that a set and its automaton accept; None where the document holds none."""
+        if plain not in self._automata:
+            self._automata[plain] = (
+                self._numbers(plain, rule) if isinstance(rule, NumberSet) else self._strings(plain, rule)
+            )
+        return self._automata[plain]
 
-    def _make(self, form: QuoteForm) -> Automaton | None:
-        rule = form.rule
-        if isinstance(rule, Interval):
-            return _spotted(find_numbers(self._document, rule))
+    def _numbers(self, plain: Automaton, rule: NumberSet) -> Automaton | None:
+        found = find_numbers(self._document, _Rule(rule))  # type: ignore[arg-type]
+        return _spotted({text: span for text, span in found.items() if plain.accepts(text)})
+
+    def _strings(self, plain: Automaton, rule: TextSet) -> Automaton | None:
         if self._quotable is None:
             self._quotable = read_document(self._document)
         if self._quotable.is_empty:
             return None
-        if rule.patterns:
-            return _spotted(find_quotes(self._quotable, form.plain))
-        longest = MAX_QUOTE if rule.max_len is None else min(rule.max_len, MAX_QUOTE)
-        automaton = VerbatimAutomaton(self._quotable, longest, rule.min_len)
+        low, high = 0, None
+        if isinstance(rule, DerivedTexts):
+            return _spotted(find_quotes(self._quotable, plain))
+        if rule.node is not None:
+            if rule.node.kind != Kind.REPEAT or rule.node.items[0] is not self._texts.regexes.any_char:
+                return _spotted(find_quotes(self._quotable, plain))
+            low, high = rule.node.low, rule.node.high
+        elif rule.words:
+            return _spotted(find_quotes(self._quotable, plain))
+        automaton = VerbatimAutomaton(self._quotable, MAX_QUOTE if high is None else min(high, MAX_QUOTE), low)
         return None if automaton.is_empty() else automaton
+
+
+class _Rule:
+    """What `find_numbers` asks of a bound."""
+
+    is_integer = False
+
+    def __init__(self, numbers: NumberSet) -> None:
+        self.contains = numbers.contains
 
 
 def _spotted(places: Mapping[bytes, Span]) -> Automaton | None:

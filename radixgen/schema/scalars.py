@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-from radixgen.automata import regex_anchors
 from radixgen.automata.chars import Derivatives
 from radixgen.automata.counted import CountedAutomaton
-from radixgen.automata.excluded import ExcludedWords, Unfinished
-from radixgen.automata.lift import JsonStringAutomaton
+from radixgen.automata.excluded import ExcludedWords
+from radixgen.automata.exponents import number_automaton
+from radixgen.automata.lift import JsonStringAutomaton, escape_json
 from radixgen.automata.minus import MinusAutomaton
-from radixgen.automata.numbers import Interval, NumberAutomaton
-from radixgen.automata.regex import Node, Regexes
-from radixgen.automata.regex_parse import SCHEMA, parse
+from radixgen.automata.numberset import NumberSet
+from radixgen.automata.numerals import NumberAutomaton
+from radixgen.automata.regex import Regexes
+from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.table import Automaton, TableAutomaton
 from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
-from radixgen.errors import RegexError, SchemaError
-from radixgen.schema.shapes import TextRule
+from radixgen.automata.work import Work
 from radixgen.schema.spelling import GapAutomaton
+from radixgen.schema.texts import DerivedTexts, Texts, TextSet
 
 MAX_KEPT = 4_096
 
@@ -29,11 +30,10 @@ Made = TypeVar("Made")
 class Scalars:
     """Automata by what they accept; the least recently used are forgotten (schemas that use them keep them)."""
 
-    def __init__(self) -> None:
+    def __init__(self, work: Work) -> None:
         self._kept: OrderedDict[Hashable, object] = OrderedDict()
         self.gap = GapAutomaton()
-        self.unfinished = JsonStringAutomaton(Unfinished())
-        """A string that never ends: what a mask may see of a key that only a step can check."""
+        self.texts = Texts(Regexes(work))
 
     @property
     def num_rows(self) -> int:
@@ -54,54 +54,60 @@ class Scalars:
             ("words", words), lambda: LiteralAutomaton(*words) if len(words) == 1 else WordsAutomaton(words)
         )
 
-    def number(self, interval: Interval) -> TableAutomaton | None:
-        """None where no number lies in the interval."""
+    def number(self, numbers: NumberSet, style: tuple[bool, bool]) -> NumberAutomaton | None:
+        """None where no number of the set can be written. style: exponents are allowed; integers without a point."""
 
         def make() -> NumberAutomaton | None:
-            automaton = NumberAutomaton(interval)
+            is_plain = style[1] and (numbers & ~NumberSet.integers()).is_empty
+            automaton = number_automaton(numbers, exponents=style[0], plain_integers=is_plain)
             return None if automaton.is_empty() else automaton
 
-        return self._once(("number", interval), make)
-
-    def string(self, rule: TextRule, pointer: str) -> Automaton | None:
-        """A JSON string, quotes included; None where no text keeps the rule. `pointer` says whose pattern it is.
-
-        Raises:
-            SchemaError: for a pattern that cannot be read or followed.
-        """
-        return self._once(("string", rule), lambda: self._string(rule, pointer))
-
-    def _string(self, rule: TextRule, pointer: str) -> Automaton | None:
-        if rule.patterns:
-            return _string(rule, pointer)
-        if rule.max_len is not None and rule.max_len < rule.min_len:
-            return None
-        if rule.max_len is None and not rule.min_len:
-            return self.free_string
-        return CountedAutomaton(self.free_string, rule.min_len, rule.max_len)
-
-    def other_key(self, names: frozenset[str]) -> Automaton:
-        """A JSON string that is none of `names`."""
-        return self._once(("key", names), lambda: MinusAutomaton(self.free_string, names))
+        return self._once(("number", numbers, style), make)
 
     @property
     def free_string(self) -> JsonStringAutomaton:
+        """Any string; one for all, so that its masks are shared."""
         return self._once("free", lambda: JsonStringAutomaton(ExcludedWords(())))
 
+    def string(self, texts: TextSet) -> Automaton | None:
+        """The JSON strings of a set that is no list of words, quotes included; None where it is empty."""
+        if texts is self.texts.true:
+            return self.free_string
+        return self._once(("string", texts.key), lambda: self._make_string(texts))
 
-def _string(rule: TextRule, pointer: str) -> TableAutomaton | None:
-    try:
-        chars = _chars(rule)
-    except RegexError as error:
-        raise SchemaError(f"'pattern': {error}", f"{pointer}/pattern", "pattern") from None
-    return None if chars.is_empty() else JsonStringAutomaton(chars)
+    def _make_string(self, texts: TextSet) -> Automaton | None:
+        if isinstance(texts, DerivedTexts):
+            return texts.automaton
+        if texts.is_inverted:
+            return MinusAutomaton(self.free_string, texts.words or ())
+        regexes, node = self.texts.regexes, self.texts.node(texts)
+        if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
+            return CountedAutomaton(self.free_string, node.low, node.high)
+        chars = Derivatives(regexes, node)
+        return None if chars.is_empty() else JsonStringAutomaton(chars)
+
+    def key(self, texts: TextSet, names: frozenset[str]) -> Automaton | None:
+        """A JSON string of a set that is none of `names`."""
+        return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]))
+
+    def spellings(self, words: Iterable[str], non_ascii: str) -> list[bytes]:
+        """How words are written, with their quotes."""
+        return [one for word in sorted(words) for one in spell_word(word, non_ascii)]
 
 
-def _chars(rule: TextRule) -> Derivatives:
-    regexes = Regexes()
-    return Derivatives(regexes, _node(regexes, rule))
+def spell_word(word: str, non_ascii: str) -> list[bytes]:
+    raw = f'"{escape_json(word)}"'.encode()
+    if raw.isascii() or non_ascii == "raw":
+        return [raw]
+    escaped = json_escape(word)
+    return [escaped] if non_ascii == "escaped" else [raw, escaped]
 
 
-def _node(regexes: Regexes, rule: TextRule) -> Node:
-    patterns = [regex_anchors.search(regexes, parse(pattern, SCHEMA)) for pattern in rule.patterns]
-    return regexes.both([regexes.repeat(regexes.any_char, rule.min_len, rule.max_len), *patterns])
+def json_escape(word: str) -> bytes:
+    """As `json.dumps` writes it with `ensure_ascii`."""
+    units = word.encode("utf-16-be")
+    found = []
+    for at in range(0, len(units), 2):
+        unit = int.from_bytes(units[at : at + 2], "big")
+        found.append(escape_json(chr(unit)) if unit < 0x80 else f"\\u{unit:04x}")
+    return ('"' + "".join(found) + '"').encode()

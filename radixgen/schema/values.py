@@ -31,6 +31,11 @@ def is_equal(left: Any, right: Any) -> bool:
     return not isinstance(left, dict | list) and not isinstance(right, dict | list) and bool(left == right)
 
 
+def read_value(text: bytes) -> Any:
+    """The value of JSON text, numbers exact."""
+    return json.loads(text, parse_float=Decimal)
+
+
 def spell_string(text: str) -> str:
     return f'"{escape_json(text)}"'
 

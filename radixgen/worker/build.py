@@ -53,7 +53,7 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
         "time": meter.values,
         "scheduler": lambda: _numbers(scheduler.stats()),
         "cache": lambda: _numbers(cache.stats()),
-        "mask": lambda: {"num_bytes": masks.num_bytes, "num_jobs": turns.num_jobs},
+        "mask": lambda: _mask_numbers(masks, turns),
     }
     calls = Calls(preparer, cache, meters)
     return Core(_welcome(config, folder, runner, tokenizer.template), preparer, scheduler, calls, meter)
@@ -93,6 +93,10 @@ def _scheduler(
         check=CacheCheck(config.check_cache, runner.tolerance) if config.check_cache else None,
         eos_ids=tokenizer.vocabulary.eos_ids,
     )
+
+
+def _mask_numbers(masks: MaskEngine, turns: Turns) -> dict[str, float]:
+    return {"num_bytes": masks.num_bytes, "num_table_bytes": masks.num_table_bytes, "num_jobs": turns.num_jobs}
 
 
 def _numbers(record: Any) -> dict[str, float]:

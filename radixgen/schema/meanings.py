@@ -1,0 +1,417 @@
+"""What a schema asks of a value of one kind, worked out once for each place and kind.
+
+    kind         null, true, false        number        string        object, array
+    meaning      bool                     NumberSet     TextSet       Formula of obligations
+
+The kind of a JSON value shows in its first byte, so `type` and the keywords of other kinds are gone before anything is
+combined; and because all four are closed under and, or and not, the applicators are written once, over an algebra.
+What `unevaluatedProperties` and `unevaluatedItems` need to know travels beside the meaning as covers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from radixgen.automata.numberset import NumberSet
+from radixgen.automata.work import Work
+from radixgen.schema.algebras import Algebra, Booleans, Markable, Marked, Numbers, exactly_one
+from radixgen.schema.atoms import (
+    AtLeast,
+    Constant,
+    Contains,
+    Cover,
+    Has,
+    ItemCover,
+    Items,
+    Mark,
+    Members,
+    Names,
+    Unique,
+    same_value,
+    unevaluated,
+    unevaluated_items,
+)
+from radixgen.schema.formula import Formula, Formulas
+from radixgen.schema.reader import Location, SchemaReader
+from radixgen.schema.texts import Texts, TextSet
+
+KINDS = ("null", "true", "false", "number", "string", "array", "object")
+_UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+_TYPES = {"boolean": ("true", "false"), "integer": ("number",)}
+
+Job = Location | Constant | Mark
+Covers = tuple[Cover, ...] | tuple[ItemCover, ...]
+
+
+class Meaning(NamedTuple):
+    value: Any
+    """A bool, NumberSet, TextSet or Formula, by kind."""
+    covers: tuple[Any, ...] = ()
+
+
+@dataclass(slots=True)
+class _Gathering:
+    """Conjuncts of one place on their way to its meaning."""
+
+    location: Location
+    kind: str
+    algebra: Algebra
+    values: list[Any]
+    covers: list[Any]
+
+
+class Meanings:
+    """The meanings of one schema.
+
+    Raises:
+        SchemaError: for a pattern that cannot be read, naming its place.
+    """
+
+    def __init__(self, reader: SchemaReader, texts: Texts, work: Work, *, has_formats: bool, is_exact: bool) -> None:
+        """has_formats: the formats that are known are asserted. is_exact: patterns as ECMA 262 reads them; else only
+        what every validator finds.
+
+        Raises:
+            SchemaError: for anything wrong in reach of the root.
+        """
+        self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
+        self._has_formats, self._is_exact = has_formats, is_exact
+        locations = reader.check(work)
+        self.is_marking = any(location.get("x-verbatim") is True for location in locations)
+        self._is_covering = any(one in location for location in locations for one in _UNEVALUATED)
+        for location in locations:
+            self._check_patterns(location)
+        self._markings = {"number": Marked(Numbers()), "string": Marked(texts)} if self.is_marking else {}
+        self._algebras = self._make_algebras()
+        self._found: dict[tuple[Job, str], Meaning] = {}
+        self._constants: dict[Hashable, Formula] = {}
+        self.mark = self.formulas.job(Mark())
+        everything = Members({}, (), self.mark, has_rest=False)
+        self._marked = {
+            "object": self.formulas.debt(everything),
+            "array": self.formulas.debt(Items((), self.mark)),
+        }
+
+    def _check_patterns(self, location: Location) -> None:
+        """Read the patterns of a place, so that a wrong one is refused before anything is written."""
+        if isinstance(location.schema, dict):
+            if "pattern" in location.schema:
+                self._pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
+            if "x-lark" in location.schema:
+                self.texts.grammar(location.schema["x-lark"], location.keyword_pointer("x-lark"))
+            for pattern in location.schema.get("patternProperties") or {}:
+                self._pattern(pattern, location.keyword_pointer("patternProperties"))
+
+    def _pattern(self, pattern: str, pointer: str) -> TextSet:
+        return self.texts.pattern(pattern, pointer, is_exact=self._is_exact)
+
+    def _make_algebras(self) -> dict[str, Algebra]:
+        booleans = dict.fromkeys(("null", "true", "false"), Booleans())
+        containers = dict.fromkeys(("array", "object"), self.formulas)
+        return {**booleans, **containers, "number": Numbers(), "string": self.texts, **self._markings}
+
+    def algebra(self, kind: str) -> Algebra:
+        return self._algebras[kind]
+
+    def formula(self, location: Location) -> Formula:
+        """The job of satisfying a schema, as a formula."""
+        if location.schema is True or location.schema == {}:
+            return self.formulas.true
+        return self.formulas.false if location.schema is False else self.formulas.job(location)
+
+    def constant(self, value: Any) -> Formula:
+        """The job of being equal to a value, as a formula."""
+        key = same_value(value)
+        found = self._constants.get(key)
+        if found is None:
+            found = self._constants[key] = self.formulas.job(Constant(value))
+        return found
+
+    def of_formula(self, formula: Formula, kind: str) -> Any:
+        """What a formula over jobs asks of a value of one kind."""
+        algebra = self._algebras[kind]
+        match formula.kind:
+            case 0:
+                return algebra.false
+            case 1:
+                return algebra.true
+            case 2:
+                value = self.of(formula.atom, kind).value  # type: ignore[arg-type]
+                return value if formula.is_positive else algebra.invert(value)
+            case 3:
+                return algebra.both([self.of_formula(one, kind) for one in formula.items])
+            case 4:
+                return algebra.either([self.of_formula(one, kind) for one in formula.items])
+        return exactly_one(algebra, [self.of_formula(one, kind) for one in formula.items])
+
+    def of(self, job: Job, kind: str) -> Meaning:
+        """What a job asks of a value of one kind."""
+        found = self._found.get((job, kind))
+        if found is None:
+            found = self._found[job, kind] = self._work_out(job, kind)
+        return found
+
+    def _work_out(self, job: Job, kind: str) -> Meaning:
+        if isinstance(job, Constant):
+            return Meaning(self._equal(job.value, kind))
+        algebra = self._algebras[kind]
+        if isinstance(job, Mark):
+            return Meaning(self._quoted(algebra.true, kind))
+        schema = job.schema
+        if isinstance(schema, bool):
+            return Meaning(algebra.true if schema else algebra.false)
+        types = schema.get("type")
+        if types is not None and not _has_kind(types, kind):
+            return Meaning(algebra.false)
+        gathering = _Gathering(job, kind, algebra, [], [])
+        self._add_own(gathering)
+        self._add_applied(gathering)
+        value = algebra.both(gathering.values) if len(gathering.values) != 1 else gathering.values[0]
+        if schema.get("x-verbatim") is True:
+            value = self._quoted(value, kind)
+        return Meaning(value, tuple(gathering.covers))
+
+    def _quoted(self, value: Any, kind: str) -> Any:
+        """The value marked: a quote itself, or all inside it."""
+        if kind in self._marked:
+            return self.formulas.both([value, self._marked[kind]])
+        return self._markings[kind].mark(value) if kind in self._markings else value
+
+    def _add_own(self, gathering: _Gathering) -> None:
+        """The keywords of the kind itself, and enum and const."""
+        schema = gathering.location.schema
+        assert isinstance(schema, dict)
+        match gathering.kind:
+            case "number":
+                gathering.values += [self._number(one) for one in _number_parts(schema)]
+            case "string":
+                self._add_string(gathering, schema)
+            case "object":
+                self._add_object(gathering, schema)
+            case "array":
+                self._add_array(gathering, schema)
+        if "const" in schema:
+            gathering.values.append(self._equal(schema["const"], gathering.kind))
+        if "enum" in schema:
+            gathering.values.append(self._equal_to_any(schema["enum"], gathering.kind))
+
+    def _add_applied(self, gathering: _Gathering) -> None:
+        """Other schemas applied to the same value; what they cover counts as evaluated."""
+        location, schema, algebra = gathering.location, gathering.location.schema, gathering.algebra
+        assert isinstance(schema, dict)
+        for target in self.reader.references(location):
+            self._add(gathering, self.of(target, gathering.kind))
+        for child in self._children(location, "allOf"):
+            self._add(gathering, self.of(child, gathering.kind))
+        for keyword, join in (("anyOf", algebra.either), ("oneOf", lambda values: exactly_one(algebra, values))):
+            children = self._children(location, keyword)
+            if children:
+                found = [self.of(child, gathering.kind) for child in children]
+                gathering.values.append(join([one.value for one in found]))
+                for one in found:
+                    self._cover(gathering, one, one.value)
+        if "not" in schema:
+            gathering.values.append(algebra.invert(self.of(self.reader.child(location, "not"), gathering.kind).value))
+        if "if" in schema:
+            self._add_condition(gathering, schema)
+        self._add_unevaluated(gathering, schema)
+
+    def _add(self, gathering: _Gathering, meaning: Meaning) -> None:
+        gathering.values.append(meaning.value)
+        gathering.covers += meaning.covers
+
+    def _cover(self, gathering: _Gathering, meaning: Meaning, condition: Any) -> None:
+        """What a schema covers counts only if `condition` comes true."""
+        for cover in meaning.covers:
+            both = self.formulas.both([cover.condition, condition])
+            if both is self.formulas.false:
+                continue
+            if isinstance(cover, Cover):
+                gathering.covers.append(Cover(both, cover.members))
+            else:
+                gathering.covers.append(ItemCover(both, cover.end, cover.job))
+
+    def _add_condition(self, gathering: _Gathering, schema: dict[str, Any]) -> None:
+        algebra, location = gathering.algebra, gathering.location
+        condition = self.of(self.reader.child(location, "if"), gathering.kind)
+        opposite = algebra.invert(condition.value)
+        self._cover(gathering, condition, condition.value)
+        branches = []
+        for keyword, when in (("then", condition.value), ("else", opposite)):
+            if keyword in schema:
+                branch = self.of(self.reader.child(location, keyword), gathering.kind)
+                branches.append(algebra.both([when, branch.value]))
+                self._cover(gathering, branch, when)
+            else:
+                branches.append(when)
+        gathering.values.append(algebra.either(branches))
+
+    def _children(self, location: Location, keyword: str) -> list[Location]:
+        count = len(location.get(keyword) or ())
+        return [self.reader.child(location, keyword, index) for index in range(count)]
+
+    def _add_string(self, gathering: _Gathering, schema: dict[str, Any]) -> None:
+        low, high = schema.get("minLength", 0), schema.get("maxLength")
+        if low or high is not None:
+            gathering.values.append(self._text(self.texts.lengths(low, high)))
+        if "pattern" in schema:
+            pointer = gathering.location.keyword_pointer("pattern")
+            gathering.values.append(self._text(self._pattern(schema["pattern"], pointer)))
+        if "x-lark" in schema:
+            pointer = gathering.location.keyword_pointer("x-lark")
+            gathering.values.append(self._text(self.texts.grammar(schema["x-lark"], pointer)))
+        if "format" in schema and self._has_formats:
+            texts = self.texts.format(schema["format"])
+            if texts is not None:
+                gathering.values.append(self._text(texts))
+
+    def _text(self, texts: Any) -> Any:
+        return Markable(texts, self.texts.false) if self.is_marking else texts
+
+    def _number(self, numbers: NumberSet) -> Any:
+        return Markable(numbers, NumberSet.none()) if self.is_marking else numbers
+
+    def _equal(self, value: Any, kind: str) -> Any:
+        algebra = self._algebras[kind]
+        if kind_of(value) != kind:
+            return algebra.false
+        match kind:
+            case "string":
+                return self._text(self.texts.words([value]))
+            case "number":
+                return self._number(NumberSet.equal_to(value))
+            case "object":
+                return self._equal_object(value)
+            case "array":
+                return self._equal_array(value)
+        return algebra.true
+
+    def _equal_to_any(self, values: Iterable[Any], kind: str) -> Any:
+        algebra, fitting = self._algebras[kind], [value for value in values if kind_of(value) == kind]
+        if kind == "string":
+            return self._text(self.texts.words(fitting))
+        if kind == "number":
+            return self._number(NumberSet.equal_to(*fitting))
+        return algebra.either([self._equal(value, kind) for value in fitting])
+
+    def _equal_object(self, value: dict[str, Any]) -> Formula:
+        formulas = self.formulas
+        names = {name: self.constant(one) for name, one in value.items()}
+        return formulas.both(
+            [
+                formulas.debt(Members(names, (), formulas.false, has_rest=True)),
+                *(formulas.debt(Has(name)) for name in names),
+            ]
+        )
+
+    def _equal_array(self, value: list[Any]) -> Formula:
+        formulas = self.formulas
+        items = formulas.debt(Items(tuple(self.constant(one) for one in value), formulas.false))
+        return formulas.both([items, formulas.debt(AtLeast(len(value)))]) if value else items
+
+    def _add_object(self, gathering: _Gathering, schema: dict[str, Any]) -> None:
+        formulas, location, values = self.formulas, gathering.location, gathering.values
+        if "properties" in schema or "patternProperties" in schema or "additionalProperties" in schema:
+            members = self._members(location, schema)
+            values.append(formulas.debt(members))
+            if self._is_covering:
+                gathering.covers.append(Cover(formulas.true, None if members.has_rest else members))
+        values += [formulas.debt(Has(name)) for name in schema.get("required") or ()]
+        values += self._counted(schema.get("minProperties", 0), schema.get("maxProperties"))
+        if "propertyNames" in schema:
+            texts = self.of(self.reader.child(location, "propertyNames"), "string").value
+            values.append(formulas.debt(Names(self._markings["string"].all_of(texts) if self.is_marking else texts)))
+        for name, needed in (schema.get("dependentRequired") or {}).items():
+            has_all = formulas.both([formulas.debt(Has(one)) for one in needed])
+            values.append(formulas.either([formulas.invert(formulas.debt(Has(name))), has_all]))
+        for name in schema.get("dependentSchemas") or {}:
+            has = formulas.debt(Has(name))
+            meaning = self.of(self.reader.child(location, "dependentSchemas", name), "object")
+            values.append(formulas.either([formulas.invert(has), meaning.value]))
+            self._cover(gathering, meaning, has)
+
+    def _members(self, location: Location, schema: dict[str, Any]) -> Members:
+        child = self.reader.child
+        names = {name: self.formula(child(location, "properties", name)) for name in schema.get("properties") or {}}
+        pointer = f"{location.pointer}/patternProperties" if "patternProperties" in schema else ""
+        patterns = [
+            (self._pattern(pattern, pointer), self.formula(child(location, "patternProperties", pattern)))
+            for pattern in schema.get("patternProperties") or {}
+        ]
+        has_rest = "additionalProperties" in schema
+        rest = self.formula(child(location, "additionalProperties")) if has_rest else self.formulas.true
+        return Members(names, tuple(patterns), rest, has_rest=has_rest)
+
+    def _counted(self, low: int, high: int | None) -> list[Formula]:
+        found = [self.formulas.debt(AtLeast(low))] if low else []
+        return found if high is None else [*found, self.formulas.invert(self.formulas.debt(AtLeast(high + 1)))]
+
+    def _add_array(self, gathering: _Gathering, schema: dict[str, Any]) -> None:
+        formulas, location, values = self.formulas, gathering.location, gathering.values
+        if "prefixItems" in schema or "items" in schema:
+            prefix = tuple(self.formula(one) for one in self._children(location, "prefixItems"))
+            rest = self.formula(self.reader.child(location, "items")) if "items" in schema else formulas.true
+            values.append(formulas.debt(Items(prefix, rest)))
+            end = None if "items" in schema else len(prefix)
+            gathering.covers.append(ItemCover(formulas.true, end))
+        values += self._counted(schema.get("minItems", 0), schema.get("maxItems"))
+        if schema.get("uniqueItems") is True:
+            values.append(formulas.debt(Unique(frozenset())))
+        if "contains" in schema:
+            self._add_contains(gathering, schema)
+
+    def _add_contains(self, gathering: _Gathering, schema: dict[str, Any]) -> None:
+        formulas, values = self.formulas, gathering.values
+        job = self.formula(self.reader.child(gathering.location, "contains"))
+        low, high = schema.get("minContains", 1), schema.get("maxContains")
+        if low:
+            values.append(formulas.debt(Contains(job, low)))
+        if high is not None:
+            values.append(formulas.invert(formulas.debt(Contains(job, high + 1))))
+        if gathering.location.contains_evaluates:
+            gathering.covers.append(ItemCover(formulas.true, 0, job))
+
+    def _add_unevaluated(self, gathering: _Gathering, schema: dict[str, Any]) -> None:
+        formulas, keyword = self.formulas, "unevaluatedProperties" if gathering.kind == "object" else "unevaluatedItems"
+        if gathering.kind not in ("object", "array") or keyword not in schema:
+            return
+        job = self.formula(self.reader.child(gathering.location, keyword))
+        if gathering.kind == "object":
+            gathering.values.append(unevaluated(formulas, gathering.covers, job))
+            gathering.covers.append(Cover(formulas.true, None))
+        else:
+            gathering.values.append(unevaluated_items(formulas, gathering.covers, job))
+            gathering.covers.append(ItemCover(formulas.true, None))
+
+
+def kind_of(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object" if isinstance(value, dict) else "number"
+
+
+def _has_kind(types: str | list[str], kind: str) -> bool:
+    return any(kind in _TYPES.get(one, (one,)) for one in ((types,) if isinstance(types, str) else types))
+
+
+def _number_parts(schema: dict[str, Any]) -> list[NumberSet]:
+    found = []
+    types = schema.get("type")
+    if types is not None and "integer" in types and "number" not in types:
+        found.append(NumberSet.integers())
+    for keyword, make in (
+        ("minimum", NumberSet.at_least),
+        ("exclusiveMinimum", NumberSet.above),
+        ("maximum", NumberSet.at_most),
+        ("exclusiveMaximum", NumberSet.below),
+        ("multipleOf", NumberSet.multiples),
+    ):
+        if keyword in schema:
+            found.append(make(schema[keyword]))
+    return found

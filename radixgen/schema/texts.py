@@ -1,0 +1,205 @@
+"""Sets of strings, closed under and, or and not: a few words, all but a few words, or a regular expression.
+
+Most of what schemas say of strings needs no regular expression at all (any text, an enum, names that are taken), and
+then none is made. What a grammar derives is a set, too, but stands alone: it is joined with lists of words only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterable
+
+from radixgen.automata import formats, regex_anchors
+from radixgen.automata.regex import Regexes
+from radixgen.automata.regex_derive import Deriver
+from radixgen.automata.regex_nodes import Node
+from radixgen.automata.regex_parse import ECMA, SCHEMA, parse
+from radixgen.errors import GrammarError, RegexError, SchemaError
+from radixgen.grammar import GrammarCompiler
+from radixgen.grammar.strings import GrammarString
+from radixgen.params import GrammarText
+
+
+class TextSet:
+    """Immutable. `words` (all but those if `is_inverted`), or else `node`."""
+
+    __slots__ = ("is_inverted", "node", "words")
+
+    def __init__(self, words: frozenset[str] | None, node: Node | None, *, is_inverted: bool = False) -> None:
+        self.words, self.node, self.is_inverted = words, node, is_inverted
+
+    @property
+    def key(self) -> Hashable:
+        """Equal keys are equal sets."""
+        return (self.words, self.is_inverted) if self.node is None else self.node
+
+    @property
+    def finite(self) -> frozenset[str] | None:
+        """Its words, if it is a list of words."""
+        return None if self.is_inverted else self.words
+
+
+class DerivedTexts(TextSet):
+    """What a grammar derives."""
+
+    __slots__ = ("automaton", "pointer")
+
+    def __init__(self, automaton: GrammarString, pointer: str) -> None:
+        super().__init__(None, None)
+        self.automaton, self.pointer = automaton, pointer
+
+    @property
+    def key(self) -> Hashable:
+        return self.automaton
+
+    def alone(self) -> SchemaError:
+        """The error for other rules that meet the grammar in one string."""
+        return SchemaError(
+            "'x-lark' cannot be joined with other rules for the same string, nor negated; put them into the grammar",
+            self.pointer,
+            "x-lark",
+        )
+
+
+class Texts:
+    """Makes and combines sets of strings."""
+
+    def __init__(self, regexes: Regexes) -> None:
+        self.regexes = regexes
+        self._deriver = Deriver(regexes)
+        self.true = TextSet(frozenset(), None, is_inverted=True)
+        self.false = TextSet(frozenset(), None)
+        self._patterns: dict[tuple[str, bool], TextSet] = {}
+        self._formats: dict[str, TextSet | None] = {}
+        self._grammars = GrammarCompiler(regexes.work)
+        self._derived: dict[str, DerivedTexts] = {}
+        self._contained: dict[tuple[Node, str], bool] = {}
+
+    def words(self, words: Iterable[str]) -> TextSet:
+        return TextSet(frozenset(words), None)
+
+    def lengths(self, low: int, high: int | None) -> TextSet:
+        return self._general(self.regexes.lengths(low, high))
+
+    def pattern(self, pattern: str, pointer: str, *, is_exact: bool) -> TextSet:
+        """The strings in which a pattern is found. is_exact: as ECMA 262 reads it; else as any validator would.
+
+        Raises:
+            SchemaError: for a pattern that cannot be read or followed.
+        """
+        found = self._patterns.get((pattern, is_exact))
+        if found is None:
+            try:
+                node = regex_anchors.search(self.regexes, parse(pattern, ECMA if is_exact else SCHEMA))
+            except RegexError as error:
+                keyword = pointer.rpartition("/")[2]
+                raise SchemaError(f"{keyword!r}: {error}", pointer, keyword) from None
+            found = self._patterns[pattern, is_exact] = self._general(node)
+        return found
+
+    def grammar(self, text: str, pointer: str) -> DerivedTexts:
+        """The strings that a Lark grammar derives.
+
+        Raises:
+            SchemaError: for a grammar that cannot be read, or cannot stand in a string.
+        """
+        found = self._derived.get(text)
+        if found is None:
+            try:
+                automaton = self._grammars.compile_string(GrammarText(text))
+            except GrammarError as error:
+                raise SchemaError(f"'x-lark': {error}", pointer, "x-lark") from None
+            found = self._derived[text] = DerivedTexts(automaton, pointer)
+        return found
+
+    def format(self, name: str) -> TextSet | None:
+        """The strings of a format; None where it is unknown, or an annotation."""
+        if name not in self._formats:
+            node = formats.find_node(self.regexes, name)
+            self._formats[name] = None if node is None else self._general(node)
+        return self._formats[name]
+
+    def contains(self, texts: TextSet, text: str) -> bool:
+        if isinstance(texts, DerivedTexts):
+            return texts.automaton.accepts(json.dumps(text).encode())
+        if texts.node is None:
+            assert texts.words is not None
+            return (text in texts.words) != texts.is_inverted
+        key = (texts.node, text)
+        found = self._contained.get(key)
+        if found is None:
+            if len(self._contained) > 10_000:
+                self._contained.clear()
+            found = self._contained[key] = self._deriver.matches(texts.node, text)
+        return found
+
+    def both(self, sets: Iterable[TextSet]) -> TextSet:
+        """Intersection (none: all texts)."""
+        given = list(dict.fromkeys(sets))
+        if any(isinstance(one, DerivedTexts) for one in given):
+            return self._both_derived(given)
+        general: list[Node] = []
+        excluded: frozenset[str] = frozenset()
+        words: frozenset[str] | None = None
+        for one in given:
+            if one.node is not None:
+                general.append(one.node)
+            elif one.is_inverted:
+                excluded |= one.words or frozenset()
+            else:
+                assert one.words is not None
+                words = one.words if words is None else words & one.words
+        if words is not None:
+            rest = [TextSet(None, node) for node in general]
+            return TextSet(frozenset(one for one in words - excluded if all(self.contains(r, one) for r in rest)), None)
+        if not general:
+            return TextSet(excluded, None, is_inverted=True) if excluded else self.true
+        if excluded:
+            general.append(self.regexes.invert(self._words_node(excluded)))
+        return self._general(self.regexes.both(general))
+
+    def _both_derived(self, sets: list[TextSet]) -> TextSet:
+        rest = [one for one in sets if one is not self.true]
+        lists = [one for one in rest if one.finite is not None]
+        if lists:
+            words = self.both(lists).finite or frozenset()
+            return TextSet(frozenset(word for word in words if all(self.contains(one, word) for one in rest)), None)
+        if len(rest) > 1:
+            raise next(one for one in rest if isinstance(one, DerivedTexts)).alone()
+        return rest[0]
+
+    def either(self, sets: Iterable[TextSet]) -> TextSet:
+        """Union (none: no text)."""
+        given = [one for one in dict.fromkeys(sets) if one.finite is None or one.finite]
+        if len(given) == 1 or self.true in given:
+            return self.true if self.true in given else given[0]
+        if all(one.finite is not None for one in given):
+            return TextSet(frozenset().union(*(one.words or () for one in given)), None)
+        if any(one.is_inverted for one in given):
+            return self.invert(self.both([self.invert(one) for one in given]))
+        return self._general(self.regexes.alt([self.node(one) for one in given]))
+
+    def invert(self, texts: TextSet) -> TextSet:
+        if isinstance(texts, DerivedTexts):
+            raise texts.alone()
+        if texts.node is not None:
+            return self._general(self.regexes.invert(texts.node))
+        return TextSet(texts.words, None, is_inverted=not texts.is_inverted)
+
+    def node(self, texts: TextSet) -> Node:
+        """The regular expression of a set."""
+        if isinstance(texts, DerivedTexts):
+            raise texts.alone()
+        if texts.node is not None:
+            return texts.node
+        assert texts.words is not None
+        node = self._words_node(texts.words)
+        return self.regexes.invert(node) if texts.is_inverted else node
+
+    def _words_node(self, words: frozenset[str]) -> Node:
+        return self.regexes.words(words)
+
+    def _general(self, node: Node) -> TextSet:
+        if node is self.regexes.anything:
+            return self.true
+        return self.false if node is self.regexes.empty else TextSet(None, node)

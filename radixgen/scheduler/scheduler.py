@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from radixgen.errors import ConfigError, Overloaded, ParamError, RadixgenError, RequestAborted
@@ -24,7 +24,7 @@ from radixgen.scheduler.ledger import Ledger
 from radixgen.scheduler.planner import Planner
 from radixgen.scheduler.ports import Clock, Runner
 from radixgen.scheduler.queue import WaitingQueue
-from radixgen.scheduler.request import Event, Limits, Request
+from radixgen.scheduler.request import Event, Limits, Request, Resumed
 from radixgen.scheduler.sampling import as_request_error
 from radixgen.scheduler.selection import House, Selection
 from radixgen.scheduler.sequence import Progress, Sequence
@@ -81,6 +81,7 @@ class Scheduler:
             )
         self._vocab_size = runner.vocab_size
         self._limits = limits
+        self._eos_ids = frozenset(eos_ids)
         self._prefix_cache = prefix_cache
         self._step_ahead = step_ahead
         self._check = check
@@ -190,7 +191,20 @@ class Scheduler:
             elif request.params.max_tokens:
                 one.matcher = request.matchers[one.output] if request.matchers else None
                 one.stops = request.stops[one.output] if request.stops else None
+                if request.resumed:
+                    self._resume(one, request.resumed[one.output])
         return sequences
+
+    def watch_launches(self, launching: Callable[[list[str]], None]) -> None:
+        """Have `launching` told the request ids of each step before it runs."""
+        self._flights.launching = launching
+
+    def _resume(self, one: Sequence, resumed: Resumed) -> None:
+        """Go on behind what another worker wrote of an output."""
+        one.append(resumed.ids)
+        one.progress.completion_tokens += len(resumed.ids)
+        may_end = one.matcher is not None or not one.progress.request.params.ignore_eos
+        one.was_ended = resumed.is_stopped or (may_end and bool(self._eos_ids.intersection(resumed.ids[-1:])))
 
     # the loop
 

@@ -77,7 +77,7 @@ class Sequence:
         "among", "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted",
         "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left",
         "num_output", "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots",
-        "stops", "targets", "tops", "trusted_len",
+        "stops", "targets", "tops", "trusted_len", "was_ended",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -89,6 +89,8 @@ class Sequence:
         self.ids = progress.request.ids
         self.num_ids = len(self.ids)
         self.num_output = 0
+        self.was_ended = False
+        """What another worker had written of it is all of it."""
         self.num_left = progress.request.params.max_tokens
         """Ids it may still write."""
         self.slots: Int32 = np.empty(0, dtype=np.int32)

@@ -28,7 +28,7 @@ def serve(config: ServerConfig, worker: WorkerConfig, listening: Callable[[str],
         ConfigError: the address cannot be listened on. ModelError, WorkerDied: the model cannot be loaded.
     """
     door = bind(config.host, config.port)
-    with door, Engine(**asdict(worker)) as engine:
+    with door, Engine(**asdict(worker), supervised=True) as engine:
         server = uvicorn.Server(_settings(Service.make(engine, config), config))
         door.listen(BACKLOG)
         listening(address_of(door))

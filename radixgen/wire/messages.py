@@ -7,15 +7,16 @@ import msgspec
 from radixgen.params import Constraint, Content, Namespace, PromptPart, SamplingParams
 from radixgen.wire.cache import CacheResult, CacheVerb
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 NO_REQUEST = 0
 """`Failed.request_id` when the error is the connection's, not a request's; clients number theirs from 1."""
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):
-    """First word of a client."""
+    """First word of a client. token: its own, unguessable; by it the worker notes which requests are in a step."""
 
     version: int = PROTOCOL_VERSION
+    token: str = ""
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
@@ -38,14 +39,26 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     has_thinking: bool = False
 
 
+class Told(msgspec.Struct, array_like=True, frozen=True):
+    """What a worker wrote of one output and told: ids, and characters of text (which may run ahead of the ids)."""
+
+    ids: tuple[int, ...] = ()
+    num_chars: int = 0
+
+
 class Generate(msgspec.Struct, tag="generate", frozen=True):
-    """One prompt to answer. `request_id` is the client's own number, unused among its open requests."""
+    """One prompt to answer. `request_id` is the client's own number, unused among its open requests.
+
+    resumed: per output, what a worker before this one wrote and told; the answer goes on behind them, the same
+    seed given, and its deltas tell only what is new.
+    """
 
     request_id: int
     prompt: tuple[PromptPart, ...]
     params: SamplingParams
     constraint: Constraint | None = None
     stream: bool = False
+    resumed: tuple[Told, ...] = ()
 
 
 class Abort(msgspec.Struct, tag="abort", frozen=True):
@@ -55,7 +68,8 @@ class Abort(msgspec.Struct, tag="abort", frozen=True):
 
 
 class Heartbeat(msgspec.Struct, tag="heartbeat", frozen=True):
-    """A client is still there. One that has been silent for `sockets.SILENCE_S` loses its open requests."""
+    """A client is still there; the worker says the same back. A client that has been silent for `sockets.SILENCE_S`
+    loses its open requests."""
 
 
 class TokenInfo(msgspec.Struct, array_like=True, frozen=True):
@@ -248,7 +262,7 @@ class Reply(msgspec.Struct, tag="reply", frozen=True):
 
 
 ClientMessage = Hello | Generate | Abort | Heartbeat | Call
-WorkerMessage = Welcome | Delta | End | Failed | Reply
+WorkerMessage = Welcome | Delta | End | Failed | Reply | Heartbeat
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):

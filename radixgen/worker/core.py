@@ -25,6 +25,7 @@ from radixgen.scheduler.request import Event, Failed, Finished, OutputFinished, 
 from radixgen.scheduler.scheduler import Scheduler
 from radixgen.wire import messages
 from radixgen.wire.codec import failed
+from radixgen.wire.marker import StepMarker
 from radixgen.worker.answer import Answer, token_infos
 from radixgen.worker.calls import Calls
 from radixgen.worker.intake import Intake, Ready
@@ -89,6 +90,9 @@ class Core:
         self._calls = calls
         self._open: dict[str, _Open] = {}
         self._keys: dict[tuple[bytes, int], str] = {}
+        self._tokens: dict[bytes, str] = {}
+        """What each client calls itself, for the marker."""
+        self._marker: StepMarker | None = None
         self._intake = Intake(preparer.render, welcome.max_rows)
         self._turns = preparer.turns
         self._tasks: dict[str, _Task] = {}
@@ -97,6 +101,16 @@ class Core:
         self._num_submitted = 0
         self._count = 0
         self._out: list[Outgoing] = []
+
+    def mark_steps(self, marker: StepMarker) -> None:
+        """Note before each step which requests stand in it, for whoever finds this process dead."""
+        self._marker = marker
+        self._scheduler.watch_launches(self._mark)
+
+    def _mark(self, keys: list[str]) -> None:
+        assert self._marker is not None
+        found = (self._open.get(key) for key in dict.fromkeys(keys))
+        self._marker.mark([(self._tokens.get(one.client, ""), one.number) for one in found if one is not None])
 
     @property
     def has_work(self) -> bool:
@@ -128,12 +142,15 @@ class Core:
         with self.meter.timed("step"):
             events = self._events()
         self._step_s = time.perf_counter() - start
+        if self._marker is not None:
+            self._marker.clear()
         with self.meter.timed("answer"):
             for event in events:
                 self._guarded(event.request_id, partial(self._on_event, event))
 
     def drop(self, client: bytes) -> list[Outgoing]:
         """A client seems gone: end what it had open, and say so, since it may only have been asleep."""
+        self._tokens.pop(client, None)
         for key in [key for key, one in self._open.items() if one.client == client]:
             self._fail(key, RequestAborted("the worker heard nothing of this client for long and ended its requests"))
         return self._flush()
@@ -141,6 +158,7 @@ class Core:
     def _take(self, client: bytes, message: messages.ClientMessage) -> None:
         match message:
             case messages.Hello():
+                self._tokens[client] = message.token
                 self._say(client, self._greeting(message))
             case messages.Generate():
                 self._intake.add(self._admit(client, message), message)
@@ -152,6 +170,8 @@ class Core:
                 self._say(client, messages.Reply(message.request_id, self._calls.answer(message.verb, self._dump)))
             case messages.Abort():
                 self._abort(client, message.request_id)
+            case messages.Heartbeat():
+                self._say(client, message)
 
     def _greeting(self, hello: messages.Hello) -> messages.WorkerMessage:
         if hello.version == self._welcome.version:

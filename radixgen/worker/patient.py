@@ -41,7 +41,7 @@ class PatientMatcher:
         """What the job answers; empty where it takes an id."""
         self._answers: dict[str, Any] = {}
         """What jobs answered since the last id: asked again, it need not be known at once."""
-        self._num_tokens = 0
+        self._num_tokens = matcher.num_tokens
 
     def fork(self) -> PatientMatcher:
         """One at the same place, before any question was asked."""

@@ -130,8 +130,9 @@ class SupervisedLink:
         if isinstance(message, Generate):
             message = _seeded(message)
             count = max(1, message.params.n)
-            ids, logprobs = [[] for _ in range(count)], [[] for _ in range(count)]
-            self._kept[message.request_id] = _Kept(message, ids, [0] * count, logprobs)
+            kept = self._kept[message.request_id] = _Kept(message)
+            kept.ids, kept.logprobs = [[] for _ in range(count)], [[] for _ in range(count)]
+            kept.num_chars = [0] * count
         elif isinstance(message, Call):
             self._kept[message.request_id] = _Kept(message)
         elif isinstance(message, Abort) and self._link is None:

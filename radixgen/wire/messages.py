@@ -7,19 +7,24 @@ import msgspec
 from radixgen.params import Constraint, Content, Namespace, PromptPart, SamplingParams
 from radixgen.wire.cache import CacheResult, CacheVerb
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 NO_REQUEST = 0
 """`Failed.request_id` when the error is the connection's, not a request's; clients number theirs from 1."""
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):
-    """First word of a client."""
+    """First word of a client. token: its own, unguessable; by it the worker notes which requests are in a step."""
 
     version: int = PROTOCOL_VERSION
+    token: str = ""
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
-    """The worker's answer to `Hello`. Lengths are token ids."""
+    """The worker's answer to `Hello`. Lengths are token ids.
+
+    tool_format: the family of texts around tool calls that the chat template speaks: "hermes", "llama3", "mistral" or
+    none. has_thinking: whether the template knows of thoughts before an answer.
+    """
 
     version: int
     package: str
@@ -30,16 +35,30 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     max_waiting: int
     max_message_bytes: int
     pid: int
+    tool_format: str = ""
+    has_thinking: bool = False
+
+
+class Told(msgspec.Struct, array_like=True, frozen=True):
+    """What a worker wrote of one output and told: ids, and characters of text (which may run ahead of the ids)."""
+
+    ids: tuple[int, ...] = ()
+    num_chars: int = 0
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):
-    """One prompt to answer. `request_id` is the client's own number, unused among its open requests."""
+    """One prompt to answer. `request_id` is the client's own number, unused among its open requests.
+
+    resumed: per output, what a worker before this one wrote and told; the answer goes on behind them, the same
+    seed given, and its deltas tell only what is new.
+    """
 
     request_id: int
     prompt: tuple[PromptPart, ...]
     params: SamplingParams
     constraint: Constraint | None = None
     stream: bool = False
+    resumed: tuple[Told, ...] = ()
 
 
 class Abort(msgspec.Struct, tag="abort", frozen=True):
@@ -49,7 +68,8 @@ class Abort(msgspec.Struct, tag="abort", frozen=True):
 
 
 class Heartbeat(msgspec.Struct, tag="heartbeat", frozen=True):
-    """A client is still there. One that has been silent for `sockets.SILENCE_S` loses its open requests."""
+    """A client is still there; the worker says the same back. A client that has been silent for `sockets.SILENCE_S`
+    loses its open requests."""
 
 
 class TokenInfo(msgspec.Struct, array_like=True, frozen=True):
@@ -142,6 +162,7 @@ class Stats(msgspec.Struct, tag="stats", frozen=True):
 class Score(msgspec.Struct, tag="score", frozen=True):
     """Log-probability of each continuation after the prompt.
 
+    num_logprobs: how many of the most probable ids to tell at each place.
     is_joint: continuations are texts, each tokenized as one with the prompt, and all scored from the first id in which
     any of them departs from the prompt's own. An id that begins with bytes of the prompt counts with its probability
     among the ids that begin with these.
@@ -151,6 +172,7 @@ class Score(msgspec.Struct, tag="score", frozen=True):
     continuations: tuple[Content, ...]
     namespace: Namespace | str = ""
     is_joint: bool = False
+    num_logprobs: int = 0
 
 
 class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
@@ -194,11 +216,15 @@ class StatsResult(msgspec.Struct, tag="stats", frozen=True):
 
 
 class ScoredRow(msgspec.Struct, array_like=True, frozen=True):
-    """One continuation: its ids, the log-probability of each after all before it, and their sum."""
+    """One continuation: its ids, the log-probability of each after all before it, and their sum.
+
+    tops: per id the most probable ones in its place, with their log-probabilities, if asked for.
+    """
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     total: float
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 class Scored(msgspec.Struct, tag="score", frozen=True):
@@ -211,7 +237,10 @@ class Tokenized(msgspec.Struct, tag="tokenize", frozen=True):
 
 
 class Detokenized(msgspec.Struct, tag="detokenize", frozen=True):
+    """`pieces`: each id's own bytes; nothing for a special one."""
+
     text: str
+    pieces: tuple[bytes, ...] = ()
 
 
 class Checked(msgspec.Struct, tag="check", frozen=True):
@@ -233,7 +262,7 @@ class Reply(msgspec.Struct, tag="reply", frozen=True):
 
 
 ClientMessage = Hello | Generate | Abort | Heartbeat | Call
-WorkerMessage = Welcome | Delta | End | Failed | Reply
+WorkerMessage = Welcome | Delta | End | Failed | Reply | Heartbeat
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):

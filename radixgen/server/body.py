@@ -10,11 +10,15 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+_BREAKS = tuple((mark.encode(), f"\\u{ord(mark):04x}".encode()) for mark in "\x85\u2028\u2029")
+
 
 def json_bytes(data: Any) -> bytes:
     """One line. What splits lines for some readers, and is no line break in JSON, is escaped."""
     text = msgspec.json.encode(data)
-    return text.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029").replace(b"\xc2\x85", b"\\u0085")
+    for raw, escaped in _BREAKS:
+        text = text.replace(raw, escaped)
+    return text
 
 
 class JsonResponse(Response):

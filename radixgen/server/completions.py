@@ -10,14 +10,15 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from radixgen.engine import Completion, Output, StreamDelta
+from radixgen.engine import Completion, StreamDelta
 from radixgen.errors import BudgetTooSmall
-from radixgen.params import Ids, Prompt, Text
+from radixgen.params import Constraint, Document, Ids, Prompt, Text
 from radixgen.server.asking import options_of
 from radixgen.server.constraints import constraint_of
 from radixgen.server.events import event
 from radixgen.server.logprobs import TextLogprobs
 from radixgen.server.problems import Problem
+from radixgen.server.records import as_part, extensions_of
 from radixgen.server.service import Caller, Service, new_id
 from radixgen.server.types import CompletionRequest
 from radixgen.server.usage import NOTHING, add_usage, usage_of
@@ -47,33 +48,39 @@ async def read(asked: CompletionRequest, service: Service, caller: Caller) -> li
     options["max_tokens"] = asked.max_tokens
     if asked.logprobs is not None:
         options["logprobs"] = asked.logprobs
-    return list(await asyncio.gather(*(_ask(prompt, asked, options, service) for prompt in prompts_of(asked))))
+    prompts = _prompts(asked, options["constraint"])
+    return list(await asyncio.gather(*(_ask(prompt, asked, options, service) for prompt in prompts)))
 
 
-async def _ask(prompt: Text | Ids, asked: CompletionRequest, options: dict[str, Any], service: Service) -> Ask:
+_Prompt = Text | Document | Ids
+
+
+async def _ask(prompt: _Prompt, asked: CompletionRequest, options: dict[str, Any], service: Service) -> Ask:
     if not asked.echo:
         return Ask(prompt, options, "", ())
     engine, ids = service.engine, await service.engine.atokenize(prompt)
-    text = prompt.text if isinstance(prompt, Text) else await engine.adetokenize(ids)
+    text = prompt.text if isinstance(prompt, Text | Document) else await engine.adetokenize(ids)
     if asked.logprobs is None or not ids:
         return Ask(prompt, options, text, ())
     rest = await engine.aprompt_logprobs(prompt, num_logprobs=asked.logprobs, namespace=options["namespace"])
     return Ask(prompt, options, text, (TokenInfo(ids[0], math.nan, 1.0), *rest))
 
 
-def prompts_of(asked: CompletionRequest) -> list[Text | Ids]:
-    """One, or as many as were given. Raises `Problem` for none, or too many."""
+def _prompts(asked: CompletionRequest, constraint: Constraint | None) -> list[_Prompt]:
+    return [as_part(one, constraint) if isinstance(one, str) else Ids(tuple(one)) for one in _rows(asked)]
+
+
+def _rows(asked: CompletionRequest) -> list[Any]:
+    """One prompt, or as many as were given. Raises `Problem` for none, or too many."""
     given = asked.prompt
-    if isinstance(given, str):
-        return [Text(given)]
-    if not given or len(given) > MOST_PROMPTS:
+    rows: Any = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else given
+    if not 0 < len(rows) <= MOST_PROMPTS:
         raise Problem(f"prompt: give 1 to {MOST_PROMPTS} prompts", param="prompt")
-    rows: Any = [given] if isinstance(given[0], int) else given
-    return [Text(one) if isinstance(one, str) else Ids(tuple(one)) for one in rows]
+    return list(rows)
 
 
 async def complete(asked: CompletionRequest, service: Service, caller: Caller) -> dict[str, Any]:
-    with service.admitted(caller, num_answers(asked)):
+    with service.admitted(caller, _num_answers(asked)):
         asks = await read(asked, service, caller)
         answers = await asyncio.gather(*(_answer(ask, service, caller) for ask in asks))
     choices = []
@@ -84,8 +91,8 @@ async def complete(asked: CompletionRequest, service: Service, caller: Caller) -
     return {**_head(asked, service), "choices": choices, "usage": usage_of(usage)}
 
 
-def num_answers(asked: CompletionRequest) -> int:
-    return asked.n * len(prompts_of(asked))
+def _num_answers(asked: CompletionRequest) -> int:
+    return asked.n * len(_rows(asked))
 
 
 async def _answer(ask: Ask, service: Service, caller: Caller) -> Completion | BudgetTooSmall:
@@ -101,7 +108,7 @@ async def stream(asked: CompletionRequest, service: Service, caller: Caller) -> 
     has_usage = asked.stream_options.include_usage
     if has_usage:
         head["usage"] = None
-    with service.admitted(caller, num_answers(asked)):
+    with service.admitted(caller, _num_answers(asked)):
         asks = await read(asked, service, caller)
         async with aclosing(_choices(asks, asked.n, service, caller)) as choices:
             async for told in choices:
@@ -168,7 +175,9 @@ async def _feed(at: _Place, ask: Ask, service: Service, caller: Caller, queue: a
 async def _events(delta: StreamDelta, at: _Place, logprobs: list[TextLogprobs]) -> list[Any]:
     if delta.completion is not None:
         outputs = enumerate(delta.completion.outputs)
-        endings = [_ended(_told(at.choice(index), "", one.finish_reason, None), one) for index, one in outputs]
+        endings = [
+            {**_told(at.choice(index), "", one.finish_reason, None), **extensions_of(one)} for index, one in outputs
+        ]
         return [*endings, delta.completion]
     if not delta.text and not delta.logprobs:
         return []
@@ -184,11 +193,7 @@ async def _choice(
     output, logprobs = answer.outputs[index], None
     if output.logprobs is not None:
         logprobs = await TextLogprobs(service.token_bytes).of((*ask.echoed, *output.logprobs))
-    return _ended(_told(number, ask.echo + output.text, output.finish_reason, logprobs), output)
-
-
-def _ended(told: dict[str, Any], output: Output) -> dict[str, Any]:
-    return {**told, "closed": list(output.closed)} if output.closed else told
+    return {**_told(number, ask.echo + output.text, output.finish_reason, logprobs), **extensions_of(output)}
 
 
 def _told(index: int, text: str, reason: str | None, logprobs: dict[str, Any] | None) -> dict[str, Any]:

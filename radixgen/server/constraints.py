@@ -133,6 +133,8 @@ class Constraints(Ignored):
     guided_choice: Many[str] | None = None
     guided_grammar: str | None = None
     structured_outputs: StructuredOutputs | None = None
+    verbatim: bool = False
+    """Strings and numbers of a schema's answer are quotes of what the user said."""
 
 
 def constraint_of(asked: Constraints) -> Constraint | None:
@@ -147,10 +149,18 @@ def constraint_of(asked: Constraints) -> Constraint | None:
         raise Problem(f"{' and '.join(found)}: an answer can follow one constraint; give one of them")
     for name, value in found.items():
         try:
-            return _READERS[name](value)
+            return _quoting(_READERS[name](value), asked)
         except ParamError as error:
             raise Problem(f"{name}: {error}", param=name) from None
-    return None
+    return _quoting(None, asked)
+
+
+def _quoting(constraint: Constraint | None, asked: Constraints) -> Constraint | None:
+    if not asked.verbatim:
+        return constraint
+    if not isinstance(constraint, JsonSchema):
+        raise Problem("verbatim: only a JSON Schema has strings and numbers to quote; give one", param="verbatim")
+    return msgspec.structs.replace(constraint, verbatim=True)
 
 
 def _response_format(value: ObjectFormat | SchemaFormat | TagFormat) -> Constraint:

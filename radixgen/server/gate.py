@@ -21,8 +21,10 @@ from radixgen.server.store import MOST_FILE_BYTES
 OPEN_PATHS = frozenset({"/health", "/"})
 OPEN_FOLDERS = ("/static/",)
 """What anyone may ask."""
-TENANT_PATHS = frozenset({"/tokenize", "/detokenize", "/generate", "/health_generate", "/get_model_info"})
-TENANT_FOLDERS = ("/v1/",)
+TENANT_PATHS = frozenset(
+    {"/tokenize", "/detokenize", "/generate", "/health_generate", "/get_model_info", "/playground"}
+)
+TENANT_FOLDERS = ("/v1/", "/playground/")
 """What any key may ask."""
 SILENCE_S = 60.0
 """Longest wait for the next piece of a body."""

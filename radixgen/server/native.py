@@ -10,11 +10,12 @@ from pydantic import Field
 
 from radixgen.engine import Completion, Output
 from radixgen.errors import BudgetTooSmall
-from radixgen.params import Ids, Text
+from radixgen.params import Document, Ids, Text
 from radixgen.server.base import Many, Strict, TokenId
 from radixgen.server.constraints import Constraints, constraint_of
 from radixgen.server.events import event
 from radixgen.server.problems import Problem
+from radixgen.server.records import as_part, extensions_of
 from radixgen.server.service import Caller, Service, new_id
 from radixgen.server.types import MOST_ANSWERS, Priority, Salt
 
@@ -29,7 +30,7 @@ class NativeSampling(Constraints):
     top_p: float = Field(default=1.0, gt=0, le=1)
     top_k: int = Field(default=-1, ge=-1, le=1_000_000)
     min_p: float = Field(default=0.0, ge=0, le=1)
-    stop: str | Annotated[Many[str], Field(max_length=16)] = []
+    stop: str | Annotated[Many[str], Field(max_length=16)] = Field(default=[])
     n: int = Field(default=1, ge=1, le=MOST_ANSWERS)
     ignore_eos: bool = False
     frequency_penalty: float = Field(default=0.0, ge=-2, le=2)
@@ -57,7 +58,7 @@ class GenerateRequest(Strict):
 class _Ask(NamedTuple):
     """A request, read. A list of prompts, or of answers, is answered with a list."""
 
-    prompts: list[Text | Ids]
+    prompts: list[Text | Document | Ids]
     options: dict[str, Any]
     is_list: bool
 
@@ -89,7 +90,9 @@ async def stream(asked: GenerateRequest, service: Service, caller: Caller) -> As
             yield event(_too_small(error, asked))
 
 
-async def _answer(prompt: Text | Ids, ask: _Ask, service: Service, caller: Caller) -> Completion | BudgetTooSmall:
+async def _answer(
+    prompt: Text | Document | Ids, ask: _Ask, service: Service, caller: Caller
+) -> Completion | BudgetTooSmall:
     try:
         return await service.generate(prompt, ask.options, caller)
     except BudgetTooSmall as error:
@@ -105,8 +108,9 @@ def _read(asked: GenerateRequest, caller: Caller) -> _Ask:
     rows = given if is_list else [given]
     if not 0 < len(rows) <= MOST_PROMPTS:
         raise Problem(f"give 1 to {MOST_PROMPTS} prompts")
-    prompts = [Text(one) if isinstance(one, str) else Ids(tuple(one)) for one in rows]
-    return _Ask(prompts, _options(asked, caller), is_list or asked.sampling_params.n > 1)
+    options = _options(asked, caller)
+    prompts = [as_part(one, options["constraint"]) if isinstance(one, str) else Ids(tuple(one)) for one in rows]
+    return _Ask(prompts, options, is_list or asked.sampling_params.n > 1)
 
 
 _SAME = (
@@ -152,8 +156,7 @@ def _result(output: Output, completion: Completion, asked: GenerateRequest) -> d
         "cached_tokens": usage.cached_tokens,
         "e2e_latency": usage.queue_s + usage.prefill_s + usage.decode_s,
     }
-    if output.closed:
-        meta["closed"] = list(output.closed)
+    meta |= extensions_of(output)
     if asked.return_logprob:
         infos = output.logprobs or ()
         meta["output_token_logprobs"] = [[info.logprob, info.token_id, None] for info in infos]
@@ -167,6 +170,6 @@ def model_info(service: Service) -> dict[str, Any]:
     return {"model_path": service.model_name, "tokenizer_path": service.model_name, "is_generation": True}
 
 
-def server_info(service: Service, stats: dict[str, float]) -> dict[str, Any]:
+def server_info(service: Service, stats: dict[str, float] | None) -> dict[str, Any]:
     """`/server_info`."""
-    return {**model_info(service), "context_length": service.context_len, "internal_states": [stats]}
+    return {**model_info(service), "context_length": service.context_len, "internal_states": [stats or {}]}

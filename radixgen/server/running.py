@@ -19,6 +19,7 @@ from radixgen.engine import Engine
 from radixgen.errors import ConfigError
 from radixgen.server.app import make_app
 from radixgen.server.keys import Keys
+from radixgen.server.logs import set_up_logs
 from radixgen.server.service import Service
 from radixgen.server.store import data_folder
 
@@ -32,16 +33,20 @@ def serve(config: ServerConfig, worker: WorkerConfig, listening: Callable[[str],
     Raises:
         ConfigError: keys, address or folder cannot be used. ModelError, WorkerDied: the model cannot be loaded.
     """
+    set_up_logs(config.log_format, config.log_level)
     keys = Keys.read(config.keys_file, config.api_key, config.admin_key)
-    with bind(config.host, config.port) as door, data_folder(config.data_folder, port_of(door)) as folder:
-        with Engine(**asdict(worker), supervised=True) as engine:
-            server = uvicorn.Server(_settings(make_app(Service.make(engine, config, keys), folder), config))
-            _allow_many_connections()
-            for one in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(one, _ended)
-            door.listen(BACKLOG)
-            listening(address_of(door))
-            server.run(sockets=[door])
+    with (
+        bind(config.host, config.port) as door,
+        data_folder(config.data_folder, port_of(door)) as folder,
+        Engine(**asdict(worker), supervised=True) as engine,
+    ):
+        server = uvicorn.Server(_settings(make_app(Service.make(engine, config, keys), folder), config))
+        _allow_many_connections()
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, _ended)
+        door.listen(BACKLOG)
+        listening(address_of(door))
+        server.run(sockets=[door])
     return 0
 
 
@@ -83,6 +88,7 @@ def _ended(*_: object) -> None:
 def _settings(app: object, config: ServerConfig) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=max(1, round(config.drain_s)),

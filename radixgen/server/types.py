@@ -34,7 +34,7 @@ class Sampling(Constraints):
     repetition_penalty: float = Field(default=1.0, ge=0.01, le=10)
     logit_bias: dict[TokenId, Bias] = Field(default={}, max_length=1024)
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
-    stop: str | Annotated[Many[str], Field(max_length=16)] = []
+    stop: str | Annotated[Many[str], Field(max_length=16)] = Field(default=[])
     n: int = Field(default=1, ge=1, le=MOST_ANSWERS)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
@@ -122,13 +122,13 @@ class ChatRequest(Sampling):
     max_completion_tokens: int | None = Field(default=None, ge=0, le=1_000_000)
     logprobs: bool = False
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
-    tools: Annotated[Many[Tool], Field(max_length=128)] = []
+    tools: Annotated[Many[Tool], Field(max_length=128)] = Field(default=[])
     tool_choice: Literal["none", "auto", "required"] | ChosenTool | AllowedChoice = "auto"
     parallel_tool_calls: bool = True
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
     enable_thinking: bool | None = None
     thinking_budget: int | None = Field(default=None, ge=1, le=1_000_000)
-    chat_template_kwargs: dict[str, Any] = {}
+    chat_template_kwargs: dict[str, Any] = Field(default={})
     separate_reasoning: Literal[True] = True
     add_generation_prompt: Literal[True] = True
     continue_final_message: Literal[False] = False
@@ -199,8 +199,8 @@ class ResponseRequest(Ignored):
     stream_options: StreamOptions = StreamOptions()
     background: Literal[False] = False
     truncation: Literal["disabled"] = "disabled"
-    include: Annotated[list[str], Field(max_length=0)] = []
-    tools: Annotated[list[Any], Field(max_length=0)] = []
+    include: Annotated[list[str], Field(max_length=0)] = Field(default=[])
+    tools: Annotated[list[Any], Field(max_length=0)] = Field(default=[])
     tool_choice: Literal["none", "auto"] = "auto"
     parallel_tool_calls: bool = True
     priority: Priority = 0

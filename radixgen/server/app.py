@@ -19,6 +19,7 @@ from radixgen.server.events import Left
 from radixgen.server.files import add_batches, add_files
 from radixgen.server.gate import Gate
 from radixgen.server.logs import RequestLog
+from radixgen.server.page import add_page
 from radixgen.server.problems import Problem, place_of, shape_of
 from radixgen.server.routes import add_generation, add_native, add_tellings, add_tokens
 from radixgen.server.service import Service
@@ -44,6 +45,7 @@ def make_app(service: Service, folder: Path) -> FastAPI:
     add_native(app, service)
     add_files(app, batches)
     add_batches(app, batches)
+    add_page(app, service)
     return app
 
 

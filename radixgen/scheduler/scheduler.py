@@ -142,7 +142,7 @@ class Scheduler:
         self._end_doomed()
         self._selection.select()
         if self._planner.rows:
-            self._fly(is_ahead=self._step_ahead)
+            self._fly(is_ahead=self._step_ahead and not self._selection.is_alone)
         else:
             self._land()
         events = self._ledger.take_events()
@@ -199,8 +199,8 @@ class Scheduler:
                     self._resume(one, request.resumed[one.output])
         return sequences
 
-    def watch_launches(self, launching: Callable[[list[str]], None]) -> None:
-        """Have `launching` told the request ids of each step before it runs."""
+    def watch_launches(self, launching: Callable[[dict[str, int]], None]) -> None:
+        """Have `launching` told, before each step runs, which requests stand in it and how many ids each has written."""
         self._flights.launching = launching
 
     def _resume(self, one: Sequence, resumed: Resumed) -> None:

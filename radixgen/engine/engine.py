@@ -31,6 +31,8 @@ from radixgen.wire.messages import (
     Dump,
     Dumped,
     Generate,
+    Requests,
+    RequestsListed,
     Result,
     Score,
     Scored,
@@ -234,6 +236,10 @@ class Engine:
     def stats(self) -> dict[str, float]:
         """The worker's counters since it started, by name."""
         return dict(self._call(Stats(), StatsResult).result().values)
+
+    def requests(self, *, most: int = 100) -> RequestsListed:
+        """What is open in the worker, whoever asked; at most `most`, those that came first."""
+        return self._call(Requests(most), RequestsListed).result()
 
     def dump(self) -> str:
         """What the worker is doing, for a person to read."""

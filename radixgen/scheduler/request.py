@@ -117,6 +117,14 @@ class Usage(NamedTuple):
     decode_s: float
 
 
+class RequestView(NamedTuple):
+    """How far an open request has come."""
+
+    is_running: bool
+    """Some output of it is; else it waits."""
+    usage: Usage
+
+
 class Finished(NamedTuple):
     """The request is over and has what it asked for."""
 

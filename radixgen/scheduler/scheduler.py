@@ -25,7 +25,7 @@ from radixgen.scheduler.ledger import Ledger
 from radixgen.scheduler.planner import Planner
 from radixgen.scheduler.ports import Clock, Runner
 from radixgen.scheduler.queue import WaitingQueue
-from radixgen.scheduler.request import Event, Limits, Request, Resumed
+from radixgen.scheduler.request import Event, Limits, Request, RequestView, Resumed
 from radixgen.scheduler.sampling import as_request_error
 from radixgen.scheduler.selection import House, Selection
 from radixgen.scheduler.sequence import Progress, Sequence
@@ -157,6 +157,13 @@ class Scheduler:
             except RadixgenError as error:  # the queue is full
                 check.forget(request, error)
         return events
+
+    def progress(self, request_id: str) -> RequestView | None:
+        """How far a request has come; None for one that is over, or was never here."""
+        progress = self._ledger.open.get(request_id)
+        if progress is None:
+            return None
+        return RequestView(any(one.node is not None for one in progress.sequences), progress.usage(self._clock()))
 
     def stats(self) -> SchedulerStats:
         ledger, counts = self._ledger, self._ledger.counts

@@ -33,6 +33,7 @@ client in any language needs ZeroMQ and msgpack, and no tokenizer.
     detokenize     ids                                     text, pieces (bytes of each id)
     check          constraint, document, max_tokens        min_tokens
     dump           -                                       text, for a person to read
+    requests       most                                    requests that are open, num_left_out
     flush          namespace (nil: all)                    num_tokens forgotten
     pin            prompt, namespace, owner, ttl_s         num_tokens of the prompt that are pinned
     unpin          namespace, owner                        num_pins dropped

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from radixgen.errors import ParamError
 from radixgen.params import Constraint, Content, Namespace, PromptPart, SamplingParams
 from radixgen.wire.cache import CacheResult, CacheVerb
 
 PROTOCOL_VERSION = 2
+MAX_LISTED = 10_000
 NO_REQUEST = 0
 """`Failed.request_id` when the error is the connection's, not a request's; clients number theirs from 1."""
 
@@ -199,7 +203,17 @@ class Dump(msgspec.Struct, tag="dump", frozen=True):
     """What the worker is doing, for a person to read."""
 
 
-Verb = Stats | Score | Tokenize | Detokenize | Check | Dump | CacheVerb
+class Requests(msgspec.Struct, tag="requests", frozen=True):
+    """The requests that are open, of all clients; at most so many, those that came first."""
+
+    most: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most <= MAX_LISTED:
+            raise ParamError(f"most is {self.most}; it must lie between 1 and {MAX_LISTED}")
+
+
+Verb = Stats | Score | Tokenize | Detokenize | Check | Dump | Requests | CacheVerb
 
 
 class Call(msgspec.Struct, tag="call", frozen=True):
@@ -253,7 +267,32 @@ class Dumped(msgspec.Struct, tag="dump", frozen=True):
     text: str
 
 
-Result = StatsResult | Scored | Tokenized | Detokenized | Checked | Dumped | CacheResult
+class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One open request. state: its prompt or constraint is made ready, it stands in the queue, or it is computed.
+
+    constraint: the tag of its constraint; empty without one. Counts are of ids, over all outputs; those of the prompt
+    are 0 until it is tokenized. age_s: seconds since it came.
+    """
+
+    state: Literal["preparing", "waiting", "running"]
+    namespace: Namespace
+    constraint: str
+    num_outputs: int
+    max_tokens: int
+    priority: int
+    age_s: float
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    forced_tokens: int = 0
+
+
+class RequestsListed(msgspec.Struct, tag="requests", frozen=True):
+    requests: tuple[OpenRequest, ...]
+    num_left_out: int
+
+
+Result = StatsResult | Scored | Tokenized | Detokenized | Checked | Dumped | RequestsListed | CacheResult
 
 
 class Reply(msgspec.Struct, tag="reply", frozen=True):

@@ -101,6 +101,9 @@ def _mask_numbers(masks: MaskEngine, turns: Turns) -> dict[str, float]:
         "num_table_bytes": masks.num_table_bytes,
         "num_unknown": masks.num_unknown,
         "num_jobs": turns.num_jobs,
+        "num_compiled": masks.num_compiled,
+        "num_found": masks.num_found,
+        "compile_s": masks.compile_s,
     }
 
 

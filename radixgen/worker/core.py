@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -28,6 +28,7 @@ from radixgen.wire.marker import StepMarker
 from radixgen.worker.answer import Answer, token_infos
 from radixgen.worker.calls import Calls
 from radixgen.worker.intake import Intake, Ready
+from radixgen.worker.listing import Opened, list_requests
 from radixgen.worker.meter import Meter
 from radixgen.worker.patient import PatientMatcher
 from radixgen.worker.prepare import Prepared, Preparer
@@ -168,6 +169,8 @@ class Core:
                 self._intake.add(self._admit(client, message), score)
             case messages.Call(verb=messages.Check() as check):
                 self._check(self._admit(client, message), message, check)
+            case messages.Call(verb=messages.Requests() as asked):
+                self._say(client, messages.Reply(message.request_id, list_requests(self._opened(), asked.most)))
             case messages.Call():
                 self._say(client, messages.Reply(message.request_id, self._calls.answer(message.verb, self._dump)))
             case messages.Abort():
@@ -335,6 +338,10 @@ class Core:
     def _report(self, error: Exception) -> None:
         if not isinstance(error, RadixgenError):
             _log.error("a request failed for a reason of ours", exc_info=error)
+
+    def _opened(self) -> Iterator[Opened]:
+        for key, one in self._open.items():
+            yield Opened(one.message, one.arrival_s, self._scheduler.progress(key))
 
     def _dump(self) -> dict[str, object]:
         clients = {one.client for one in self._open.values()}

@@ -58,8 +58,8 @@ class Flights:
     def fly(self, *, is_ahead: bool) -> Crash | None:
         """Launch what is planned; land what was in the air, and unless `is_ahead` this step as well."""
         rows, older = self._planner.rows, self._aloft
-        aloft = [] if older is None else older.rows
-        self.launching({row.seq.progress.request.request_id: row.seq.progress.completion_tokens for row in aloft + rows})
+        standing = [row.seq.progress for row in (*(() if older is None else older.rows), *rows)]
+        self.launching({one.request.request_id: one.completion_tokens for one in standing})
         try:
             self._runner.forward(self._planner.build())
             result = self._collect(older)

@@ -35,6 +35,7 @@ class Resumed(NamedTuple):
     ids: tuple[int, ...] = ()
     is_stopped: bool = False
     """A stop string was complete."""
+    num_forced: int = 0
 
 
 @dataclass(slots=True, kw_only=True)

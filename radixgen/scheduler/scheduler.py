@@ -207,13 +207,14 @@ class Scheduler:
         return sequences
 
     def watch_launches(self, launching: Callable[[dict[str, int]], None]) -> None:
-        """Have `launching` told, before each step runs, which requests stand in it and how many ids each has written."""
+        """Have `launching` told, before each step runs, who stands in it and how many ids each has written."""
         self._flights.launching = launching
 
     def _resume(self, one: Sequence, resumed: Resumed) -> None:
         """Go on behind what another worker wrote of an output."""
         one.append(resumed.ids)
         one.progress.completion_tokens += len(resumed.ids)
+        one.progress.forced_tokens += resumed.num_forced
         may_end = one.matcher is not None or not one.progress.request.params.ignore_eos
         one.was_ended = resumed.is_stopped or (may_end and bool(self._eos_ids.intersection(resumed.ids[-1:])))
 

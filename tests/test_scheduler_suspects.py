@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fakes import DelayedRunner
 from test_scheduler import House, ids_of, reference, text
 
 from radixgen.params import SamplingParams
@@ -18,7 +19,9 @@ def submit(house: House, name: str, prompt: list[int], *, owner: str = "", alone
     house.scheduler.submit(request)
 
 
-@pytest.mark.parametrize("options", [{}, {"step_ahead": True}, {"step_tokens": 24}, {"num_slots": 120}])
+@pytest.mark.parametrize(
+    "options", [{}, {"step_ahead": True, "runner": DelayedRunner}, {"step_tokens": 24}, {"num_slots": 120}]
+)
 def test_a_suspect_stands_alone_in_its_steps_until_it_has_come_far_enough(options: dict[str, Any]) -> None:
     house = House(**options)
     launched: list[dict[str, int]] = []

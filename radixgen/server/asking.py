@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from radixgen.engine import Engine
 from radixgen.errors import ParamError
 from radixgen.params import (
@@ -136,10 +138,20 @@ def constraint_of(asked: Constraints) -> Constraint | None:
         raise Problem(f"{' and '.join(found)}: an answer can follow one constraint; give one of them")
     for name, value in found.items():
         try:
-            return _READERS[name](value)
+            return _quoting(_READERS[name](value), asked)
         except (ParamError, TypeError, KeyError) as error:
             raise Problem(f"{name}: {error}", param=name) from None
-    return None
+    return _quoting(None, asked)
+
+
+def _quoting(constraint: Constraint | None, asked: Constraints) -> Constraint | None:
+    if not asked.verbatim:
+        return constraint
+    if not isinstance(constraint, JsonSchema):
+        raise Problem(
+            "verbatim: only a JSON Schema has strings and numbers to quote; give one", param="verbatim"
+        )
+    return msgspec.structs.replace(constraint, verbatim=True)
 
 
 async def fitting_max_tokens(given: int | None, prompt: Prompt, engine: Engine) -> int:

@@ -15,6 +15,7 @@ from radixgen.server.events import event
 from radixgen.server.formats.shape import read_shape
 from radixgen.server.logprobs import chat_logprobs
 from radixgen.server.problems import Problem
+from radixgen.server.records import extensions_of, quotable, with_fields
 from radixgen.server.replies import Called, Piece, Reader, Reply, Said, Thought
 from radixgen.server.service import Caller, Service, new_id
 from radixgen.server.types import ChatRequest
@@ -40,6 +41,8 @@ async def read(asked: ChatRequest, service: Service, caller: Caller) -> Ask:
     """
     shape = read_shape(asked, service.engine.info, service.config.tool_format)
     prompt = prompt_of(asked)
+    if shape.record is not None:
+        prompt = quotable(with_fields(prompt, shape.record) if service.engine.info.reads_fields else prompt)
     options = options_of(asked, service.engine)
     options |= {"constraint": shape.constraint, "namespace": caller.namespace(asked.cache_salt)}
     limit = asked.max_completion_tokens if asked.max_completion_tokens is not None else asked.max_tokens
@@ -102,7 +105,7 @@ def _endings(completion: Completion, readers: list[Reader]) -> list[dict[str, An
     for index, output in enumerate(completion.outputs):
         found += [_delta(index, _told(piece)) for piece in readers[index].finish()]
         ending = _delta(index, {}, _reason(output, has_calls=_has_calls(readers[index])))
-        found.append(ending if not output.closed else {**ending, "closed": list(output.closed)})
+        found.append({**ending, **extensions_of(output)})
     return found
 
 
@@ -129,7 +132,7 @@ async def _choice(index: int, output: Output, ask: Ask, service: Service) -> dic
         "message": reply.message(lambda: new_id("call")),
         "finish_reason": _reason(output, has_calls=bool(reply.calls)),
         "logprobs": logprobs,
-        **({"closed": list(output.closed)} if output.closed else {}),
+        **extensions_of(output),
     }
 
 

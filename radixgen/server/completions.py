@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from radixgen.engine import Completion, Output, StreamDelta, Usage
 from radixgen.errors import BudgetTooSmall
-from radixgen.params import Ids, Prompt, Text
+from radixgen.params import Constraint, Document, Ids, Prompt, Text
 from radixgen.server.asking import constraint_of, fitting_max_tokens, options_of
 from radixgen.server.events import event
 from radixgen.server.logprobs import text_logprobs
 from radixgen.server.problems import Problem
+from radixgen.server.records import as_part, extensions_of
 from radixgen.server.service import Caller, Service, new_id
 from radixgen.server.types import CompletionRequest
 from radixgen.server.usage import NOTHING, add_usage, usage_of
@@ -44,7 +45,7 @@ async def read(asked: CompletionRequest, service: Service, caller: Caller) -> li
     options |= {"constraint": constraint_of(asked), "namespace": caller.namespace(asked.cache_salt)}
     if asked.logprobs is not None:
         options["logprobs"] = asked.logprobs
-    prompts = _prompts(asked)
+    prompts = _prompts(asked, options["constraint"])
     return list(await asyncio.gather(*(_ask(prompt, asked, options, service) for prompt in prompts)))
 
 
@@ -54,7 +55,7 @@ async def _ask(prompt: Prompt, asked: CompletionRequest, options: dict[str, Any]
     if not asked.echo:
         return Ask(prompt, options, "", ())
     ids = await engine.atokenize(prompt)
-    text = prompt.text if isinstance(prompt, Text) else await engine.adetokenize(ids)
+    text = prompt.text if isinstance(prompt, Text | Document) else await engine.adetokenize(ids)
     echoed: tuple[TokenInfo, ...] = ()
     if asked.logprobs is not None:
         first = TokenInfo(ids[0], math.nan, 1.0)
@@ -62,15 +63,15 @@ async def _ask(prompt: Prompt, asked: CompletionRequest, options: dict[str, Any]
     return Ask(prompt, options, text, echoed)
 
 
-def _prompts(asked: CompletionRequest) -> list[Prompt]:
+def _prompts(asked: CompletionRequest, constraint: Constraint | None) -> list[Prompt]:
     given = asked.prompt
     if isinstance(given, str):
-        return [Text(given)]
+        return [as_part(given, constraint)]
     if not given or len(given) > MOST_PROMPTS:
         raise Problem(f"prompt: give 1 to {MOST_PROMPTS} prompts", param="prompt")
     if isinstance(given[0], int):
         return [Ids(tuple(given))]
-    return [Text(one) if isinstance(one, str) else Ids(tuple(one)) for one in given]
+    return [as_part(one, constraint) if isinstance(one, str) else Ids(tuple(one)) for one in given]
 
 
 async def complete(asked: CompletionRequest, service: Service, caller: Caller) -> dict[str, Any]:
@@ -148,7 +149,9 @@ async def _feed(at: _Place, ask: Ask, service: Service, caller: Caller, queue: a
 async def _events(delta: StreamDelta, at: _Place, service: Service) -> list[Any]:
     if delta.completion is not None:
         outputs = enumerate(delta.completion.outputs)
-        endings = [_ended(_told(at.choice(index), "", one.finish_reason, None), one) for index, one in outputs]
+        endings = [
+            {**_told(at.choice(index), "", one.finish_reason, None), **extensions_of(one)} for index, one in outputs
+        ]
         return [*endings, delta.completion]
     if not delta.text and not delta.logprobs:
         return []
@@ -164,15 +167,11 @@ async def _choice(
     output, logprobs = answer.outputs[index], None
     if asked.logprobs is not None:
         logprobs = await text_logprobs((*ask.echoed, *_own(output)), service.engine, 0)
-    return _ended(_told(number, ask.echo + output.text, output.finish_reason, logprobs), output)
+    return {**_told(number, ask.echo + output.text, output.finish_reason, logprobs), **extensions_of(output)}
 
 
 def _own(output: Output) -> Sequence[TokenInfo]:
     return output.logprobs or ()
-
-
-def _ended(told: dict[str, Any], output: Output) -> dict[str, Any]:
-    return {**told, "closed": list(output.closed)} if output.closed else told
 
 
 def _told(index: int, text: str, reason: str | None, logprobs: dict[str, Any] | None) -> dict[str, Any]:

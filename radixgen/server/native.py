@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any, Literal
@@ -9,10 +10,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from radixgen.engine import Completion, Output
-from radixgen.params import Ids, Prompt, Text
+from radixgen.params import Constraint, Ids, Prompt
 from radixgen.server.asking import constraint_of
 from radixgen.server.events import event
 from radixgen.server.problems import Problem
+from radixgen.server.records import as_part, extensions_of
 from radixgen.server.service import Caller, Service, new_id
 from radixgen.server.types import Constraints
 
@@ -65,12 +67,14 @@ class Native(BaseModel):
 def read(asked: GenerateRequest, caller: Caller) -> list[Native]:
     """Raises `Problem` for what cannot be asked."""
     options = _options(asked, caller)
-    return [Native(prompt=prompt, options=options) for prompt in _prompts(asked)]
+    return [Native(prompt=prompt, options=options) for prompt in _prompts(asked, options["constraint"])]
 
 
 async def generate(asked: GenerateRequest, service: Service, caller: Caller) -> Any:
     """One result, or a list of them for a list of prompts."""
-    found = [_result(await service.generate(one.prompt, one.options, caller), asked) for one in read(asked, caller)]
+    asks = read(asked, caller)
+    answers = await asyncio.gather(*(service.generate(one.prompt, one.options, caller) for one in asks))
+    found = [_result(answer, asked) for answer in answers]
     return found if _is_list(asked) else found[0]
 
 
@@ -94,11 +98,11 @@ def _is_list(asked: GenerateRequest) -> bool:
     return isinstance(given, list) and not (given and isinstance(given[0], int))
 
 
-def _prompts(asked: GenerateRequest) -> list[Prompt]:
+def _prompts(asked: GenerateRequest, constraint: Constraint | None) -> list[Prompt]:
     if (asked.text is None) == (asked.input_ids is None):
         raise Problem("give text or input_ids")
     if asked.text is not None:
-        return [Text(one) for one in ([asked.text] if isinstance(asked.text, str) else asked.text)]
+        return [as_part(one, constraint) for one in ([asked.text] if isinstance(asked.text, str) else asked.text)]
     rows: Any = asked.input_ids if _is_list(asked) else [asked.input_ids]
     return [Ids(tuple(row)) for row in rows]
 
@@ -144,8 +148,7 @@ def _one(output: Output, completion: Completion, asked: GenerateRequest) -> dict
         "cached_tokens": usage.cached_tokens,
         "e2e_latency": usage.queue_s + usage.prefill_s + usage.decode_s,
     }
-    if output.closed:
-        meta["closed"] = list(output.closed)
+    meta |= extensions_of(output)
     if asked.return_logprob:
         infos = output.logprobs or ()
         meta["output_token_logprobs"] = [[info.logprob, info.token_id, None] for info in infos]

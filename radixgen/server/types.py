@@ -85,6 +85,7 @@ class Constraints(Ignored):
     guided_choice: list[str] | None = None
     guided_grammar: str | None = None
     structured_outputs: dict[str, Any] | None = None
+    verbatim: bool = False
 
 
 class Sampling(Constraints):

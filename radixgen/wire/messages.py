@@ -27,7 +27,8 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     """The worker's answer to `Hello`. Lengths are token ids.
 
     tool_format: the family of texts around tool calls that the chat template speaks: "hermes", "llama3", "mistral" or
-    none. has_thinking: whether the template knows of thoughts before an answer.
+    none. has_thinking: whether the template knows of thoughts before an answer. reads_fields: whether it looks for the
+    `Fields:` of an extraction prompt in the system message.
     """
 
     version: int
@@ -41,6 +42,7 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     pid: int
     tool_format: str = ""
     has_thinking: bool = False
+    reads_fields: bool = False
 
 
 class TokenInfo(msgspec.Struct, array_like=True, frozen=True):

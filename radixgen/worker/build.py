@@ -127,4 +127,5 @@ def _welcome(config: WorkerConfig, folder: Path, runner: Runner, template: str) 
         pid=os.getpid(),
         tool_format=tool_format_of(template),
         has_thinking="</think>" in template,
+        reads_fields="Fields:" in template,
     )

@@ -20,6 +20,8 @@ from radixgen.wire.messages import Welcome
 class Shape(NamedTuple):
     constraint: Constraint | None
     new_reader: Callable[[], Reader]
+    record: JsonSchema | None
+    """The schema of an answer that is no call."""
 
 
 def read_shape(asked: ChatRequest, model: Welcome, tool_format: str) -> Shape:
@@ -30,16 +32,18 @@ def read_shape(asked: ChatRequest, model: Welcome, tool_format: str) -> Shape:
     """
     calls = read_choice(asked.tools, asked.tool_choice, is_parallel=asked.parallel_tool_calls)
     family = FAMILIES.get(model.tool_format if tool_format == "auto" else tool_format, HERMES)
-    constraint = _with_calls(constraint_of(asked), calls, family)
+    answer = constraint_of(asked)
+    record = answer if isinstance(answer, JsonSchema) else None
+    constraint = _with_calls(answer, calls, family)
     new_reader: Callable[[], Reader] = PlainReader
     if calls.choice != "none":
         new_reader = partial(CallReader, family, [tool.function.name for tool in calls.tools])
     if not (model.has_thinking and wants_thinking(asked) is not False):
-        return Shape(constraint, new_reader)
+        return Shape(constraint, new_reader, record)
     if constraint is not None or asked.thinking_budget is not None:
         constraint = Thinking(constraint, max_tokens=asked.thinking_budget)
     inner = new_reader
-    return Shape(constraint, lambda: ThoughtReader(inner()))
+    return Shape(constraint, lambda: ThoughtReader(inner()), record)
 
 
 def _with_calls(constraint: Constraint | None, calls: Calls, family: Family) -> Constraint | None:

@@ -22,6 +22,7 @@ from radixgen.server.batches import Batches, add_batches
 from radixgen.server.events import Left, named_events, streaming, unless_left
 from radixgen.server.gate import Gate
 from radixgen.server.logs import RequestLog
+from radixgen.server.page import add_page
 from radixgen.server.problems import Problem, Shape, shape_of
 from radixgen.server.service import Caller, Service
 from radixgen.server.tracing import Tracing
@@ -47,6 +48,7 @@ def make_app(service: Service) -> FastAPI:
     _add_tokens(app, service)
     _add_native(app, service)
     add_batches(app, batches)
+    add_page(app, service)
     return app
 
 

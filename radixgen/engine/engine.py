@@ -226,12 +226,14 @@ class Engine:
         verb = Detokenize(tuple(int(one) for one in ids))
         return (await asyncio.wrap_future(self._call(verb, Detokenized))).pieces
 
-    async def aprompt_logprobs(self, prompt: Prompt, *, num_logprobs: int = 0) -> tuple[TokenInfo, ...]:
+    async def aprompt_logprobs(
+        self, prompt: Prompt, *, num_logprobs: int = 0, namespace: Namespace | str = ""
+    ) -> tuple[TokenInfo, ...]:
         """What the model thought of a prompt's ids, each after those before it; of all but the first."""
         ids = await self.atokenize(prompt)
         if len(ids) < 2:
             return ()
-        verb = Score((Ids(ids[:1]),), (Ids(ids[1:]),), num_logprobs=num_logprobs)
+        verb = Score((Ids(ids[:1]),), (Ids(ids[1:]),), namespace, num_logprobs=num_logprobs)
         (row,) = (await asyncio.wrap_future(self._call(verb, Scored))).rows
         tops = row.tops or ((),) * len(row.ids)
         return tuple(TokenInfo(*one) for one in zip(row.ids, row.logprobs, repeat(1.0), tops))

@@ -15,8 +15,9 @@ from __future__ import annotations
 import asyncio
 import codecs
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -27,14 +28,14 @@ from radixgen.automata.work import Limits
 from radixgen.engine import Completion, Engine, StreamDelta
 from radixgen.errors import BudgetTooSmall, Overloaded, RequestError
 from radixgen.mask.check import Checker, Finding
-from radixgen.params import Constraint, Prompt
+from radixgen.params import Constraint
 from radixgen.server import chat, completions
-from radixgen.server.asking import constraint_of
+from radixgen.server.constraints import Constraints, constraint_of
 from radixgen.server.events import event, streaming
+from radixgen.server.logprobs import TokenBytes
 from radixgen.server.metrics import fingerprint
 from radixgen.server.service import Caller, Service
-from radixgen.server.types import ChatRequest, CompletionRequest, Constraints
-from radixgen.wire.messages import TokenInfo
+from radixgen.server.types import ChatRequest, CompletionRequest
 
 NUM_LIKELY = 5
 MOST_WAITING = 8
@@ -60,16 +61,12 @@ def add_playground(app: FastAPI, service: Service) -> None:
     @app.post("/playground/chat", include_in_schema=False)
     async def of_chat(asked: ChatRequest, request: Request) -> Response:
         asked = asked.model_copy(update={"n": 1, "logprobs": True, "top_logprobs": NUM_LIKELY})
-        caller = request.state.caller
-        ask = await chat.read(asked, service, caller)
-        return await streaming(_events(ask.prompt, ask.options, service, caller))
+        return await streaming(_events(partial(chat.read, asked), service, request.state.caller))
 
     @app.post("/playground/text", include_in_schema=False)
     async def of_text(asked: CompletionRequest, request: Request) -> Response:
         asked = asked.model_copy(update={"n": 1, "best_of": None, "echo": False, "logprobs": NUM_LIKELY})
-        caller = request.state.caller
-        ask = (await completions.read(asked, service, caller))[0]
-        return await streaming(_events(ask.prompt, ask.options, service, caller))
+        return await streaming(_events(partial(_read_text, asked), service, request.state.caller))
 
     @app.post("/playground/check", include_in_schema=False)
     async def check(asked: CheckRequest, request: Request) -> dict[str, Any]:
@@ -81,6 +78,10 @@ def add_playground(app: FastAPI, service: Service) -> None:
         if any(one.kind == "refused" for one in findings):
             return {**told, "is_refused": True}
         return {**told, "is_refused": False, **await _least(constraint, asked, service.engine)}
+
+
+async def _read_text(asked: CompletionRequest, service: Service, caller: Caller) -> completions.Ask:
+    return (await completions.read(asked, service, caller))[0]
 
 
 class Checks:
@@ -122,17 +123,22 @@ async def _least(constraint: Constraint, asked: CheckRequest, engine: Engine) ->
     return {"sure": count}
 
 
-async def _events(prompt: Prompt, options: dict[str, Any], service: Service, caller: Caller) -> AsyncIterator[bytes]:
-    writer = Writer(service.engine)
-    try:
-        async with service.stream(prompt, options, caller) as deltas:
-            async for delta in deltas:
-                if delta.completion is not None:
-                    yield event({"end": _end(delta.completion)})
-                elif delta.token_ids:
-                    yield event({"tokens": await writer.tokens(delta)})
-    except BudgetTooSmall as error:
-        yield event({"end": {"finish_reason": "length", "closed": [], "sure": error.sure, "text": ""}})
+_Read = Callable[[Service, Caller], Awaitable[chat.Ask | completions.Ask]]
+
+
+async def _events(read: _Read, service: Service, caller: Caller) -> AsyncGenerator[bytes, None]:
+    writer = Writer(service.engine.info.vocab_size, service.token_bytes)
+    with service.admitted(caller):
+        ask = await read(service, caller)
+        try:
+            async with service.stream(ask.prompt, ask.options, caller) as deltas:
+                async for delta in deltas:
+                    if delta.completion is not None:
+                        yield event({"end": _end(delta.completion)})
+                    elif delta.token_ids:
+                        yield event({"tokens": await writer.tokens(delta)})
+        except BudgetTooSmall as error:
+            yield event({"end": {"finish_reason": "length", "closed": [], "sure": error.sure, "text": ""}})
 
 
 def _end(completion: Completion) -> dict[str, Any]:
@@ -151,19 +157,19 @@ def _end(completion: Completion) -> dict[str, Any]:
 class Writer:
     """Tells the tokens of one answer."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, vocab_size: int, known: TokenBytes) -> None:
+        self._vocab_size, self._known = vocab_size, known
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     async def tokens(self, delta: StreamDelta) -> list[dict[str, Any]]:
         """Of a delta with log-probabilities. A character that several tokens spell stands at its last one."""
         infos = delta.logprobs or ()
-        data = await self._bytes(infos)
+        data = await self._known.of(infos)
         rows = zip(delta.token_ids, delta.is_forced, delta.num_allowed, infos, strict=True)
         return [
             {
                 "text": self._decoder.decode(data[token_id]),
-                "kind": _kind(num_allowed, self._engine.info.vocab_size, is_forced=is_forced),
+                "kind": _kind(num_allowed, self._vocab_size, is_forced=is_forced),
                 "num_allowed": num_allowed,
                 "probability": _finite(math.exp(info.logprob)),
                 "mass": _finite(info.mass),
@@ -171,10 +177,6 @@ class Writer:
             }
             for token_id, is_forced, num_allowed, info in rows
         ]
-
-    async def _bytes(self, infos: Sequence[TokenInfo]) -> dict[int, bytes]:
-        listed = sorted({one for info in infos for one in (info.token_id, *(top for top, _ in info.top))})
-        return dict(zip(listed, await self._engine.atoken_bytes(listed), strict=True))
 
 
 def _kind(num_allowed: int, vocab_size: int, *, is_forced: bool) -> str:

@@ -28,7 +28,7 @@ MOST_HEADER_BYTES = 1 << 16
 
 
 def serve(config: ServerConfig, worker: WorkerConfig, listening: Callable[[str], None]) -> int:
-    """Serve until a signal ends it; the exit code. `listening` is told the address when requests are taken.
+    """Serve until a signal ends it; the exit code. `listening` is told the addresses when requests are taken.
 
     Raises:
         ConfigError: keys, address or folder cannot be used. ModelError, WorkerDied: the model cannot be loaded.
@@ -45,7 +45,7 @@ def serve(config: ServerConfig, worker: WorkerConfig, listening: Callable[[str],
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, _ended)
         door.listen(BACKLOG)
-        listening(address_of(door))
+        listening(f"{address_of(door)} and {engine.address}")
         server.run(sockets=[door])
     return 0
 

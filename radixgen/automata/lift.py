@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
+from functools import cached_property
 from itertools import count
 from typing import Literal, NamedTuple
 
@@ -73,10 +74,15 @@ class Utf8Automaton(TableAutomaton):
     """The texts of a `CharMachine` as raw UTF-8."""
 
     has_parts = True
+    _bytes_per_char = _BYTES_PER_CHAR
 
     def __init__(self, chars: CharMachine) -> None:
         self._chars = chars
-        super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL, chars.work)
+        super().__init__(self._start(), None, chars.work)
+
+    @cached_property
+    def growth(self) -> int:  # type: ignore[override]
+        return self._chars.max_need * self._bytes_per_char + _TAIL
 
     def _start(self) -> Hashable:
         return _Body(self._chars.start())
@@ -172,7 +178,7 @@ class JsonStringAutomaton(Utf8Automaton):
         self.plain = plain
         super().__init__(chars)
         if non_ascii == "escaped":
-            self.growth = chars.max_need * 2 * _BYTES_PER_CHAR + _TAIL
+            self._bytes_per_char = 2 * _BYTES_PER_CHAR
 
     def is_between(self, q: int) -> bool:
         """Whether row q stands between two characters, inside the quotes."""

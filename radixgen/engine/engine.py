@@ -7,6 +7,7 @@ import difflib
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any, TypeVar, Unpack
 
 from radixgen.config import WorkerConfig
@@ -18,6 +19,7 @@ from radixgen.engine.options import Asked, Options, read_options, read_prompts
 from radixgen.engine.pending import AsyncStream, Pending, Sink, Stream, pending_completion
 from radixgen.engine.process import WorkerProcess
 from radixgen.engine.remote import SocketLink
+from radixgen.engine.supervised import SupervisedLink
 from radixgen.errors import ConfigError, ParamError, RadixgenError, WorkerDied
 from radixgen.params import Constraint, Content, Ids, Namespace, Prompt, PromptPart, Text, prompt_parts
 from radixgen.wire.messages import (
@@ -29,12 +31,15 @@ from radixgen.wire.messages import (
     Dump,
     Dumped,
     Generate,
+    Requests,
+    RequestsListed,
     Result,
     Score,
     Scored,
     ScoredRow,
     Stats,
     StatsResult,
+    TokenInfo,
     Tokenize,
     Tokenized,
     Verb,
@@ -51,8 +56,9 @@ class Engine:
 
     `Engine()` starts a worker process with the built-in model; `Engine("folder-or-hub-id", max_rows=16, ...)` with
     another (keywords are the fields of `WorkerConfig`); `Engine(connect="ipc:///...")` uses a worker that runs already;
-    `Engine(in_process=True)` loads the model here. All behave the same. Threads may share one; the async twins run in
-    any event loop. Use it as a context manager, or `close()` it.
+    `Engine(in_process=True)` loads the model here; `Engine(supervised=True)` starts another worker when its own dies,
+    and sends it what was not answered. All behave the same. Threads may share one; the async twins run in any event
+    loop. Use it as a context manager, or `close()` it.
 
     Raises:
         ConfigError: options that cannot be. ModelError: the model cannot be loaded.
@@ -60,14 +66,22 @@ class Engine:
     """
 
     def __init__(
-        self, model: str | None = None, *, connect: str | None = None, in_process: bool = False, **options: Any
+        self,
+        model: str | None = None,
+        *,
+        connect: str | None = None,
+        in_process: bool = False,
+        supervised: bool = False,
+        **options: Any,
     ) -> None:
         if connect is not None:
             _check_alone(connect, model, in_process, options)
             self._adopt(_connected(connect))
+        elif in_process:
+            self._adopt(_in_process(_config(model, options)))
         else:
             config = _config(model, options)
-            self._adopt(_in_process(config) if in_process else _spawned(config))
+            self._adopt(_supervised(config) if supervised else _spawned(config))
 
     def _adopt(self, parts: tuple[Client, Callable[[], None]]) -> None:
         self._client, end = parts
@@ -190,6 +204,28 @@ class Engine:
     def detokenize(self, ids: Sequence[int]) -> str:
         return self._call(Detokenize(tuple(int(one) for one in ids)), Detokenized).result().text
 
+    async def atokenize(self, prompt: Prompt) -> tuple[int, ...]:
+        return (await asyncio.wrap_future(self._call(Tokenize(prompt_parts(prompt)), Tokenized))).ids
+
+    async def adetokenize(self, ids: Sequence[int]) -> str:
+        verb = Detokenize(tuple(int(one) for one in ids))
+        return (await asyncio.wrap_future(self._call(verb, Detokenized))).text
+
+    async def atoken_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """What each id stands for; nothing for a special one."""
+        verb = Detokenize(tuple(int(one) for one in ids))
+        return (await asyncio.wrap_future(self._call(verb, Detokenized))).pieces
+
+    async def aprompt_logprobs(self, prompt: Prompt, *, num_logprobs: int = 0) -> tuple[TokenInfo, ...]:
+        """What the model thought of a prompt's ids, each after those before it; of all but the first."""
+        ids = await self.atokenize(prompt)
+        if len(ids) < 2:
+            return ()
+        verb = Score((Ids(ids[:1]),), (Ids(ids[1:]),), num_logprobs=num_logprobs)
+        (row,) = (await asyncio.wrap_future(self._call(verb, Scored))).rows
+        tops = row.tops or ((),) * len(row.ids)
+        return tuple(TokenInfo(*one) for one in zip(row.ids, row.logprobs, repeat(1.0), tops))
+
     def check(self, document: str | None = None, **options: Unpack[Options]) -> int:
         """Raise what `generate` would for this constraint; else a `max_tokens` that certainly ends an answer."""
         constraint = _constraint_of(read_options(options))
@@ -200,6 +236,10 @@ class Engine:
     def stats(self) -> dict[str, float]:
         """The worker's counters since it started, by name."""
         return dict(self._call(Stats(), StatsResult).result().values)
+
+    def requests(self, *, most: int = 100) -> RequestsListed:
+        """What is open in the worker, whoever asked; at most `most`, those that came first."""
+        return self._call(Requests(most), RequestsListed).result()
 
     def dump(self) -> str:
         """What the worker is doing, for a person to read."""
@@ -241,6 +281,11 @@ def _spawned(config: WorkerConfig) -> tuple[Client, Callable[[], None]]:
         process.close()
         raise
     return client, partial(_end, client, process)
+
+
+def _supervised(config: WorkerConfig) -> tuple[Client, Callable[[], None]]:
+    client = Client(partial(SupervisedLink, config), WorkerDied)
+    return client, client.close
 
 
 def _connected(address: str) -> tuple[Client, Callable[[], None]]:

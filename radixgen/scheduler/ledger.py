@@ -123,7 +123,7 @@ class Ledger:
             return
         request_id = progress.request.request_id
         if one.targets is not None:
-            self.events.append(Scored(request_id, one.output, tuple(one.logprobs)))
+            self.events.append(Scored(request_id, one.output, tuple(one.logprobs), tuple(one.tops)))
         else:
             closed = tuple(one.matcher.closed) if one.matcher is not None else ()
             self.events.append(OutputFinished(request_id, one.output, reason, closed))

@@ -75,9 +75,9 @@ class Sequence:
 
     __slots__ = (
         "among", "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted",
-        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left", "num_output",
-        "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots", "stops", "targets",
-        "trusted_len",
+        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left",
+        "num_output", "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots",
+        "stops", "targets", "tops", "trusted_len", "was_ended",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -89,6 +89,8 @@ class Sequence:
         self.ids = progress.request.ids
         self.num_ids = len(self.ids)
         self.num_output = 0
+        self.was_ended = False
+        """What another worker had written of it is all of it."""
         self.num_left = progress.request.params.max_tokens
         """Ids it may still write."""
         self.slots: Int32 = np.empty(0, dtype=np.int32)
@@ -110,6 +112,7 @@ class Sequence:
         self.stops: StopChecker | None = None
         self.targets: Int32 | None = None
         self.among: tuple[Int32, ...] = ()
+        self.tops: list[tuple[tuple[int, float], ...]] = []
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
         self.appetite = Appetite()

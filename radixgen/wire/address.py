@@ -26,6 +26,11 @@ def new_folder() -> Path:
     return folder
 
 
+def marker_of(address: str) -> Path | None:
+    """The file beside a socket file in which its worker marks its steps (see `wire.marker`)."""
+    return Path(address.removeprefix("ipc://")).with_name("step") if address.startswith("ipc://") else None
+
+
 def address_in(folder: Path) -> str:
     return f"ipc://{folder / 'worker'}"
 

@@ -39,6 +39,7 @@ class AnswerText:
         self._stops = StopStrings(stops)
         self._pieces: list[str] = []
         self._num_taken = 0
+        self._num_told = 0
 
     def push(self, ids: Sequence[int]) -> bool:
         """True when a stop string is complete; ids after that add nothing."""
@@ -51,7 +52,13 @@ class AnswerText:
         """The text that came since the last `take`."""
         new = "".join(self._pieces[self._num_taken :])
         self._num_taken = len(self._pieces)
-        return new
+        told, self._num_told = new[self._num_told :], max(0, self._num_told - len(new))
+        return told
+
+    def resume(self, num_chars: int) -> None:
+        """So many characters were told before by somebody else: `take` begins behind them."""
+        self._num_told = num_chars
+        self.take()
 
     def finish(self) -> str:
         """All text, now that no id follows; what was held back is part of it (and of the next `take`)."""
@@ -69,6 +76,14 @@ class Answer:
         self._places = places
         self._events: list[TokenEvent] = []
         self._end: OutputFinished | None = None
+
+    def resume(self, ids: tuple[int, ...]) -> None:
+        """Ids that another worker wrote; what the model thought of them only that one knew."""
+        count = len(ids)
+        if count:
+            none = (None,) * count
+            row = (ids, (True,) * count, (1,) * count, none, (1.0,) * count, ((),) * count)
+            self._events.append(TokenEvent("", 0, *row))
 
     def add(self, event: TokenEvent) -> None:
         self._events.append(event)

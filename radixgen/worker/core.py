@@ -14,19 +14,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from radixgen.errors import ParamError, RadixgenError, RequestAborted, RequestFailed
+from radixgen.errors import Overloaded, ParamError, RadixgenError, RequestAborted
 from radixgen.scheduler.request import Event, Failed, Finished, OutputFinished, Scored, TokenEvent
 from radixgen.scheduler.scheduler import Scheduler
 from radixgen.wire import messages
 from radixgen.wire.codec import failed
+from radixgen.wire.marker import StepMarker
 from radixgen.worker.answer import Answer, token_infos
 from radixgen.worker.calls import Calls
 from radixgen.worker.intake import Intake, Ready
+from radixgen.worker.listing import Opened, list_requests
 from radixgen.worker.meter import Meter
 from radixgen.worker.patient import PatientMatcher
 from radixgen.worker.prepare import Prepared, Preparer
@@ -60,7 +62,7 @@ class _Open:
     answers: tuple[Answer, ...] = ()
     truncated_chars: int = 0
     arrival_s: float = field(default_factory=time.perf_counter)
-    scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    scores: dict[int, Scored] = field(default_factory=dict)
     continuations: tuple[tuple[int, ...], ...] = ()
     matchers: tuple[PatientMatcher, ...] = ()
     is_submitted: bool = False
@@ -90,6 +92,9 @@ class Core:
         self._calls = calls
         self._open: dict[str, _Open] = {}
         self._keys: dict[tuple[bytes, int], str] = {}
+        self._tokens: dict[bytes, str] = {}
+        """What each client calls itself, for the marker."""
+        self._marker: StepMarker | None = None
         self._intake = Intake(preparer.render, welcome.max_rows)
         self._turns = preparer.turns
         self._tasks: dict[str, _Task] = {}
@@ -98,6 +103,16 @@ class Core:
         self._num_submitted = 0
         self._count = 0
         self._out: list[Outgoing] = []
+
+    def mark_steps(self, marker: StepMarker) -> None:
+        """Note before each step which requests stand in it, for whoever finds this process dead."""
+        self._marker = marker
+        self._scheduler.watch_launches(self._mark)
+
+    def _mark(self, keys: list[str]) -> None:
+        assert self._marker is not None
+        found = (self._open.get(key) for key in dict.fromkeys(keys))
+        self._marker.mark([(self._tokens.get(one.client, ""), one.number) for one in found if one is not None])
 
     @property
     def has_work(self) -> bool:
@@ -130,12 +145,15 @@ class Core:
         with self.meter.timed("step"):
             events = self._events()
         self._share_s = min(max((time.perf_counter() - start) / 4, LEAST_SHARE_S), MOST_SHARE_S)
+        if self._marker is not None:
+            self._marker.clear()
         with self.meter.timed("answer"):
             for event in events:
                 self._guarded(event.request_id, partial(self._on_event, event))
 
     def drop(self, client: bytes) -> list[Outgoing]:
         """A client seems gone: end what it had open, and say so, since it may only have been asleep."""
+        self._tokens.pop(client, None)
         for key in [key for key, one in self._open.items() if one.client == client]:
             self._fail(key, RequestAborted("the worker heard nothing of this client for long and ended its requests"))
         return self._flush()
@@ -143,6 +161,7 @@ class Core:
     def _take(self, client: bytes, message: messages.ClientMessage) -> None:
         match message:
             case messages.Hello():
+                self._tokens[client] = message.token
                 self._say(client, self._greeting(message))
             case messages.Generate():
                 self._intake.add(self._admit(client, message), message)
@@ -150,10 +169,14 @@ class Core:
                 self._intake.add(self._admit(client, message), score)
             case messages.Call(verb=messages.Check() as check):
                 self._check(self._admit(client, message), message, check)
+            case messages.Call(verb=messages.Requests() as asked):
+                self._say(client, messages.Reply(message.request_id, list_requests(self._opened(), asked.most)))
             case messages.Call():
                 self._say(client, messages.Reply(message.request_id, self._calls.answer(message.verb, self._dump)))
             case messages.Abort():
                 self._abort(client, message.request_id)
+            case messages.Heartbeat():
+                self._say(client, message)
 
     def _greeting(self, hello: messages.Hello) -> messages.WorkerMessage:
         if hello.version == self._welcome.version:
@@ -166,9 +189,7 @@ class Core:
         if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
             raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
         if len(self._open) >= self._welcome.max_rows + self._welcome.max_waiting:
-            raise RequestFailed(
-                f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later"
-            )
+            raise Overloaded(f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later")
         self._count += 1
         key = str(self._count)
         self._open[key] = _Open(client, message)
@@ -247,7 +268,7 @@ class Core:
             case OutputFinished():
                 one.answers[event.output].end(event)
             case Scored():
-                one.scores[event.continuation] = event.logprobs
+                one.scores[event.continuation] = event
             case Finished():
                 self._finish(event, one)
             case Failed():
@@ -318,6 +339,10 @@ class Core:
         if not isinstance(error, RadixgenError):
             _log.error("a request failed for a reason of ours", exc_info=error)
 
+    def _opened(self) -> Iterator[Opened]:
+        for key, one in self._open.items():
+            yield Opened(one.message, one.arrival_s, self._scheduler.progress(key))
+
     def _dump(self) -> dict[str, object]:
         clients = {one.client for one in self._open.values()}
         return {"open": len(self._open), "submitted": self._num_submitted, "clients": len(clients)}
@@ -335,5 +360,8 @@ def _finish(task: _Task) -> None:
 
 
 def _score_rows(one: _Open) -> tuple[messages.ScoredRow, ...]:
-    rows = ((ids, one.scores.get(index, ())) for index, ids in enumerate(one.continuations))
-    return tuple(messages.ScoredRow(ids, logprobs, sum(logprobs)) for ids, logprobs in rows)
+    found = ((ids, one.scores.get(index)) for index, ids in enumerate(one.continuations))
+    return tuple(
+        messages.ScoredRow(ids, row.logprobs, sum(row.logprobs), row.tops) if row else messages.ScoredRow(ids, (), 0.0)
+        for ids, row in found
+    )

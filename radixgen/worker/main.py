@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from radixgen.config import WorkerConfig
 from radixgen.errors import RadixgenError
 from radixgen.wire import messages
-from radixgen.wire.address import address_in, new_folder, remove_folder
+from radixgen.wire.address import address_in, marker_of, new_folder, remove_folder
 from radixgen.wire.codec import decode_line, encode_line, failed
+from radixgen.wire.marker import StepMarker
 from radixgen.wire.sockets import Listener
 from radixgen.worker.garbage import collecting_at_rest, rest
 
@@ -77,6 +78,9 @@ def _listening(config: WorkerConfig, address: str) -> Iterator[Loop]:
         from radixgen.worker.start import start_core
 
         core = start_core(config)
+        path = marker_of(listener.address)
+        if path is not None:
+            core.mark_steps(StepMarker(path))
         from radixgen.worker.loop import Loop
 
         with collecting_at_rest():

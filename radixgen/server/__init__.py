@@ -1,0 +1,17 @@
+"""One engine for other services: OpenAI-compatible HTTP, its own page, metrics.
+
+    request ──► app.py: body limit, key, tenant ──► types (what may be asked) ──► asking.py: prompt, options, constraint
+                                                                                       │
+    client ◄── events.py (SSE) or JSON ◄── chat.py / completions.py ... ◄── Engine ◄───┘
+
+Invariants: a parameter is honoured, listed as one that changes nothing here, or refused by name; an answer cut by its
+limit is valid for its schema and says so; a client that leaves is aborted; an error has OpenAI's shape and no
+traceback. Imports engine, jobs and mask (for `check`); nothing of torch.
+"""
+
+from __future__ import annotations
+
+from radixgen.server.app import make_app
+from radixgen.server.service import Service
+
+__all__ = ["Service", "make_app"]

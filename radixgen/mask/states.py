@@ -178,7 +178,7 @@ class Grammar:
             ceiling = max(ceiling, tail + self._lengths.most_tokens(scalar, state))
             if scalar.follow is not None and piece.exits.shape[1]:
                 for follow, exits in find_follows(scalar, piece.exits):
-                    if follow is not ASK:
+                    if follow is not ASK and follow is not None:
                         ceiling = max(ceiling, self._tight_ceiling(follow, exits))
         return min(ceiling, FAR)
 

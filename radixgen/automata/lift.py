@@ -191,7 +191,13 @@ class JsonStringAutomaton(Utf8Automaton):
 
     def allows_all(self, q: int) -> bool:
         key = self._keys[q]
-        return self.plain is not None and isinstance(key, _Body) and self._chars.allows_all(key.state)
+        if self.plain is None or not (isinstance(key, _Body) or key is _OPEN):
+            return False
+        return self._chars.allows_all(key.state if isinstance(key, _Body) else self._chars.start())
+
+    def plain_row(self, q: int) -> int:
+        """The row of `plain` that stands where row q does, where `allows_all` says yes."""
+        return 0 if q == 0 else self.between if self.plain is None else self.plain.between
 
     def _part(self, state: Hashable) -> Part:
         if self.plain is not None and self.has_quotes and self._chars.is_everything(state):

@@ -17,6 +17,7 @@ _MAX_THREADS = 1024
 _MAX_SLOTS = 2**31 - 1
 _PAGE_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _POLICIES = ("lru", "slru", "priority")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 _ORDERS = ("longest-prefix", "depth-first", "first-come")
 _AT_LEAST_ONE = (
     "max_rows", "step_tokens", "max_waiting", "grammar_bytes", "constraint_bytes", "constraint_depth",
@@ -135,6 +136,8 @@ class ServerConfig:
     data_folder: str = _flag("", "where files and batches are kept; empty takes a folder of the user's")
     tool_format: str = _flag("auto", "how the model writes tool calls: 'hermes', 'llama3', 'mistral' or 'auto'")
     drain_s: float = _flag(20.0, "how long a shutdown waits for running requests")
+    log_format: str = _flag("text", "'text', or 'json': one object a line")
+    log_level: str = _flag("info", "what is logged: 'debug', 'info' (a line for each request), 'warning' or 'error'")
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value of the wrong type or out of range, or for an open door without a key."""
@@ -146,6 +149,10 @@ class ServerConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
         if self.tool_format not in ("auto", "hermes", "llama3", "mistral"):
             raise ConfigError(f"tool_format is {self.tool_format!r}; it must be auto, hermes, llama3 or mistral")
+        if self.log_format not in ("text", "json"):
+            raise ConfigError(f"log_format is {self.log_format!r}; it must be text or json")
+        if self.log_level not in _LOG_LEVELS:
+            raise ConfigError(f"log_level is {self.log_level!r}; it must be one of {', '.join(_LOG_LEVELS)}")
         if self.drain_s < 0:
             raise ConfigError(f"drain_s is {self.drain_s}; it must be 0 or more")
         if not (self.api_key or self.keys_file) and not is_loopback(self.host):

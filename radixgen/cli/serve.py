@@ -11,7 +11,6 @@ from typing import Any
 from radixgen.cli.flags import add_flags
 from radixgen.cli.settings import gather, split
 from radixgen.config import ServerConfig, WorkerConfig
-from radixgen.errors import ConfigError
 
 
 def add_parser(commands: Any) -> None:
@@ -25,9 +24,6 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     options = gather((ServerConfig, WorkerConfig), vars(arguments), os.environ, arguments.config)
     server, worker = ServerConfig(**split(options, ServerConfig)), WorkerConfig(**split(options, WorkerConfig))
-    try:
-        from radixgen.server.running import serve
-    except ImportError as error:
-        raise ConfigError(f"serving needs {error.name}: pip install 'radixgen[serve]'") from None
+    from radixgen.server.running import serve  # fastapi takes its time, which other commands need not
 
     return serve(server, worker, lambda address: print(f"radixgen listens on {address}", file=sys.stderr, flush=True))

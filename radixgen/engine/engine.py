@@ -237,9 +237,15 @@ class Engine:
         """The worker's counters since it started, by name."""
         return dict(self._call(Stats(), StatsResult).result().values)
 
+    async def astats(self) -> dict[str, float]:
+        return dict((await asyncio.wrap_future(self._call(Stats(), StatsResult))).values)
+
     def requests(self, *, most: int = 100) -> RequestsListed:
         """What is open in the worker, whoever asked; at most `most`, those that came first."""
         return self._call(Requests(most), RequestsListed).result()
+
+    async def arequests(self, *, most: int = 100) -> RequestsListed:
+        return await asyncio.wrap_future(self._call(Requests(most), RequestsListed))
 
     def dump(self) -> str:
         """What the worker is doing, for a person to read."""

@@ -14,19 +14,23 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from radixgen import __version__
-from radixgen.errors import RadixgenError
+from radixgen.errors import RadixgenError, WorkerError
 from radixgen.params import Text
 from radixgen.server import chat, completions, native, responses
 from radixgen.server.asking import messages_of
 from radixgen.server.batches import Batches, add_batches
 from radixgen.server.events import Left, named_events, streaming, unless_left
 from radixgen.server.gate import Gate
+from radixgen.server.logs import RequestLog
 from radixgen.server.problems import Problem, Shape, shape_of
 from radixgen.server.service import Caller, Service
+from radixgen.server.tracing import Tracing
 from radixgen.server.types import ChatRequest, CompletionRequest, DetokenizeRequest, ResponseRequest, TokenizeRequest
 
 _log = logging.getLogger(__name__)
 CLIENT_LEFT = 499
+MOST_STATS_S = 2.0
+"""How long the worker's part of the metrics is waited for; it may just be starting again."""
 
 
 def make_app(service: Service) -> FastAPI:
@@ -34,6 +38,9 @@ def make_app(service: Service) -> FastAPI:
     batches = Batches(service)
     app = FastAPI(title="radixgen", version=__version__, docs_url=None, redoc_url=None, lifespan=_living(batches))
     app.add_middleware(Gate, service=service)
+    if service.tracer is not None:
+        app.add_middleware(Tracing, tracer=service.tracer)
+    app.add_middleware(RequestLog, counts=service.metrics)
     _add_handlers(app)
     _add_models(app, service)
     _add_openai(app, service)
@@ -69,8 +76,11 @@ def _add_models(app: FastAPI, service: Service) -> None:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        text = service.metrics.text(await asyncio.to_thread(service.engine.stats))
-        return Response(text, media_type="text/plain; version=0.0.4")
+        try:
+            worker = await asyncio.wait_for(service.engine.astats(), MOST_STATS_S)
+        except (WorkerError, TimeoutError):
+            worker = None
+        return Response(service.metrics.text(worker), media_type="text/plain; version=0.0.4")
 
 
 def _add_openai(app: FastAPI, service: Service) -> None:

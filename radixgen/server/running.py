@@ -16,6 +16,7 @@ from radixgen.config import ServerConfig, WorkerConfig
 from radixgen.engine import Engine
 from radixgen.errors import ConfigError
 from radixgen.server.app import make_app
+from radixgen.server.logs import set_up_logs
 from radixgen.server.service import Service
 
 BACKLOG = 2048
@@ -27,6 +28,7 @@ def serve(config: ServerConfig, worker: WorkerConfig, listening: Callable[[str],
     Raises:
         ConfigError: the address cannot be listened on. ModelError, WorkerDied: the model cannot be loaded.
     """
+    set_up_logs(config.log_format, config.log_level)
     door = bind(config.host, config.port)
     with door, Engine(**asdict(worker), supervised=True) as engine:
         server = uvicorn.Server(_settings(Service.make(engine, config), config))
@@ -60,6 +62,7 @@ def address_of(door: socket.socket) -> str:
 def _settings(service: Service, config: ServerConfig) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(service),
+        log_config=None,
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=int(config.drain_s),

@@ -16,8 +16,10 @@ from radixgen.errors import ConstraintError, RequestAborted
 from radixgen.params import JsonSchema, Namespace, Prompt
 from radixgen.server.keys import Keys, Tenant
 from radixgen.server.limits import Limits
-from radixgen.server.metrics import Metrics
+from radixgen.server.logs import note
+from radixgen.server.metrics import Metrics, fingerprint
 from radixgen.server.problems import Problem
+from radixgen.server.tracing import find_tracer, record_answer
 
 
 class Caller(NamedTuple):
@@ -37,6 +39,7 @@ class Service:
     keys: Keys
     limits: Limits
     metrics: Metrics = field(default_factory=Metrics)
+    tracer: Any | None = field(default_factory=find_tracer)
     created_s: int = field(default_factory=lambda: int(time.time()))
     """When it started, in seconds since 1970."""
 
@@ -77,16 +80,30 @@ class Service:
     async def _noted(
         self, deltas: AsyncIterator[StreamDelta], options: dict[str, Any], caller: Caller
     ) -> AsyncIterator[StreamDelta]:
+        last_s: float | None = None
         async for delta in deltas:
             if delta.completion is not None:
-                self._note(delta.completion, options, caller)
+                self._note(delta.completion, options, caller, was_streamed=True)
+            elif delta.token_ids:
+                before_s, last_s = last_s, time.perf_counter()
+                if before_s is not None:
+                    self.metrics.observe_delta(last_s - before_s, len(delta.token_ids))
             yield delta
 
-    def _note(self, completion: Completion, options: dict[str, Any], caller: Caller) -> None:
-        usage = completion.usage
+    def _note(
+        self, completion: Completion, options: dict[str, Any], caller: Caller, *, was_streamed: bool = False
+    ) -> None:
+        usage, constraint = completion.usage, options.get("constraint")
         self.limits.charge(caller.tenant, usage.prompt_tokens + usage.completion_tokens)
-        is_constrained = options.get("constraint") is not None
-        self.metrics.observe(caller.tenant.name, usage, completion.outputs, is_constrained=is_constrained)
+        self.metrics.observe(caller.tenant.name, completion, constraint, was_streamed=was_streamed)
+        record_answer(self.tracer, self.model_name, completion)
+        note(
+            tenant=caller.tenant.name,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            completion_tokens=usage.completion_tokens,
+            constraint=fingerprint(constraint) if constraint is not None else "",
+        )
 
     def _check_schema(self, options: dict[str, Any], caller: Caller) -> None:
         constraint, limit = options.get("constraint"), caller.tenant.max_schema_bytes
@@ -98,7 +115,7 @@ class Service:
         try:
             yield
         except ConstraintError as error:
-            self.metrics.refuse(type(error).__name__, str(error.details().get("keyword") or ""))
+            self.metrics.refuse(error)
             raise
 
     @asynccontextmanager

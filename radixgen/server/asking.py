@@ -148,7 +148,9 @@ def _quoting(constraint: Constraint | None, asked: Constraints) -> Constraint | 
     if not asked.verbatim:
         return constraint
     if not isinstance(constraint, JsonSchema):
-        raise Problem("verbatim: only a JSON Schema has strings and numbers to quote; give one", param="verbatim")
+        raise Problem(
+            "verbatim: only a JSON Schema has strings and numbers to quote; give one", param="verbatim"
+        )
     return msgspec.structs.replace(constraint, verbatim=True)
 
 

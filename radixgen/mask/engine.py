@@ -154,6 +154,7 @@ class MaskEngine:
             self.num_found += 1
         self._grammars.move_to_end(constraint)
         self._ledger.touch(grammar.memo)
+        self._ledger.touch(grammar.records)
         return grammar
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account | None) -> Grammar:

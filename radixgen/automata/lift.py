@@ -156,6 +156,8 @@ _ESCAPED = {char: f"\\{letter}" for letter, char in _SHORT_ESCAPES.items() if ch
 
 def escape_json(text: str) -> str:
     """The inside of a JSON string as `json.dumps(ensure_ascii=False)` writes it."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     return "".join(_ESCAPED.get(char) or (f"\\u{ord(char):04x}" if char < " " else char) for char in text)
 
 

@@ -73,6 +73,15 @@ class WorkerConfig:
     constraint_depth: int = _flag(150, "how deep one schema or grammar may be nested")
     constraint_states: int = _flag(200_000, "states that one schema or grammar may keep in tables")
     constraint_memory: int = _flag(64 << 20, "bytes that the tables of one schema or grammar may take")
+    rpc: str = _flag(
+        "",
+        "where others may connect: ipc:///path, tcp://127.0.0.1:PORT, or with keys tcp://HOST:PORT; empty: only at a"
+        " socket in a folder of its own",
+    )
+    rpc_keys: str = _flag(
+        "", "folder of CURVE keys for TCP: server.key_secret, and clients/*.key of those who may come"
+    )
+    hang_s: float = _flag(120.0, "seconds of silence after which a supervised worker is replaced")
     compile_s: float = _flag(5.0, "seconds of computing that compiling one schema or grammar may take")
     mask_s: float = _flag(1.0, "seconds of computing that one mask may take")
 
@@ -97,7 +106,7 @@ class WorkerConfig:
                 f"step_tokens is {self.step_tokens}; max_rows ({self.max_rows}) and page_size ({self.page_size}) need "
                 f"{least_tokens} at least, or not every row could take a step"
             )
-        for name in ("compile_s", "mask_s"):
+        for name in ("compile_s", "mask_s", "hang_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be more than 0")
         if not 0.0 <= self.check_cache <= 1.0:

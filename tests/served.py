@@ -15,7 +15,9 @@ import uvicorn
 from radixgen import Engine
 from radixgen.config import ServerConfig
 from radixgen.server import Service, make_app
+from radixgen.server.keys import Keys
 from radixgen.server.running import bind
+from radixgen.server.store import data_folder
 
 
 @dataclass
@@ -33,15 +35,17 @@ class Served:
 @contextmanager
 def served(engine: Engine, tmp_path: Any, **options: Any) -> Iterator[Served]:
     """One server over an engine that is the caller's."""
-    service = Service.make(engine, ServerConfig(data_folder=str(tmp_path), **options))
+    config = ServerConfig(data_folder=str(tmp_path), **options)
+    service = Service.make(engine, config, Keys.read(config.keys_file, config.api_key, config.admin_key))
     door = bind("127.0.0.1", 0)
     door.listen(64)
-    server = uvicorn.Server(uvicorn.Config(make_app(service), log_config=None, access_log=False))
-    thread = threading.Thread(target=asyncio.run, args=(server.serve([door]),))
-    thread.start()
-    try:
-        yield Served(f"http://127.0.0.1:{door.getsockname()[1]}", service)
-    finally:
-        server.should_exit = True
-        thread.join(20)
-        door.close()
+    with data_folder(config.data_folder, door.getsockname()[1]) as folder:
+        server = uvicorn.Server(uvicorn.Config(make_app(service, folder), log_config=None, access_log=False))
+        thread = threading.Thread(target=asyncio.run, args=(server.serve([door]),))
+        thread.start()
+        try:
+            yield Served(f"http://127.0.0.1:{door.getsockname()[1]}", service)
+        finally:
+            server.should_exit = True
+            thread.join(20)
+            door.close()

@@ -185,9 +185,9 @@ def test_an_exception_that_is_not_ours_travels_as_request_failed() -> None:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("tcp://0.0.0.0:5555", "only loopback"),
-        ("tcp://192.168.1.4:5555", "only loopback"),
-        ("tcp://*:5555", "only loopback"),
+        ("tcp://0.0.0.0:5555", "beyond loopback"),
+        ("tcp://192.168.1.4:5555", "beyond loopback"),
+        ("tcp://*:5555", "beyond loopback"),
         ("tcp://127.0.0.1:x", "no port"),
         ("tcp://127.0.0.1:70000", "no port"),
         ("inproc://a", "use ipc"),

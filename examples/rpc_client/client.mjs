@@ -1,5 +1,5 @@
 // radixgen's RPC from JavaScript; the protocol is the docstring of radixgen/wire.
-//   npm install && node client.mjs ipc:///path/to/socket        (radixgen worker --bind ipc:///path/to/socket)
+//   npm install && node client.mjs ipc:///path/to/socket        (radixgen worker --rpc ipc:///path/to/socket)
 import { randomBytes } from "node:crypto";
 import { decode, encode } from "@msgpack/msgpack";
 import { Dealer } from "zeromq";

@@ -16,7 +16,12 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("batch", help="answer a batch file", description=__doc__)
     parser.add_argument("input", type=Path, metavar="IN.jsonl", help="requests: custom_id, method, url, body")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="OUT.jsonl", help="answers; resumed if there")
-    parser.add_argument("--errors", type=Path, metavar="FILE", help="failures (default: beside OUT, .errors.jsonl)")
+    parser.add_argument(
+        "--errors",
+        type=Path,
+        metavar="FILE",
+        help="failures; without it they are tried again (default: OUT.errors.jsonl)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_worker_flags(parser)
     parser.set_defaults(run=run)
@@ -29,14 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
     from radixgen.engine import Engine
     from radixgen.jobs.batch import BatchRun, read_batch
     from radixgen.server.dispatch import URLS, answering
-    from radixgen.server.keys import Tenant
-    from radixgen.server.service import Caller, Service
+    from radixgen.server.keys import Keys, Tenant
+    from radixgen.server.service import Service
 
     asks = read_batch(_read(arguments.input), str(arguments.input), URLS)
     errors = arguments.errors or arguments.out.with_suffix(".errors.jsonl")
     with Engine(**worker_options(arguments)) as engine:
-        service = Service.make(engine, ServerConfig(max_queue=max(1024, len(asks))))
-        batch = BatchRun(asks, answering(service, Caller(Tenant())), arguments.out, errors)
+        service = Service.make(engine, ServerConfig(), Keys({}))
+        batch = BatchRun(asks, answering(service, Tenant()), arguments.out, errors)
         done = batch.counts.completed + batch.counts.failed
         with tqdm(total=len(asks), initial=done, unit="request", disable=arguments.quiet) as bar:
             counts = asyncio.run(batch.run(told=bar.update))

@@ -14,6 +14,8 @@ from typing import Any
 from radixgen.errors import ConfigError
 
 PREFIX = "RADIXGEN_"
+_OTHERS = frozenset({"RADIXGEN_NUMBA"})
+"""Names that are not options of a process: `mask.jit` reads its own."""
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -44,6 +46,7 @@ def _from_file(file: Path | None, kinds: Mapping[str, type]) -> dict[str, Any]:
         raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not TOML: {error}") from None
+    found = {name.replace("-", "_"): value for name, value in found.items()}
     unknown = next((name for name in found if name not in kinds), None)
     if unknown is not None:
         raise ConfigError(f"{file}: there is no option {unknown!r}")
@@ -52,6 +55,9 @@ def _from_file(file: Path | None, kinds: Mapping[str, type]) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str], kinds: Mapping[str, type]) -> dict[str, Any]:
     names = {f"{PREFIX}{name.upper()}": name for name in kinds}
+    unknown = next((key for key in environment if key.startswith(PREFIX) and key not in {*names, *_OTHERS}), None)
+    if unknown is not None:
+        raise ConfigError(f"{unknown} in the environment: there is no such option")
     return {names[key]: _read(key, text, kinds[names[key]]) for key, text in environment.items() if key in names}
 
 

@@ -58,7 +58,7 @@ def read_batch(text: str, where: str, urls: frozenset[str], only: str | None = N
         InputError: naming the first line that is none, a custom id given twice, or no line at all.
     """
     asks, seen = [], set()
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # JSON may hold what else is a line break to Python
         if not line.strip():
             continue
         ask = _ask(line, f"{where}, line {number}", urls if only is None else frozenset({only}))
@@ -100,11 +100,18 @@ class BatchRun:
         self._is_cancelled = True
 
     async def run(self, concurrency: int = DEFAULT_CONCURRENCY, told: Callable[[], None] = lambda: None) -> Counts:
-        """Ask all that is left, `concurrency` at a time. told: called after each answer."""
+        """Ask all that is left, `concurrency` at a time. told: called after each answer.
+
+        Raises:
+            OSError: an answer cannot be written; no more are asked.
+        """
         with self._out.open("a", encoding="utf-8") as out, self._errors.open("a", encoding="utf-8") as errors:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(concurrency, len(self._waiting))):
-                    group.create_task(self._work(out, errors, told))
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(min(concurrency, len(self._waiting))):
+                        group.create_task(self._work(out, errors, told))
+            except ExceptionGroup as several:
+                raise several.exceptions[0] from None
         return self.counts
 
     async def _work(self, out: TextIO, errors: TextIO, told: Callable[[], None]) -> None:

@@ -47,8 +47,8 @@ class Flights:
         self._planner = planner
         self._landing = landing
         self._ledger = ledger
-        self.launching: Callable[[list[str]], None] = _nothing
-        """Told the request ids of a step before it runs."""
+        self.launching: Callable[[dict[str, int]], None] = _nothing
+        """Told before a step runs which requests stand in it, and how many ids each has written."""
         self._aloft: Flight | None = None
 
     @property
@@ -58,7 +58,8 @@ class Flights:
     def fly(self, *, is_ahead: bool) -> Crash | None:
         """Launch what is planned; land what was in the air, and unless `is_ahead` this step as well."""
         rows, older = self._planner.rows, self._aloft
-        self.launching([row.seq.progress.request.request_id for row in rows])
+        standing = [row.seq.progress for row in (*(() if older is None else older.rows), *rows)]
+        self.launching({one.request.request_id: one.completion_tokens for one in standing})
         try:
             self._runner.forward(self._planner.build())
             result = self._collect(older)
@@ -118,5 +119,5 @@ class Flights:
         return Crash([one for one in dict.fromkeys(row.seq for row in rows) if one.is_open], error)
 
 
-def _nothing(_: list[str]) -> None:
+def _nothing(_: dict[str, int]) -> None:
     """Nobody wants to know."""

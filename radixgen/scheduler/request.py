@@ -35,6 +35,7 @@ class Resumed(NamedTuple):
     ids: tuple[int, ...] = ()
     is_stopped: bool = False
     """A stop string was complete."""
+    num_forced: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +60,10 @@ class Request:
     """Per output; matchers and stops have seen these ids. Empty: nothing was written."""
     num_tops: int = 0
     """How many of the most probable ids to tell at each scored id."""
+    owner: str = ""
+    """Whose it is; rows are shared evenly between the owners that wait."""
+    alone_until: int = -1
+    """It runs in steps of its own until it has written more ids than so many: it may be what ends the process."""
     arrival_s: float | None = None
     """By the scheduler's clock; None: when it is submitted."""
 

@@ -142,7 +142,7 @@ class Scheduler:
         self._end_doomed()
         self._selection.select()
         if self._planner.rows:
-            self._fly(is_ahead=self._step_ahead)
+            self._fly(is_ahead=self._step_ahead and not self._selection.is_alone)
         else:
             self._land()
         events = self._ledger.take_events()
@@ -206,14 +206,15 @@ class Scheduler:
                     self._resume(one, request.resumed[one.output])
         return sequences
 
-    def watch_launches(self, launching: Callable[[list[str]], None]) -> None:
-        """Have `launching` told the request ids of each step before it runs."""
+    def watch_launches(self, launching: Callable[[dict[str, int]], None]) -> None:
+        """Have `launching` told, before each step runs, who stands in it and how many ids each has written."""
         self._flights.launching = launching
 
     def _resume(self, one: Sequence, resumed: Resumed) -> None:
         """Go on behind what another worker wrote of an output."""
         one.append(resumed.ids)
         one.progress.completion_tokens += len(resumed.ids)
+        one.progress.forced_tokens += resumed.num_forced
         may_end = one.matcher is not None or not one.progress.request.params.ignore_eos
         one.was_ended = resumed.is_stopped or (may_end and bool(self._eos_ids.intersection(resumed.ids[-1:])))
 

@@ -56,6 +56,11 @@ class Progress:
         """What it computed is not to be used again."""
         self.is_over = False
 
+    @property
+    def is_suspect(self) -> bool:
+        """It may be what a process died of, so its steps are its own."""
+        return self.completion_tokens <= self.request.alone_until
+
     def usage(self, now: float) -> Usage:
         started = now if self.started_s is None else self.started_s
         first = now if self.first_s is None else self.first_s
@@ -132,6 +137,10 @@ class Sequence:
     @property
     def priority(self) -> int:
         return self.progress.request.params.priority
+
+    @property
+    def owner(self) -> str:
+        return self.progress.request.owner
 
     @property
     def length(self) -> int:

@@ -90,6 +90,7 @@ class Texts:
         self.false = TextSet(frozenset(), None)
         self._patterns: dict[tuple[str, bool], TextSet] = {}
         self._formats: dict[str, TextSet | None] = {}
+        self._format_names: dict[Node, str] = {}
         self._grammars = GrammarCompiler(regexes.work)
         self._derived: dict[str, DerivedTexts] = {}
         self._examples: dict[Node | None, int] = {}
@@ -137,11 +138,25 @@ class Texts:
         """The strings of a format; None where it is unknown, or an annotation."""
         if name not in self._formats:
             node = formats.find_node(self.regexes, name)
-            self._formats[name] = None if node is None else self._general(node)
+            self._formats[name] = None if node is None else self._named(name, node)
             example = _EXAMPLES.get(name)
             if node is not None and example is not None and self._deriver.matches(node, example):
                 self._examples[node] = len(example)
         return self._formats[name]
+
+    def shape(self, name: str) -> TextSet | None:
+        """The quotes of a shape that is a format for quotes only (`formats.QUOTED`); None for another name."""
+        if name not in formats.QUOTED:
+            return None
+        return self._named(name, formats.quoted_node(self.regexes, name))
+
+    def _named(self, name: str, node: Node) -> TextSet:
+        self._format_names[node] = name
+        return self._general(node)
+
+    def find_format_name(self, node: Node) -> str | None:
+        """The format or shape whose texts these are; None for any other set, and for a format with other rules."""
+        return self._format_names.get(node)
 
     def contains(self, texts: TextSet, text: str) -> bool:
         if isinstance(texts, DerivedTexts):

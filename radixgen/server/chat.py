@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from radixgen.engine import Completion, Output
+from radixgen.engine import Completion, Output, Usage
 from radixgen.errors import BudgetTooSmall
 from radixgen.params import Prompt
 from radixgen.server.asking import fitting_max_tokens, options_of, prompt_of
@@ -56,39 +57,58 @@ async def read(asked: ChatRequest, service: Service, caller: Caller) -> Ask:
 
 async def complete(asked: ChatRequest, service: Service, caller: Caller) -> dict[str, Any]:
     """The whole answer at once."""
-    ask, head = await read(asked, service, caller), _head(asked, service, "chat.completion")
-    try:
-        completion = await service.generate(ask.prompt, ask.options, caller)
-    except BudgetTooSmall as error:
-        return {**head, "choices": [_too_small(index, error) for index in range(asked.n)], "usage": usage_of(NOTHING)}
+    head = _head(asked, service, "chat.completion")
+    with service.admitted(caller, asked.n):
+        ask = await read(asked, service, caller)
+        try:
+            completion = await service.generate(ask.prompt, ask.options, caller)
+        except BudgetTooSmall as error:
+            choices = [_too_small(index, error) for index in range(asked.n)]
+            return {**head, "choices": choices, "usage": usage_of(NOTHING)}
     choices = [await _choice(index, output, ask, service) for index, output in enumerate(completion.outputs)]
     return {**head, "choices": choices, "usage": usage_of(completion.usage)}
 
 
-async def stream(asked: ChatRequest, service: Service, caller: Caller) -> AsyncIterator[bytes]:
-    """The answer as events, usage in the last one."""
-    ask, head = await read(asked, service, caller), _head(asked, service, "chat.completion.chunk")
+async def stream(asked: ChatRequest, service: Service, caller: Caller) -> AsyncGenerator[bytes, None]:
+    """The answer as events; usage, if asked for, in the last one."""
+    head = _head(asked, service, "chat.completion.chunk")
+    has_usage, usage = asked.stream_options.include_usage, NOTHING
+    if has_usage:
+        head["usage"] = None
+    with service.admitted(caller, asked.n):
+        ask = await read(asked, service, caller)
+        async with aclosing(_choices(asked, ask, service, caller)) as choices:
+            async for told in choices:
+                if isinstance(told, Usage):
+                    usage = told
+                else:
+                    yield event({**head, "choices": [told]})
+    if has_usage:
+        yield event({**head, "choices": [], "usage": usage_of(usage)})
+
+
+async def _choices(
+    asked: ChatRequest, ask: Ask, service: Service, caller: Caller
+) -> AsyncGenerator[dict[str, Any] | Usage, None]:
+    """Each event's choice, then the usage."""
     readers = [ask.new_reader() for _ in range(asked.n)]
-    for index in range(asked.n):
-        yield event({**head, "choices": [_delta(index, {"role": "assistant", "content": ""})]})
-    usage = NOTHING
     try:
         async with service.stream(ask.prompt, ask.options, caller) as deltas:
+            for index in range(asked.n):
+                yield _delta(index, {"role": "assistant", "content": ""})
             async for delta in deltas:
                 if delta.completion is None:
                     pieces = readers[delta.output].push(delta.text)
-                    logprobs = await chat_logprobs(delta.logprobs, service.engine) if ask.has_logprobs else None
+                    logprobs = await chat_logprobs(delta.logprobs, service.token_bytes) if ask.has_logprobs else None
                     for one in _chunks(delta.output, pieces, logprobs):
-                        yield event({**head, "choices": [one]})
+                        yield one
                 else:
-                    usage = delta.completion.usage
                     for one in _endings(delta.completion, readers):
-                        yield event({**head, "choices": [one]})
+                        yield one
+                    yield delta.completion.usage
     except BudgetTooSmall as error:
         for index in range(asked.n):
-            yield event({**head, "choices": [{**_delta(index, {}, "length"), "sure": error.sure}]})
-    if asked.stream_options is not None and asked.stream_options.include_usage:
-        yield event({**head, "choices": [], "usage": usage_of(usage)})
+            yield {**_delta(index, {"role": "assistant", "content": ""}, "length"), "sure": error.sure}
 
 
 def _chunks(output: int, pieces: list[Piece], logprobs: Any) -> list[dict[str, Any]]:
@@ -126,7 +146,7 @@ async def _choice(index: int, output: Output, ask: Ask, service: Service) -> dic
     reader, reply = ask.new_reader(), Reply()
     for piece in (*reader.push(output.text), *reader.finish()):
         reply.add(piece)
-    logprobs = await chat_logprobs(output.logprobs, service.engine) if ask.has_logprobs else None
+    logprobs = await chat_logprobs(output.logprobs, service.token_bytes) if ask.has_logprobs else None
     return {
         "index": index,
         "message": reply.message(lambda: new_id("call")),
@@ -147,7 +167,7 @@ def _reason(output: Output, *, has_calls: bool) -> str:
 
 
 def _has_calls(reader: Reader) -> bool:
-    return getattr(reader, "num_calls", 0) > 0
+    return reader.num_calls > 0
 
 
 def _delta(index: int, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:

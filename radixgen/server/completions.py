@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from radixgen.engine import Completion, Output, StreamDelta, Usage
+from radixgen.engine import Completion, StreamDelta
 from radixgen.errors import BudgetTooSmall
 from radixgen.params import Constraint, Document, Ids, Prompt, Text
-from radixgen.server.asking import constraint_of, fitting_max_tokens, options_of
+from radixgen.server.asking import options_of
+from radixgen.server.constraints import constraint_of
 from radixgen.server.events import event
-from radixgen.server.logprobs import text_logprobs
+from radixgen.server.logprobs import TextLogprobs
 from radixgen.server.problems import Problem
 from radixgen.server.records import as_part, extensions_of
 from radixgen.server.service import Caller, Service, new_id
@@ -43,46 +45,54 @@ async def read(asked: CompletionRequest, service: Service, caller: Caller) -> li
         raise Problem("best_of: answers are not ranked here; leave it out", param="best_of")
     options = options_of(asked, service.engine)
     options |= {"constraint": constraint_of(asked), "namespace": caller.namespace(asked.cache_salt)}
+    options["max_tokens"] = asked.max_tokens
     if asked.logprobs is not None:
         options["logprobs"] = asked.logprobs
     prompts = _prompts(asked, options["constraint"])
     return list(await asyncio.gather(*(_ask(prompt, asked, options, service) for prompt in prompts)))
 
 
-async def _ask(prompt: Prompt, asked: CompletionRequest, options: dict[str, Any], service: Service) -> Ask:
-    engine = service.engine
-    options = {**options, "max_tokens": await fitting_max_tokens(asked.max_tokens, prompt, engine)}
+_Prompt = Text | Document | Ids
+
+
+async def _ask(prompt: _Prompt, asked: CompletionRequest, options: dict[str, Any], service: Service) -> Ask:
     if not asked.echo:
         return Ask(prompt, options, "", ())
-    ids = await engine.atokenize(prompt)
+    engine, ids = service.engine, await service.engine.atokenize(prompt)
     text = prompt.text if isinstance(prompt, Text | Document) else await engine.adetokenize(ids)
-    echoed: tuple[TokenInfo, ...] = ()
-    if asked.logprobs is not None:
-        first = TokenInfo(ids[0], math.nan, 1.0)
-        echoed = (first, *await engine.aprompt_logprobs(prompt, num_logprobs=asked.logprobs))
-    return Ask(prompt, options, text, echoed)
+    if asked.logprobs is None or not ids:
+        return Ask(prompt, options, text, ())
+    rest = await engine.aprompt_logprobs(prompt, num_logprobs=asked.logprobs, namespace=options["namespace"])
+    return Ask(prompt, options, text, (TokenInfo(ids[0], math.nan, 1.0), *rest))
 
 
-def _prompts(asked: CompletionRequest, constraint: Constraint | None) -> list[Prompt]:
+def _prompts(asked: CompletionRequest, constraint: Constraint | None) -> list[_Prompt]:
+    return [as_part(one, constraint) if isinstance(one, str) else Ids(tuple(one)) for one in _rows(asked)]
+
+
+def _rows(asked: CompletionRequest) -> list[Any]:
+    """One prompt, or as many as were given. Raises `Problem` for none, or too many."""
     given = asked.prompt
-    if isinstance(given, str):
-        return [as_part(given, constraint)]
-    if not given or len(given) > MOST_PROMPTS:
+    rows: Any = [given] if isinstance(given, str) or (given and isinstance(given[0], int)) else given
+    if not 0 < len(rows) <= MOST_PROMPTS:
         raise Problem(f"prompt: give 1 to {MOST_PROMPTS} prompts", param="prompt")
-    if isinstance(given[0], int):
-        return [Ids(tuple(given))]
-    return [as_part(one, constraint) if isinstance(one, str) else Ids(tuple(one)) for one in given]
+    return list(rows)
 
 
 async def complete(asked: CompletionRequest, service: Service, caller: Caller) -> dict[str, Any]:
-    asks = await read(asked, service, caller)
-    answers = await asyncio.gather(*(_answer(ask, service, caller) for ask in asks))
+    with service.admitted(caller, _num_answers(asked)):
+        asks = await read(asked, service, caller)
+        answers = await asyncio.gather(*(_answer(ask, service, caller) for ask in asks))
     choices = []
     for place, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
         for index in range(asked.n):
-            choices.append(await _choice(place * asked.n + index, index, ask, answer, asked, service))
+            choices.append(await _choice(place * asked.n + index, index, ask, answer, service))
     usage = add_usage([answer.usage for answer in answers if isinstance(answer, Completion)])
     return {**_head(asked, service), "choices": choices, "usage": usage_of(usage)}
+
+
+def _num_answers(asked: CompletionRequest) -> int:
+    return asked.n * len(_rows(asked))
 
 
 async def _answer(ask: Ask, service: Service, caller: Caller) -> Completion | BudgetTooSmall:
@@ -92,30 +102,45 @@ async def _answer(ask: Ask, service: Service, caller: Caller) -> Completion | Bu
         return error
 
 
-async def stream(asked: CompletionRequest, service: Service, caller: Caller) -> AsyncIterator[bytes]:
-    """The answers as events, those of all prompts as they come; usage in the last one."""
-    asks, head = await read(asked, service, caller), _head(asked, service)
-    queue: asyncio.Queue[dict[str, Any] | Completion | Exception] = asyncio.Queue()
+async def stream(asked: CompletionRequest, service: Service, caller: Caller) -> AsyncGenerator[bytes, None]:
+    """The answers as events, those of all prompts as they come; usage, if asked for, in the last one."""
+    head, usages = _head(asked, service), []
+    has_usage = asked.stream_options.include_usage
+    if has_usage:
+        head["usage"] = None
+    with service.admitted(caller, _num_answers(asked)):
+        asks = await read(asked, service, caller)
+        async with aclosing(_choices(asks, asked.n, service, caller)) as choices:
+            async for told in choices:
+                if isinstance(told, Completion):
+                    usages.append(told.usage)
+                else:
+                    yield event({**head, "choices": [told]})
+    if has_usage:
+        yield event({**head, "choices": [], "usage": usage_of(add_usage(usages))})
+
+
+_Told = dict[str, Any] | Completion
+
+
+async def _choices(asks: list[Ask], n: int, service: Service, caller: Caller) -> AsyncGenerator[_Told, None]:
+    """Events of all prompts as they come, and each prompt's completion."""
+    queue: asyncio.Queue[_Told | Exception] = asyncio.Queue()
     tasks = [
-        asyncio.ensure_future(_feed(_Place(place, asked.n), ask, service, caller, queue))
-        for place, ask in enumerate(asks)
+        asyncio.ensure_future(_feed(_Place(place, n), ask, service, caller, queue)) for place, ask in enumerate(asks)
     ]
-    usages: list[Usage] = []
+    num_open = len(tasks)
     try:
-        while len(usages) < len(tasks):
+        while num_open:
             item = await queue.get()
             if isinstance(item, Exception):
                 raise item
-            if isinstance(item, Completion):
-                usages.append(item.usage)
-            else:
-                yield event({**head, "choices": [item]})
+            num_open -= isinstance(item, Completion)
+            yield item
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    if asked.stream_options is not None and asked.stream_options.include_usage:
-        yield event({**head, "choices": [], "usage": usage_of(add_usage(usages))})
 
 
 class _Place(NamedTuple):
@@ -129,24 +154,25 @@ class _Place(NamedTuple):
 
 
 async def _feed(at: _Place, ask: Ask, service: Service, caller: Caller, queue: asyncio.Queue[Any]) -> None:
-    """One prompt's events, then its completion; what fails is an event too."""
+    """One prompt's events, then its completion; what fails is put there too."""
+    logprobs = [TextLogprobs(service.token_bytes) for _ in range(at.n)]
     try:
-        for index in range(at.n if ask.echo else 0):
-            logprobs = await text_logprobs(ask.echoed, service.engine, 0) if ask.echoed else None
-            queue.put_nowait(_told(at.choice(index), ask.echo, None, logprobs))
         async with service.stream(ask.prompt, ask.options, caller) as deltas:
+            for index in range(at.n if ask.echo else 0):
+                told = await logprobs[index].of(ask.echoed) if ask.echoed else None
+                queue.put_nowait(_told(at.choice(index), ask.echo, None, told))
             async for delta in deltas:
-                for told in await _events(delta, at, service):
-                    queue.put_nowait(told)
+                for one in await _events(delta, at, logprobs):
+                    queue.put_nowait(one)
     except BudgetTooSmall as error:
         for index in range(at.n):
-            queue.put_nowait({**_told(at.choice(index), "", "length", None), "sure": error.sure})
+            queue.put_nowait({**_told(at.choice(index), ask.echo, "length", None), "sure": error.sure})
         queue.put_nowait(Completion((), NOTHING))
     except Exception as error:
         queue.put_nowait(error)
 
 
-async def _events(delta: StreamDelta, at: _Place, service: Service) -> list[Any]:
+async def _events(delta: StreamDelta, at: _Place, logprobs: list[TextLogprobs]) -> list[Any]:
     if delta.completion is not None:
         outputs = enumerate(delta.completion.outputs)
         endings = [
@@ -155,23 +181,19 @@ async def _events(delta: StreamDelta, at: _Place, service: Service) -> list[Any]
         return [*endings, delta.completion]
     if not delta.text and not delta.logprobs:
         return []
-    logprobs = await text_logprobs(delta.logprobs, service.engine, 0) if delta.logprobs else None
-    return [_told(at.choice(delta.output), delta.text, None, logprobs)]
+    told = await logprobs[delta.output].of(delta.logprobs) if delta.logprobs else None
+    return [_told(at.choice(delta.output), delta.text, None, told)]
 
 
 async def _choice(
-    number: int, index: int, ask: Ask, answer: Completion | BudgetTooSmall, asked: CompletionRequest, service: Service
+    number: int, index: int, ask: Ask, answer: Completion | BudgetTooSmall, service: Service
 ) -> dict[str, Any]:
     if isinstance(answer, BudgetTooSmall):
         return {**_told(number, ask.echo, "length", None), "sure": answer.sure}
     output, logprobs = answer.outputs[index], None
-    if asked.logprobs is not None:
-        logprobs = await text_logprobs((*ask.echoed, *_own(output)), service.engine, 0)
+    if output.logprobs is not None:
+        logprobs = await TextLogprobs(service.token_bytes).of((*ask.echoed, *output.logprobs))
     return {**_told(number, ask.echo + output.text, output.finish_reason, logprobs), **extensions_of(output)}
-
-
-def _own(output: Output) -> Sequence[TokenInfo]:
-    return output.logprobs or ()
 
 
 def _told(index: int, text: str, reason: str | None, logprobs: dict[str, Any] | None) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from radixgen.errors import Overloaded
 from radixgen.jobs.batch import Answer, Answered
 from radixgen.server import chat, completions, responses
-from radixgen.server.problems import Problem, shape_of
+from radixgen.server.keys import Tenant
+from radixgen.server.problems import Problem, place_of, shape_of
 from radixgen.server.service import Caller, Service
 from radixgen.server.types import ChatRequest, CompletionRequest, ResponseRequest
 
@@ -24,31 +27,37 @@ _ROUTES: dict[str, tuple[type[BaseModel], Any]] = {
 URLS = frozenset(_ROUTES)
 
 
-def answering(service: Service, caller: Caller) -> Answer:
-    """Answers for one caller."""
-    return partial(_answer, service, caller)
+def answering(service: Service, tenant: Tenant) -> Answer:
+    """Answers for one tenant's batches."""
+    return partial(_answer, service, Caller(tenant, is_batch=True))
 
 
 async def _answer(service: Service, caller: Caller, url: str, body: Mapping[str, Any]) -> Answered:
     kind, complete = _ROUTES[url]
     try:
-        asked: Any = kind.model_validate({"priority": BATCH_PRIORITY, **body})
+        asked: Any = kind.model_validate({**body, "priority": BATCH_PRIORITY})
         if asked.stream:
             raise Problem("stream: a batch has nobody who reads along", param="stream")
-        if asked.model not in ("", service.model_name):
-            raise Problem(f"there is no model {asked.model!r} here", status=404, param="model", code="model_not_found")
-        return Answered(200, await complete(asked, service, caller))
+        service.check_model(asked.model)
+        return Answered(200, await _patiently(service, caller, complete, asked))
     except ValidationError as error:
-        return _failed(Problem(_first(error)))
+        return _failed(place_of(error.errors()))
     except Exception as error:  # one request's own, whatever it is
         return _failed(error)
+
+
+async def _patiently(service: Service, caller: Caller, complete: Any, asked: BaseModel) -> dict[str, Any]:
+    """Waits for the tenant's tokens, and for the worker's queue, as long as it takes."""
+    while True:
+        while (wait_s := service.limits.tokens_wait_s(caller.tenant)) > 0:
+            await asyncio.sleep(wait_s)
+        try:
+            answer: dict[str, Any] = await complete(asked, service, caller)
+            return answer
+        except Overloaded as error:
+            await asyncio.sleep(error.retry_after_s)
 
 
 def _failed(error: Exception) -> Answered:
     shape = shape_of(error)
     return Answered(shape.status, shape.body)
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

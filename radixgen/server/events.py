@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Send
 
-from radixgen.server.problems import Problem, body_of
+from radixgen.server.body import json_bytes
+from radixgen.server.problems import shape_of
 
 DONE = b"data: [DONE]\n\n"
 _log = logging.getLogger(__name__)
@@ -24,38 +26,50 @@ class Left(Exception):
 
 def event(data: Any) -> bytes:
     """One event. JSON has no raw line break, so nothing in it can end or forge an event."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + json_bytes(data) + b"\n\n"
 
 
-async def named_events(events: AsyncIterator[tuple[str, dict[str, Any]]]) -> AsyncIterator[bytes]:
+async def named_events(events: AsyncGenerator[tuple[str, dict[str, Any]], None]) -> AsyncGenerator[bytes, None]:
     """Events that carry their name and number, as the responses protocol has them."""
     number = 0
-    async for name, data in events:
-        yield b"event: " + name.encode() + b"\n" + event({"type": name, "sequence_number": number, **data})
-        number += 1
+    async with aclosing(events):
+        async for name, data in events:
+            yield b"event: " + name.encode() + b"\n" + event({"type": name, "sequence_number": number, **data})
+            number += 1
 
 
-async def stream(first: bytes, rest: AsyncIterator[bytes], ends: bytes) -> AsyncIterator[bytes]:
-    """Events up to `ends`; an error in the middle is told as an event, since the status is sent already."""
+class EventStream(StreamingResponse):
+    """Events up to `ends`. However it ends, its source is closed, which aborts what is still being written."""
+
+    def __init__(self, first: bytes, events: AsyncGenerator[bytes, None], ends: bytes) -> None:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(_events(first, events, ends), media_type="text/event-stream", headers=headers)
+        self._source = events
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        finally:
+            await self._source.aclose()
+
+
+async def _events(first: bytes, rest: AsyncIterator[bytes], ends: bytes) -> AsyncIterator[bytes]:
+    """An error in the middle is told as an event, since the status is sent already."""
     try:
         yield first
         async for one in rest:
             yield one
     except Exception as error:
-        if not isinstance(error, Problem):
-            _log.info("a stream ended with an error: %s", error)
-        yield event(body_of(error))
+        shape = shape_of(error)
+        if shape.status >= 500:
+            _log.error("a stream failed", exc_info=error)
+        yield event(shape.body)
     yield ends
 
 
-async def streaming(events: AsyncIterator[bytes], ends: bytes = DONE) -> StreamingResponse:
+async def streaming(events: AsyncGenerator[bytes, None], ends: bytes = DONE) -> EventStream:
     """A response that begins with its first event: what fails before it still has a status of its own."""
-    try:
-        first = await anext(events)
-    except StopAsyncIteration:
-        first = b""
-    headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-    return StreamingResponse(stream(first, events, ends), media_type="text/event-stream", headers=headers)
+    return EventStream(await anext(events), events, ends)
 
 
 async def unless_left(request: Request, work: Awaitable[_T]) -> _T:

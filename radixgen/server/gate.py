@@ -1,25 +1,33 @@
-"""What every request passes before its route: a body of bounded size, and a key where keys are asked for.
+"""What every request passes before its route: a key where keys are asked for, and a bound on its body.
 
-Plain ASGI, since a middleware that wraps the response would hold streams back.
+Plain ASGI, since a middleware that wraps the response would hold streams back. Denied by default: a path that is
+neither open nor a tenant's is for admins, whoever adds it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from radixgen.server.body import JsonResponse
 from radixgen.server.keys import Tenant
 from radixgen.server.problems import Problem, shape_of
 from radixgen.server.service import Caller, Service
 from radixgen.server.store import MOST_FILE_BYTES
 
 OPEN_PATHS = frozenset({"/health", "/"})
+OPEN_FOLDERS = ("/static/",)
 """What anyone may ask."""
-ADMIN_PATHS = frozenset({"/flush_cache", "/metrics", "/admin/state", "/server_info"})
-"""What only admins may ask: it tells of, or touches, everybody's work."""
+TENANT_PATHS = frozenset(
+    {"/tokenize", "/detokenize", "/generate", "/health_generate", "/get_model_info", "/playground"}
+)
+TENANT_FOLDERS = ("/v1/", "/playground/")
+"""What any key may ask."""
+SILENCE_S = 60.0
+"""Longest wait for the next piece of a body."""
 
 
 class Gate:
@@ -32,58 +40,53 @@ class Gate:
             return
         try:
             self._admit(scope)
-            body = await self._body(scope, receive)
         except Problem as problem:
             shape = shape_of(problem)
-            await JSONResponse(shape.body, shape.status, shape.headers)(scope, receive, send)
+            await JsonResponse(shape.body, shape.status, shape.headers)(scope, receive, send)
             return
-        await self._app(scope, _replayed(body, receive), send)
+        await self._app(scope, _Bounded(receive, self._limit(scope)), send)
 
     def _admit(self, scope: Scope) -> None:
-        """Who is calling goes into the request's state."""
-        path = scope["path"]
-        tenant = self._service.keys.find(Headers(scope=scope).get("authorization", ""))
-        if tenant is None and path not in OPEN_PATHS:
-            what = "the key is missing or wrong; send Authorization: Bearer KEY"
-            raise Problem(what, status=401, code="invalid_api_key")
-        if path in ADMIN_PATHS and not (tenant is not None and tenant.is_admin):
-            raise Problem("this is for admins; send the admin key", status=403, code="not_admin")
+        """Who is calling goes into the request's state. Raises `Problem` for who may not, or a body too large."""
+        path, headers = scope["path"], Headers(scope=scope)
+        tenant = self._service.keys.find(headers.get("authorization", ""))
+        if path not in OPEN_PATHS and not path.startswith(OPEN_FOLDERS):
+            if tenant is None:
+                what = "the key is missing or wrong; send Authorization: Bearer KEY"
+                raise Problem(what, status=401, code="invalid_api_key")
+            if not tenant.is_admin and path not in TENANT_PATHS and not path.startswith(TENANT_FOLDERS):
+                raise Problem("this is for admins; send the admin key", status=403, code="not_admin")
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > self._limit(scope):
+            raise Problem(_too_large(self._limit(scope)), status=413)
         scope.setdefault("state", {})["caller"] = Caller(tenant or Tenant())
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        """The whole body, no more of it than is allowed."""
-        limit = MOST_FILE_BYTES if scope["path"] == "/v1/files" else self._service.config.max_body_bytes
-        length = Headers(scope=scope).get("content-length", "")
-        if length.isdigit() and int(length) > limit:
-            raise _too_large(limit)
-        pieces, total = [], 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                break
-            pieces.append(message.get("body", b""))
-            total += len(pieces[-1])
-            if total > limit:
-                raise _too_large(limit)
-            if not message.get("more_body"):
-                break
-        return b"".join(pieces)
+    def _limit(self, scope: Scope) -> int:
+        """Most bytes of a body."""
+        return MOST_FILE_BYTES if scope["path"] == "/v1/files" else self._service.config.max_body_bytes
 
 
-def _too_large(limit: int) -> Problem:
-    return Problem(f"the body is larger than {limit} bytes (max_body_bytes)", status=413, code="body_too_large")
+class _Bounded:
+    """`receive`, for no more of a body than is allowed, and no slower."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._limit = receive, limit
+        self._num_bytes = 0
+        self._is_whole = False
+
+    async def __call__(self) -> Message:
+        """Raises `HTTPException`, which a route that reads its body lets through."""
+        try:
+            async with asyncio.timeout(None if self._is_whole else SILENCE_S):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, "the body does not come") from None
+        self._num_bytes += len(message.get("body", b""))
+        self._is_whole = not message.get("more_body", False)
+        if self._num_bytes > self._limit:
+            raise HTTPException(413, _too_large(self._limit))
+        return message
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """`receive` from the start: the body once, then whatever comes."""
-    is_told = False
-
-    async def replay() -> Message:
-        nonlocal is_told
-        if is_told:
-            return await receive()
-        is_told = True
-        told: dict[str, Any] = {"type": "http.request", "body": body, "more_body": False}
-        return told
-
-    return replay
+def _too_large(limit: int) -> str:
+    return f"the body is larger than {limit} bytes (max_body_bytes)"

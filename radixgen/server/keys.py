@@ -1,9 +1,9 @@
 """Who is calling: keys from a file, each a tenant with its own namespace in the prefix cache and its own limits.
 
 [[key]]                        # radixgen keys file, TOML
-name = "reports"               # the tenant
+name = "reports"               # the tenant; two keys may be one tenant's, with the same settings
 sha256 = "9f86d0..."           # of the key's text: `printf %s KEY | sha256sum`
-max_concurrency = 16           # all limits are optional
+max_concurrency = 16           # answers being written at once; all limits are optional
 requests_per_minute = 600
 tokens_per_minute = 200_000
 max_schema_bytes = 65536
@@ -22,6 +22,7 @@ from typing import Any
 from radixgen.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +53,9 @@ class Keys:
         """
         tenants = _from_file(Path(file)) if file else {}
         if api_key:
-            tenants[digest(api_key)] = Tenant(name="default", is_admin=not admin_key and not file)
+            tenants[_digest(api_key.encode())] = Tenant(name="default", is_admin=not admin_key and not file)
         if admin_key:
-            tenants[digest(admin_key)] = Tenant(name="admin", is_admin=True)
+            tenants[_digest(admin_key.encode())] = Tenant(name="admin", is_admin=True)
         return cls(tenants)
 
     @property
@@ -63,14 +64,24 @@ class Keys:
         return not self._tenants
 
     def find(self, authorization: str) -> Tenant | None:
-        """The tenant of an `Authorization` header. Looked up by the key's hash, so that time tells nothing of it."""
+        """The tenant of an `Authorization` header (bytes, one a character, as ASGI has it).
+
+        Looked up by the key's hash, so that time tells nothing of it.
+        """
         if self.is_open:
             return Tenant(is_admin=True)
-        return self._tenants.get(digest(authorization.removeprefix("Bearer ").strip()))
+        scheme, _, key = authorization.partition(" ")
+        return self._tenants.get(_digest(key.strip().encode("latin-1"))) if scheme.lower() == "bearer" else None
+
+    def named(self, name: str) -> Tenant | None:
+        """A tenant by its name."""
+        if self.is_open:
+            return Tenant(name=name, is_admin=True)
+        return next((one for one in self._tenants.values() if one.name == name), None)
 
 
-def digest(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
+def _digest(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()
 
 
 def _from_file(file: Path) -> dict[str, Tenant]:
@@ -81,26 +92,32 @@ def _from_file(file: Path) -> dict[str, Tenant]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not TOML: {error}") from None
     entries = found.get("key")
-    if set(found) != {"key"} or not isinstance(entries, list):
+    is_list = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    if set(found) != {"key"} or not is_list:
         raise ConfigError(f"{file}: it must hold [[key]] tables and nothing else")
-    tenants = {}
-    for number, entry in enumerate(entries, 1):
-        tenants[_hash(file, number, entry)] = _tenant(file, number, entry)
+    tenants: dict[str, Tenant] = {}
+    for number, entry in enumerate(entries or (), 1):
+        _add(tenants, entry, f"{file}, key {number}")
     return tenants
 
 
-def _hash(file: Path, number: int, entry: dict[str, Any]) -> str:
-    value = entry.pop("sha256", None)
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
-        raise ConfigError(f"{file}, key {number}: sha256 must be 64 hexadecimal digits, lower case")
-    return value
+def _add(tenants: dict[str, Tenant], entry: dict[str, Any], where: str) -> None:
+    sha256 = entry.pop("sha256", "")
+    tenant = _tenant(entry, where)
+    if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
+        raise ConfigError(f"{where}: sha256 must be 64 hexadecimal digits, lower case")
+    if sha256 in tenants:
+        raise ConfigError(f"{where}: this key stands there already")
+    if any(one.name == tenant.name and one != tenant for one in tenants.values()):
+        raise ConfigError(f"{where}: {tenant.name!r} has a key already, with other settings")
+    tenants[sha256] = tenant
 
 
-def _tenant(file: Path, number: int, entry: dict[str, Any]) -> Tenant:
+def _tenant(entry: dict[str, Any], where: str) -> Tenant:
     kinds = {one.name: type(one.default) for one in fields(Tenant)}
     for name, value in entry.items():
-        if type(value) is not kinds.get(name):
-            raise ConfigError(f"{file}, key {number}: {name} = {value!r} is no setting of a key")
+        if type(value) is not kinds.get(name) or (isinstance(value, int) and value < 0):
+            raise ConfigError(f"{where}: {name} = {value!r} is no setting of a key")
     if not _NAME.fullmatch(entry.get("name", "")):
-        raise ConfigError(f"{file}, key {number}: name must be 1 to 64 letters, digits, dots, dashes")
+        raise ConfigError(f"{where}: name must be 1 to 64 letters, digits, dots, dashes")
     return Tenant(**entry)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from radixgen.errors import Overloaded
 from radixgen.server.keys import Tenant
+from radixgen.server.problems import Problem
 
 MINUTE_S = 60.0
 
@@ -52,39 +53,49 @@ class Limits:
         self._max_queue, self._clock = max_queue, clock
         self._accounts: dict[str, _Account] = {}
         self.num_open = 0
+        """Answers that are being written."""
 
     @contextmanager
-    def admitted(self, tenant: Tenant) -> Iterator[None]:
-        """One request, for as long as it is open.
+    def admitted(self, tenant: Tenant, num_answers: int) -> Iterator[None]:
+        """One request for `num_answers` answers, for as long as it is open.
 
         Raises:
-            Overloaded: over a limit; `retry_after_s` says when to come again.
+            Overloaded: over a limit for now; `retry_after_s` says when to come again.
+            Problem: for more answers than ever fit.
         """
         account = self._account(tenant)
-        self._check(tenant, account)
+        self._check(tenant, account, num_answers)
         account.requests.take(1)
-        account.num_open += 1
-        self.num_open += 1
+        account.num_open += num_answers
+        self.num_open += num_answers
         try:
             yield
         finally:
-            account.num_open -= 1
-            self.num_open -= 1
+            account.num_open -= num_answers
+            self.num_open -= num_answers
 
     def charge(self, tenant: Tenant, num_tokens: int) -> None:
         """Take the tokens of an answer from the tenant's minute."""
         self._account(tenant).tokens.take(num_tokens)
+
+    def tokens_wait_s(self, tenant: Tenant) -> float:
+        """Seconds until the tenant has tokens again: what a batch waits for."""
+        return self._account(tenant).tokens.wait_s()
 
     def _account(self, tenant: Tenant) -> _Account:
         if tenant.name not in self._accounts:
             self._accounts[tenant.name] = _Account(tenant, self._clock)
         return self._accounts[tenant.name]
 
-    def _check(self, tenant: Tenant, account: _Account) -> None:
-        if self.num_open >= self._max_queue:
-            raise Overloaded(f"{self.num_open} requests are open already (max_queue); try again later")
-        if tenant.max_concurrency and account.num_open >= tenant.max_concurrency:
-            raise Overloaded(f"{account.num_open} requests of yours are open already, your limit; wait for one to end")
+    def _check(self, tenant: Tenant, account: _Account, num_answers: int) -> None:
+        own = tenant.max_concurrency or self._max_queue
+        most = min(own, self._max_queue)
+        if num_answers > most:
+            raise Problem(f"{num_answers} answers are asked for in one request; {most} is the most at once")
+        if self.num_open + num_answers > self._max_queue:
+            raise Overloaded(f"{self._max_queue} answers is the most that is written at once (max_queue); come again")
+        if account.num_open + num_answers > own:
+            raise Overloaded(f"{own} answers at once is your limit (max_concurrency); wait for one to end")
         wait_s = max(account.requests.wait_s(), account.tokens.wait_s())
         if wait_s > 0:
             raise Overloaded(f"your limit per minute is spent; try again in {math.ceil(wait_s)} s", math.ceil(wait_s))

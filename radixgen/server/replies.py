@@ -6,6 +6,7 @@ answer is decided with its constraint (`formats`), so the two cannot disagree.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -37,6 +38,10 @@ Piece = Said | Thought | Called
 class Reader(Protocol):
     """Reads one output as it comes."""
 
+    @property
+    def num_calls(self) -> int:
+        """Tool calls that were begun so far."""
+
     def push(self, text: str) -> list[Piece]: ...
 
     def finish(self) -> list[Piece]:
@@ -45,6 +50,8 @@ class Reader(Protocol):
 
 class PlainReader:
     """All of it is the answer."""
+
+    num_calls = 0
 
     def push(self, text: str) -> list[Piece]:
         return [Said(text)] if text else []
@@ -72,7 +79,7 @@ class Reply:
                     self.calls.append((name or "", []))
                 self.calls[place][1].append(arguments)
 
-    def message(self, new_call_id: Any) -> dict[str, Any]:
+    def message(self, new_call_id: Callable[[], str]) -> dict[str, Any]:
         """As OpenAI's protocol has it; content is null beside tool calls without text."""
         text = "".join(self.content)
         message: dict[str, Any] = {

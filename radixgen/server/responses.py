@@ -3,139 +3,158 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from radixgen.engine import Completion, Usage
 from radixgen.errors import BudgetTooSmall
 from radixgen.server import chat
-from radixgen.server.problems import Problem
-from radixgen.server.replies import Reply, Said
+from radixgen.server.constraints import Named, SchemaFormat
+from radixgen.server.replies import Piece, Reader, Said
 from radixgen.server.service import Caller, Service, new_id
-from radixgen.server.types import ChatMessage, ChatRequest, ResponseRequest
+from radixgen.server.types import ChatMessage, ChatRequest, FlatSchemaFormat, InputItem, ResponseRequest
 from radixgen.server.usage import NOTHING
+
+_SAME = ("model", "temperature", "top_p", "priority", "cache_salt", "enable_thinking", "thinking_budget")
+Event = tuple[str, dict[str, Any]]
+"""Name and data."""
 
 
 def as_chat(asked: ResponseRequest) -> ChatRequest:
-    """The same request in the words of chat completions.
-
-    Raises:
-        Problem: an input that is not text, or a reference to a stored response.
-    """
-    if asked.previous_response_id is not None:
-        raise Problem("previous_response_id: responses are not stored here; send the whole input")
+    """The same request in the words of chat completions."""
     messages = [ChatMessage(role="system", content=asked.instructions)] if asked.instructions else []
-    if isinstance(asked.input, str):
-        messages.append(ChatMessage(role="user", content=asked.input))
-    else:
-        messages += [_message(item, index) for index, item in enumerate(asked.input)]
-    shared = {name: getattr(asked, name) for name in _SHARED}
-    chosen = {"max_tokens": asked.max_output_tokens, "response_format": _format(asked)}
-    return ChatRequest.model_validate({**shared, **chosen, "messages": messages})
+    items = [InputItem(role="user", content=asked.input)] if isinstance(asked.input, str) else asked.input
+    messages += [ChatMessage(role=item.role, content=_text(item)) for item in items]
+    return ChatRequest(
+        messages=messages,
+        max_tokens=asked.max_output_tokens,
+        response_format=_format(asked),
+        reasoning_effort=asked.reasoning.effort,
+        **{name: getattr(asked, name) for name in _SAME},
+    )
 
 
-_SHARED = ("model", "temperature", "top_p", "priority", "cache_salt", "enable_thinking", "thinking_budget")
+def _text(item: InputItem) -> str:
+    return item.content if isinstance(item.content, str) else "".join(part.text for part in item.content)
 
 
-def _message(item: dict[str, Any], index: int) -> ChatMessage:
-    if item.get("type", "message") != "message" or "role" not in item:
-        raise Problem(f"input[{index}]: of type {item.get('type')!r}; only messages are read here", param="input")
-    content = item.get("content")
-    if isinstance(content, list):
-        wrong = next((part for part in content if part.get("type") not in ("input_text", "output_text", "text")), None)
-        if wrong is not None:
-            raise Problem(f"input[{index}]: content of type {wrong.get('type')!r} is not read here", param="input")
-        content = "".join(part.get("text", "") for part in content)
-    return ChatMessage(role="system" if item["role"] == "developer" else item["role"], content=content)
-
-
-def _format(asked: ResponseRequest) -> dict[str, Any] | None:
+def _format(asked: ResponseRequest) -> Any:
     """`text.format`, as chat's `response_format` has it."""
-    found = (asked.text or {}).get("format")
-    if found is None or found.get("type") != "json_schema":
-        return found
-    named = {name: found[name] for name in ("name", "schema", "strict", "description") if name in found}
-    return {"type": "json_schema", "json_schema": named}
+    given = asked.text.format
+    if not isinstance(given, FlatSchemaFormat):
+        return given
+    named = Named(name=given.name, schema=given.schema_, strict=given.strict)
+    return SchemaFormat(type="json_schema", json_schema=named)
 
 
 async def complete(asked: ResponseRequest, service: Service, caller: Caller) -> dict[str, Any]:
-    ask = await chat.read(as_chat(asked), service, caller)
-    try:
-        completion = await service.generate(ask.prompt, ask.options, caller)
-    except BudgetTooSmall as error:
-        return {**_response(asked, service, new_id("resp"), "incomplete", [], NOTHING), "sure": error.sure}
-    return _finished(asked, service, new_id("resp"), completion, _reply(ask, completion))
+    about = _About(asked, service)
+    with service.admitted(caller):
+        ask = await chat.read(as_chat(asked), service, caller)
+        try:
+            completion = await service.generate(ask.prompt, ask.options, caller)
+        except BudgetTooSmall as error:
+            return about.too_small(error)
+    reader = ask.new_reader()
+    return about.finished(completion, _said([*reader.push(completion.text), *reader.finish()]))
 
 
-async def stream(asked: ResponseRequest, service: Service, caller: Caller) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """(event name, data) in the protocol's order."""
-    ask = await chat.read(as_chat(asked), service, caller)
-    response_id, item_id = new_id("resp"), new_id("msg")
-    begun = _response(asked, service, response_id, "in_progress", [], NOTHING)
-    where = {"item_id": item_id, "output_index": 0, "content_index": 0}
-    yield "response.created", {"response": begun}
-    yield "response.in_progress", {"response": begun}
-    yield "response.output_item.added", {"output_index": 0, "item": _item(item_id, "in_progress", "")}
-    yield "response.content_part.added", {**where, "part": _part("")}
-    reader, text, completion = ask.new_reader(), "", Completion((), NOTHING)
-    async with service.stream(ask.prompt, ask.options, caller) as deltas:
-        async for delta in deltas:
-            pieces = reader.push(delta.text) if delta.completion is None else reader.finish()
-            for piece in pieces:
-                if isinstance(piece, Said):
-                    text += piece.text
-                    yield "response.output_text.delta", {**where, "delta": piece.text, "logprobs": []}
-            if delta.completion is not None:
-                completion = delta.completion
-    yield "response.output_text.done", {**where, "text": text, "logprobs": []}
-    yield "response.content_part.done", {**where, "part": _part(text)}
-    yield "response.output_item.done", {"output_index": 0, "item": _item(item_id, "completed", text)}
-    finished = _finished(asked, service, response_id, completion, text, item_id)
-    yield f"response.{finished['status']}", {"response": finished}
+async def stream(asked: ResponseRequest, service: Service, caller: Caller) -> AsyncGenerator[Event, None]:
+    """The protocol's events in its order."""
+    about = _About(asked, service)
+    with service.admitted(caller):
+        ask = await chat.read(as_chat(asked), service, caller)
+        try:
+            async with service.stream(ask.prompt, ask.options, caller) as deltas:
+                for one in about.beginning():
+                    yield one
+                reader, text = ask.new_reader(), ""
+                async for delta in deltas:
+                    piece = _new_text(reader, delta.text, is_last=delta.completion is not None)
+                    text += piece
+                    if piece:
+                        yield "response.output_text.delta", {**about.where, "delta": piece, "logprobs": []}
+                    if delta.completion is not None:
+                        for one in about.ending(delta.completion, text):
+                            yield one
+        except BudgetTooSmall as error:
+            yield "response.created", {"response": about.begun()}
+            yield "response.incomplete", {"response": about.too_small(error)}
 
 
-def _reply(ask: chat.Ask, completion: Completion) -> str:
-    reader, reply = ask.new_reader(), Reply()
-    for piece in (*reader.push(completion.text), *reader.finish()):
-        reply.add(piece)
-    return "".join(reply.content)
+def _new_text(reader: Reader, text: str, *, is_last: bool) -> str:
+    return _said(reader.finish() if is_last else reader.push(text))
 
 
-def _finished(
-    asked: ResponseRequest, service: Service, response_id: str, completion: Completion, text: str, item_id: str = ""
-) -> dict[str, Any]:
-    status = "completed" if completion.finish_reason == "stop" else "incomplete"
-    item = _item(item_id or new_id("msg"), status, text)
-    told = _response(asked, service, response_id, status, [item], completion.usage)
-    return {**told, "closed": list(completion.closed)} if completion.closed else told
+def _said(pieces: Iterable[Piece]) -> str:
+    return "".join(piece.text for piece in pieces if isinstance(piece, Said))
 
 
-def _response(
-    asked: ResponseRequest, service: Service, response_id: str, status: str, output: list[Any], usage: Usage
-) -> dict[str, Any]:
-    return {
-        "id": response_id,
-        "object": "response",
-        "created_at": int(time.time()),
-        "status": status,
-        "model": asked.model or service.model_name,
-        "output": output,
-        "error": None,
-        "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
-        "instructions": asked.instructions,
-        "max_output_tokens": asked.max_output_tokens,
-        "metadata": asked.metadata or {},
-        "parallel_tool_calls": False,
-        "previous_response_id": None,
-        "temperature": asked.temperature,
-        "top_p": asked.top_p,
-        "text": asked.text or {"format": {"type": "text"}},
-        "tool_choice": "none",
-        "tools": [],
-        "truncation": "disabled",
-        "store": False,
-        "usage": None if status == "in_progress" else _usage(usage),
-    }
+class _About:
+    """One response: what all that is told of it shares."""
+
+    def __init__(self, asked: ResponseRequest, service: Service) -> None:
+        self._id, self._item_id, self._created_s = new_id("resp"), new_id("msg"), int(time.time())
+        self._asked, self._model = asked, service.model_name
+        self.where = {"item_id": self._item_id, "output_index": 0, "content_index": 0}
+
+    def begun(self) -> dict[str, Any]:
+        return self._response("in_progress", [], None)
+
+    def beginning(self) -> list[Event]:
+        return [
+            ("response.created", {"response": self.begun()}),
+            ("response.in_progress", {"response": self.begun()}),
+            ("response.output_item.added", {"output_index": 0, "item": self._item("in_progress", [])}),
+            ("response.content_part.added", {**self.where, "part": _part("")}),
+        ]
+
+    def ending(self, completion: Completion, text: str) -> list[Event]:
+        finished = self.finished(completion, text)
+        return [
+            ("response.output_text.done", {**self.where, "text": text, "logprobs": []}),
+            ("response.content_part.done", {**self.where, "part": _part(text)}),
+            ("response.output_item.done", {"output_index": 0, "item": finished["output"][0]}),
+            (f"response.{finished['status']}", {"response": finished}),
+        ]
+
+    def finished(self, completion: Completion, text: str) -> dict[str, Any]:
+        status = "completed" if completion.finish_reason == "stop" else "incomplete"
+        told = self._response(status, [self._item(status, [_part(text)])], completion.usage)
+        return {**told, "closed": list(completion.closed)} if completion.closed else told
+
+    def too_small(self, error: BudgetTooSmall) -> dict[str, Any]:
+        """Nothing was written; `sure` is a limit that is enough."""
+        return {**self._response("incomplete", [], NOTHING), "sure": error.sure}
+
+    def _item(self, status: str, content: list[Any]) -> dict[str, Any]:
+        return {"id": self._item_id, "type": "message", "role": "assistant", "status": status, "content": content}
+
+    def _response(self, status: str, output: list[Any], usage: Usage | None) -> dict[str, Any]:
+        asked = self._asked
+        return {
+            "id": self._id,
+            "object": "response",
+            "created_at": self._created_s,
+            "status": status,
+            "model": self._model,
+            "output": output,
+            "error": None,
+            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
+            "instructions": asked.instructions,
+            "max_output_tokens": asked.max_output_tokens,
+            "metadata": asked.metadata or {},
+            "parallel_tool_calls": asked.parallel_tool_calls,
+            "previous_response_id": None,
+            "temperature": asked.temperature,
+            "top_p": asked.top_p,
+            "text": asked.text.model_dump(by_alias=True, exclude_none=True),
+            "tool_choice": asked.tool_choice,
+            "tools": [],
+            "truncation": "disabled",
+            "store": False,
+            "usage": usage and _usage(usage),
+        }
 
 
 def _usage(usage: Usage) -> dict[str, Any]:
@@ -146,11 +165,6 @@ def _usage(usage: Usage) -> dict[str, Any]:
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
     }
-
-
-def _item(item_id: str, status: str, text: str) -> dict[str, Any]:
-    content = [_part(text)] if status != "in_progress" else []
-    return {"id": item_id, "type": "message", "role": "assistant", "status": status, "content": content}
 
 
 def _part(text: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Files and batches on disk, so that they outlive the server. One folder, private to its user.
+"""Files and batches on disk, so that they outlive the server. One folder, private to its user, of one server at a time.
 
-    <data folder>/files/<id>.json     what the protocol tells of a file, and whose it is
+    <data folder>/lock                whoever holds it locked
+                 /files/<id>.json     what the protocol tells of a file, and whose it is
                        /<id>          its bytes
                  /batches/<id>.json   what the protocol tells of a batch, and whose it is
 
@@ -10,11 +11,13 @@ here and looked up by name, never joined into a path as a client sent them.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +29,27 @@ _ID = re.compile(r"(file|batch)-[0-9a-f]{24}")
 MOST_FILE_BYTES = 200 << 20
 
 
-def data_folder(given: str) -> Path:
-    """Where files and batches are kept: as given, or a folder of the user's own.
+@contextmanager
+def data_folder(given: str, port: int) -> Iterator[Path]:
+    """Where files and batches are kept, for as long as nobody else may: as given, or the user's own for this port.
 
     Raises:
-        ConfigError: a folder that cannot be written.
+        ConfigError: a folder that cannot be written, or is another server's.
     """
     base = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser()
-    folder = Path(given) if given else base / "radixgen" / "server"
+    folder = Path(given) if given else base / "radixgen" / f"server-{port}"
     try:
         for name in ("files", "batches"):
             (folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (folder / "lock").open("a")
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be written: {error.strerror}; give another --data-folder") from None
-    return folder
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigError(f"{folder}: another server keeps its files here; give another --data-folder") from None
+        yield folder
 
 
 class Store:

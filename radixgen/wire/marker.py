@@ -1,7 +1,8 @@
 """Which requests stand in the step under way, where another process can read it after this one has died.
 
-A file beside a worker's socket, mapped into memory: length, then (client token, request number) pairs in msgpack. It
-is written before each forward and emptied after it, so what stands there when the worker is dead is what it died of.
+A file beside a worker's socket, mapped into memory: length, then `Stood` entries in msgpack. It is written before each
+forward, each preparation and each turn of grammar work, and emptied after it, so what stands there when the worker is
+dead is what it died of.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import mmap
 import struct
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,7 +19,14 @@ from radixgen.wire.address import marker_of
 
 _SIZE = 1 << 18
 _LENGTH = struct.Struct("<I")
-Pair = tuple[str, int]
+
+
+class Stood(NamedTuple):
+    """A request in a step, by its client's token and number, with the ids it had written."""
+
+    token: str
+    request_id: int
+    num_written: int
 
 
 class StepMarker:
@@ -28,9 +37,9 @@ class StepMarker:
             file.truncate(_SIZE)
             self._map = mmap.mmap(file.fileno(), _SIZE)
 
-    def mark(self, pairs: Sequence[Pair]) -> None:
+    def mark(self, entries: Sequence[Stood]) -> None:
         """What is about to run; more than fits is left out."""
-        data = msgspec.msgpack.encode(pairs)
+        data = msgspec.msgpack.encode(entries)
         if len(data) <= _SIZE - _LENGTH.size:
             self._map[: _LENGTH.size + len(data)] = _LENGTH.pack(len(data)) + data
 
@@ -38,12 +47,12 @@ class StepMarker:
         self._map[: _LENGTH.size] = _LENGTH.pack(0)
 
 
-def read_marker(address: str) -> list[Pair]:
+def read_marker(address: str) -> list[Stood]:
     """What a worker that listened at `address` was running when it ended; nothing if that cannot be told."""
     path = marker_of(address)
     try:
         data = path.read_bytes() if path is not None else b""
         (length,) = _LENGTH.unpack_from(data)
-        return msgspec.msgpack.decode(data[_LENGTH.size : _LENGTH.size + length], type=list[Pair])
+        return msgspec.msgpack.decode(data[_LENGTH.size : _LENGTH.size + length], type=list[Stood])
     except (OSError, struct.error, msgspec.MsgspecError):
         return []

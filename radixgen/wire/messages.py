@@ -45,18 +45,36 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     reads_fields: bool = False
 
 
+class TokenInfo(msgspec.Struct, array_like=True, frozen=True):
+    """What the model thought of one written id (natural logarithms, the model's own, before any mask).
+
+    mass: the share of the model's probability that the mask left. A forced id was not asked for: logprob 0, mass 1.
+    top: the most probable ids with their log-probabilities, best first.
+    """
+
+    token_id: int
+    logprob: float
+    mass: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
 class Told(msgspec.Struct, array_like=True, frozen=True):
-    """What a worker wrote of one output and told: ids, and characters of text (which may run ahead of the ids)."""
+    """What a worker wrote of one output and told: ids, characters of text (which may run ahead of the ids), which ids
+    were forced, and what the model thought of them."""
 
     ids: tuple[int, ...] = ()
     num_chars: int = 0
+    is_forced: tuple[bool, ...] = ()
+    logprobs: tuple[TokenInfo, ...] = ()
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):
     """One prompt to answer. `request_id` is the client's own number, unused among its open requests.
 
-    resumed: per output, what a worker before this one wrote and told; the answer goes on behind them, the same
-    seed given, and its deltas tell only what is new.
+    resumable: ids after which the worker tells what an output wrote, with its log-probabilities, although it is not
+    streamed (one that is tells them at once); 0: never. So another worker can go on behind them:
+    resumed: per output, what a worker before this one wrote and told; the answer goes on behind it, the same seed
+    given, and its deltas tell only what is new.
     """
 
     request_id: int
@@ -64,6 +82,7 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     params: SamplingParams
     constraint: Constraint | None = None
     stream: bool = False
+    resumable: int = 0
     resumed: tuple[Told, ...] = ()
 
 
@@ -76,19 +95,6 @@ class Abort(msgspec.Struct, tag="abort", frozen=True):
 class Heartbeat(msgspec.Struct, tag="heartbeat", frozen=True):
     """A client is still there; the worker says the same back. A client that has been silent for `sockets.SILENCE_S`
     loses its open requests."""
-
-
-class TokenInfo(msgspec.Struct, array_like=True, frozen=True):
-    """What the model thought of one written id (natural logarithms, the model's own, before any mask).
-
-    mass: the share of the model's probability that the mask left. A forced id was not asked for: logprob 0, mass 1.
-    top: the most probable ids with their log-probabilities, best first.
-    """
-
-    token_id: int
-    logprob: float
-    mass: float
-    top: tuple[tuple[int, float], ...] = ()
 
 
 class Delta(msgspec.Struct, tag="delta", frozen=True):
@@ -307,16 +313,34 @@ WorkerMessage = Welcome | Delta | End | Failed | Reply | Heartbeat
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
-    """What a started worker writes as one line of JSON on its standard output; `Failed` stands there otherwise."""
+    """What a started worker writes as one line of JSON on its standard output; `Failed` stands there otherwise.
+
+    door: where others may connect, if it was told to have one.
+    """
 
     address: str
     pid: int
+    door: str = ""
+
+
+class Suspect(msgspec.Struct, array_like=True, frozen=True):
+    """A request that stood in the step during which a worker died, by its client's token and number.
+
+    num_written: ids it had written then. is_guilty: it was alone in such a step, for the second time; it is failed.
+    """
+
+    token: str
+    request_id: int
+    num_written: int
+    is_guilty: bool = False
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
     """What an engine writes as one line of JSON to the standard input of a worker it starts, and keeps open: its end
-    is the end of the worker. `config` is the fields of a `WorkerConfig`."""
+    is the end of the worker. `config` is the fields of a `WorkerConfig`; `suspects` are what workers before it died of,
+    maybe: they run in steps of their own."""
 
     address: str
     parent_pid: int
     config: dict[str, str | int | float | bool]
+    suspects: tuple[Suspect, ...] = ()

@@ -73,10 +73,10 @@ class Preparer:
         places: Sequence[Matcher | None] = matchers or [None] * params.n
         answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
         ids = prompt.ids[: len(prompt.ids) - taken.num_ids]
-        patient = tuple(self._patient(one) for one in matchers or ())
+        patient = tuple(self._patient(one, request_id) for one in matchers or ())
         free = self._free_matchers(taken.prefix, params) if message.constraint is None else None
-        for answer, told in zip(answers, resumed, strict=False):
-            answer.resume(told.ids)
+        for answer, told in zip(answers, message.resumed, strict=False):
+            answer.resume(told)
         request = Request(
             request_id=request_id, ids=ids, params=params, matchers=patient or free, stops=texts, resumed=resumed
         )
@@ -151,8 +151,8 @@ class Preparer:
             return None
         return [self.masks.free_matcher(prefix, ignore_eos=params.ignore_eos) for _ in range(params.n)]
 
-    def _patient(self, matcher: Matcher) -> PatientMatcher:
-        return PatientMatcher(matcher, self.turns, mask_s=self.config.mask_s, add_time=self.meter.add)
+    def _patient(self, matcher: Matcher, key: str) -> PatientMatcher:
+        return PatientMatcher(matcher, self.turns, mask_s=self.config.mask_s, add_time=self.meter.add, key=key)
 
     def _settled(self, params: SamplingParams) -> SamplingParams:
         """With a seed, and with forced tokens only where the worker allows them."""
@@ -190,5 +190,5 @@ def _resumed(message: Generate, matchers: Sequence[Matcher], texts: Sequence[Ans
             matchers[output].advance(token_id)
         is_stopped = bool(told.ids) and texts[output].push(told.ids)
         texts[output].resume(told.num_chars)
-        found.append(Resumed(told.ids, is_stopped))
+        found.append(Resumed(told.ids, is_stopped, sum(told.is_forced)))
     return tuple(found)

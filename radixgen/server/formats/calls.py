@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
-from radixgen.params import Constraint, GrammarText, JsonSchema, StructuralTags, Tag
+from radixgen.params import Constraint, GrammarText, JsonSchema, StructuralTags, Tag, schema_text
 from radixgen.server.formats.families import Family
 from radixgen.server.problems import Problem
-from radixgen.server.types import Tool
+from radixgen.server.types import AllowedChoice, ChatRequest, ChosenTool, Tool
 
 Choice = Literal["none", "auto", "required"]
-ANY_ARGUMENTS: dict[str, Any] = {"type": "object"}
 
 
 class Calls(NamedTuple):
@@ -24,27 +23,32 @@ class Calls(NamedTuple):
     is_parallel: bool
 
 
-def read_choice(tools: Sequence[Tool] | None, choice: Any, *, is_parallel: bool) -> Calls:
-    """OpenAI's `tool_choice`: "none", "auto", "required", or one tool by name.
+def read_choice(asked: ChatRequest) -> Calls:
+    """OpenAI's `tool_choice`: "none", "auto", "required", one tool by name, or some of them.
 
     Raises:
         Problem: for a choice without tools, an unknown tool, or a name given twice.
     """
-    listed = tuple(tools or ())
-    names = [tool.function.name for tool in listed]
-    if len(set(names)) != len(names):
+    tools, choice = {tool.function.name: tool for tool in asked.tools}, asked.tool_choice
+    if len(tools) != len(asked.tools):
         raise Problem("tools: two have the same name", param="tools")
-    if not listed:
-        if choice not in (None, "none", "auto"):
+    match choice:
+        case ChosenTool():
+            return Calls("required", (_named(choice, tools),), False)
+        case AllowedChoice():
+            allowed = {one.function.name: _named(one, tools) for one in choice.allowed_tools.tools}
+            return Calls(choice.allowed_tools.mode, tuple(allowed.values()), asked.parallel_tool_calls)
+    if not tools:
+        if choice == "required":
             raise Problem("tool_choice: there are no tools", param="tool_choice")
-        return Calls("none", (), is_parallel)
-    if choice in (None, "none", "auto", "required"):
-        return Calls(choice or "auto", listed, is_parallel)
-    name = choice.get("function", choice).get("name") if isinstance(choice, dict) else None
-    chosen = tuple(tool for tool in listed if tool.function.name == name)
-    if not chosen:
-        raise Problem(f"tool_choice: {choice!r} names none of the tools", param="tool_choice")
-    return Calls("required", chosen, False)
+        return Calls("none", (), False)
+    return Calls(choice, tuple(tools.values()), asked.parallel_tool_calls)
+
+
+def _named(choice: ChosenTool, tools: Mapping[str, Tool]) -> Tool:
+    if choice.function.name not in tools:
+        raise Problem(f"tool_choice: {choice.function.name[:64]!r} is none of the tools", param="tool_choice")
+    return tools[choice.function.name]
 
 
 def calls_constraint(calls: Calls, family: Family) -> Constraint | None:
@@ -61,7 +65,7 @@ def _tags(calls: Calls, family: Family) -> StructuralTags:
     tags = [
         Tag(
             family.head + family.opening(tool.function.name),
-            JsonSchema(_schema(tool), extra_keys="schema"),
+            JsonSchema(_schema(tool)),
             family.end + family.tail,
         )
         for tool in calls.tools
@@ -84,10 +88,17 @@ def calls_rules(calls: Calls, family: Family) -> str:
 
 
 def _schema(tool: Tool) -> str:
+    """JSON text of the arguments' schema: that of an object.
+
+    Raises:
+        Problem: for one of anything else.
+    """
     parameters = tool.function.parameters
-    if not isinstance(parameters, dict) or not parameters:
-        return json.dumps(ANY_ARGUMENTS)
-    return json.dumps({"type": "object", **parameters}, ensure_ascii=False)
+    if isinstance(parameters, bool):
+        parameters = {}
+    if parameters.get("type", "object") != "object":
+        raise Problem(f"tools: the parameters of {tool.function.name!r} must be an object's schema", param="tools")
+    return schema_text({"type": "object", **parameters})
 
 
 def _literal(text: str) -> str:

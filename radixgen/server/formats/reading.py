@@ -130,7 +130,7 @@ class ThoughtReader:
 
     @property
     def num_calls(self) -> int:
-        return int(getattr(self._inner, "num_calls", 0))
+        return self._inner.num_calls
 
     def push(self, text: str) -> list[Piece]:
         if self._is_over:

@@ -7,7 +7,8 @@ from functools import partial
 from typing import NamedTuple
 
 from radixgen.params import Constraint, GrammarText, JsonSchema, Thinking
-from radixgen.server.asking import constraint_of, wants_thinking
+from radixgen.server.asking import wants_thinking
+from radixgen.server.constraints import constraint_of
 from radixgen.server.formats.calls import Calls, calls_constraint, calls_rules, read_choice
 from radixgen.server.formats.families import FAMILIES, HERMES, Family
 from radixgen.server.formats.reading import CallReader, ThoughtReader
@@ -30,7 +31,7 @@ def read_shape(asked: ChatRequest, model: Welcome, tool_format: str) -> Shape:
     Raises:
         Problem: what of tools, constraint and thinking does not go together.
     """
-    calls = read_choice(asked.tools, asked.tool_choice, is_parallel=asked.parallel_tool_calls)
+    calls = read_choice(asked)
     family = FAMILIES.get(model.tool_format if tool_format == "auto" else tool_format, HERMES)
     answer = constraint_of(asked)
     record = answer if isinstance(answer, JsonSchema) else None
@@ -39,6 +40,8 @@ def read_shape(asked: ChatRequest, model: Welcome, tool_format: str) -> Shape:
     if calls.choice != "none":
         new_reader = partial(CallReader, family, [tool.function.name for tool in calls.tools])
     if not (model.has_thinking and wants_thinking(asked) is not False):
+        if asked.thinking_budget is not None:
+            raise Problem("thinking_budget: there is no thinking before this answer", param="thinking_budget")
         return Shape(constraint, new_reader, record)
     if constraint is not None or asked.thinking_budget is not None:
         constraint = Thinking(constraint, max_tokens=asked.thinking_budget)

@@ -16,7 +16,7 @@ from typing import TypeVar
 from radixgen.automata.table import Automaton
 from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
-from radixgen.schema.formula import Formula
+from radixgen.schema.formula import Formula, Kind
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.scalars import spell_word
@@ -88,6 +88,14 @@ class Frames:
         if item.opened is None:
             item.opened = tuple(self._open_object(item) if isinstance(item, ObjectRest) else self._open_array(item))
         return item.opened
+
+    def is_free(self, item: Item) -> bool:
+        """Whether nothing is asked of what is left of a value."""
+        if isinstance(item, Node):
+            return item.formula.kind == Kind.TRUE
+        if isinstance(item, ArrayRest):
+            return item.debt.kind == Kind.TRUE
+        return isinstance(item, ObjectRest) and item.debt.kind == Kind.TRUE and not item.used and not item.at
 
     def height(self, item: Item) -> int:
         """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""

@@ -633,7 +633,7 @@ function spark(values, most) {
 }
 
 function tile(name, value, unit, more, drawing) {
-  return make("div", { class: "tile" }, make("h3", {}, name),
+  return make("div", { class: "tile" }, make("h2", {}, name),
     make("strong", {}, value, " ", make("small", {}, unit)), make("p", {}, more), drawing);
 }
 

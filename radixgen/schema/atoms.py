@@ -18,15 +18,15 @@ from radixgen.schema.texts import Texts, TextSet
 
 
 class Constant:
-    """The job of being equal to one JSON value. Compare by identity: made once for each value."""
+    """The job of being equal to one of some JSON values. Compare by identity: made once for each value, or set."""
 
-    __slots__ = ("value",)
+    __slots__ = ("values",)
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    def __init__(self, values: tuple[Any, ...]) -> None:
+        self.values = values
 
     def __repr__(self) -> str:
-        return f"const {self.value!r}"
+        return f"const {', '.join(map(repr, self.values))}"
 
 
 class Mark:

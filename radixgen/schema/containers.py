@@ -161,7 +161,7 @@ class Containers:
             mixed = self.nodes.deriver.after_item(rest.debt, rest.index)
             found: list[Element] = []
             for guess in self._guesser.guesses(mixed):
-                after = rest.form.rest(guess.rest, rest.index + 1)
+                after = rest.form.rest(guess.rest, rest.index + 1, is_sealed=rest.is_sealed)
                 values = self.nodes.finite_values(guess.value, MAX_VALUES) if after.is_pending else None
                 if values is None:
                     found.append(Element(self.nodes.node(guess.value), after))
@@ -185,8 +185,14 @@ class Containers:
         """The rest behind an item whose value is now known."""
         if not rest.is_pending:
             return rest
-        constant = self.nodes.meanings.constant(value)
-        return rest.form.rest(self.nodes.deriver.settled(rest.debt, constant), rest.index)
+        return self._settled(rest, frozenset((self.nodes.meanings.constant(value),)), is_sealed=rest.is_sealed)
+
+    def sealed(self, rest: ArrayRest) -> ArrayRest:
+        """The rest behind an item whose value is not known: unlike it, as far as that holds for any value."""
+        return self._settled(rest, frozenset(), is_sealed=True)
+
+    def _settled(self, rest: ArrayRest, constants: frozenset[Formula], *, is_sealed: bool) -> ArrayRest:
+        return rest.form.rest(self.nodes.deriver.settled(rest.debt, constants), rest.index, is_sealed=is_sealed)
 
     def terms(self, debt: Formula) -> Iterator[Formula]:
         """Conjunctions that together say what a formula does; those that owe less come first."""

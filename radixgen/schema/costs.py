@@ -141,6 +141,8 @@ class Costs:
             return [_Part(None, start + b"}")]
         key = step.key
         if isinstance(key, Cell):
+            if rest.is_sealed:
+                raise LookupError("one of the names that were taken is not known")
             automaton = self._containers.key_automaton(rest, key, taken)
             if automaton is None:
                 raise LookupError("all names are taken")
@@ -162,6 +164,8 @@ class Costs:
         comma = self._style.comma if rest.index else b""
         if not isinstance(step, Step):
             return [_Part(None, b"]")]
+        if rest.is_sealed:
+            raise LookupError("one of the items that this must be unlike is not known")
         if step.rest is not None:
             return [_Part(None, comma), _Part(step.node), _Part(step.rest)]
         plain = self._containers.plain(rest)

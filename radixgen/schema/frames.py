@@ -14,12 +14,17 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from radixgen.automata.table import Automaton
+from radixgen.schema.beyond import Beyond
 from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
 from radixgen.schema.formula import Formula
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.scalars import spell_word
+
+
+SLACK = 64
+"""Bytes that items may be longer for being unlike one that is not known."""
 
 
 class Keys:
@@ -69,6 +74,7 @@ class Frames:
     def __init__(self, containers: Containers, costs: Costs) -> None:
         self.containers, self.costs, self.nodes = containers, costs, containers.nodes
         self._scalars, self.style = self.nodes.scalars, self.nodes.options.style
+        self._beyond = Beyond(containers, costs)
         self._literals: dict[bytes, Automaton] = {}
         self._gap: Items = (self._scalars.gap,) if self.style.is_free else ()
 
@@ -107,8 +113,10 @@ class Frames:
             return len(item.completion(0))
         if isinstance(item, Fork):
             return max(sum(self.length(one) for one in items) for items in item.alternatives)
+        if isinstance(item, ItemEnd):
+            return self.costs.cost(self.containers.sealed(item.rest)) % EMPTY_QUOTE + SLACK
         vertex = item.rest if isinstance(item, Keys | KeyEnd) else item
-        return 0 if isinstance(vertex, ItemEnd) else self.costs.cost(vertex) % EMPTY_QUOTE
+        return self.costs.cost(vertex) % EMPTY_QUOTE
 
     def longest(self, keys: Keys) -> int:
         """Bytes that are enough to end an object behind any of its keys."""
@@ -291,6 +299,24 @@ class Frames:
 
     def behind_item(self, end: ItemEnd, value: object) -> Items:
         return (*self._gap, self.containers.settled(end.rest, value))
+
+    def beyond(self, end: KeyEnd | ItemEnd) -> Items:
+        """What follows a value whose text matters, and is not known (a mask looks beyond it)."""
+        if isinstance(end, KeyEnd):
+            return self.behind_other_key(end, None)
+        return (*self._gap, self.containers.sealed(end.rest))
+
+    def is_open(self, end: KeyEnd | ItemEnd) -> bool:
+        """Whether `beyond` is exact until the next such value ends."""
+        if end.rest.is_sealed:
+            return False
+        return isinstance(end, KeyEnd) or self._beyond.is_open(end.rest)
+
+    def begins_alike(self, end: KeyEnd | ItemEnd) -> bool:
+        """Whether the value in front of `end` begins alike, whatever text is to be unlike that is not known."""
+        if not end.rest.is_sealed:
+            return True
+        return isinstance(end, ItemEnd) and self._beyond.is_endless(end.rest)
 
     def _colon(self) -> Items:
         return (*self._gap, self.literal(self.style.colon), *self._gap)

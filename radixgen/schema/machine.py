@@ -113,23 +113,31 @@ class JsonMachine:
             return None
         if isinstance(rest.item, Keys):
             return self._by_row(one, rest)
-        if rest.is_before and rest.num_captures == 1:
-            return ASK if _is_before_sealed(rest) else self._capturing(self._opened(rest), None)
-        if isinstance(rest.item, KeyEnd) and rest.num_captures == 1 and not rest.item.rest.is_sealed:
-            return self._opened(self._continuation(self.frames.behind_other_key(rest.item, None), rest.rest))
-        return ASK if rest.num_captures else self._opened(rest)
+        return self._view(rest)
 
-    def _by_row(self, one: Configuration, rest: Continuation) -> ByRow | Ask:
-        """What follows each key. Inside a captured value, what is opened does not know the text so far."""
-        if rest.num_captures:
+    def _view(self, rest: Continuation) -> State | Ask | None:
+        """The state before a continuation as a mask sees it, which looks beyond values whose text it does not know."""
+        if isinstance(rest.item, KeyEnd | ItemEnd):
+            beyond = self._beyond(rest) if self.frames.is_open(rest.item) else ASK
+            return self._opened(beyond) if isinstance(beyond, Continuation) else beyond
+        if rest.is_before and not self.frames.begins_alike(_next_end(rest)):
             return ASK
+        return self._opened(rest)
+
+    def _beyond(self, rest: Continuation) -> Continuation | None:
+        """What follows a value whose text matters, that text not known."""
+        assert isinstance(rest.item, KeyEnd | ItemEnd)
+        return self._continued(self.frames.beyond(rest.item), rest.rest)
+
+    def _by_row(self, one: Configuration, rest: Continuation) -> ByRow:
+        """What follows each key."""
         if rest.follow is None:
             automaton = one.automaton
             assert isinstance(automaton, WordsAutomaton)
 
-            def follow(row: int) -> State | None:
+            def follow(row: int) -> State | Ask | None:
                 behind = self._behind_key(rest, automaton.word(row))
-                return None if behind is None else self._opened(behind)
+                return None if behind is None else self._view(behind)
 
             keys = rest.item
             assert isinstance(keys, Keys)
@@ -277,11 +285,14 @@ class JsonMachine:
 
     def _text_behind(self, rest: Continuation | None, captured: Captured | None, text: bytes) -> bytes:
         """The cheapest text of what follows, `text` in front of it given; values that matter are read as they end."""
-        whole, starts = captured or Captured(b"", (0,) * (0 if rest is None else rest.num_captures))
+        starts: tuple[int, ...] = ()
+        if captured is None and rest is not None and rest.is_before:
+            captured = Captured(b"", (0,))
+        whole, starts = captured or Captured(b"", ())
         begun, whole = len(whole) + len(text), whole + text
         while rest is not None and rest.num_captures:
             if isinstance(rest.item, KeyEnd | ItemEnd):
-                rest = self._behind_value(rest, whole[starts[-1] :])
+                rest = self._behind_value(rest, whole[starts[-1] :]) if starts else self._beyond(rest)
                 starts = starts[:-1]
             else:
                 whole += self._first_text(rest)
@@ -330,9 +341,10 @@ class JsonMachine:
         return min((b"".join(self._text(one) for one in items) for items in self.frames.open(item)), key=len)
 
 
-def _is_before_sealed(rest: Continuation) -> bool:
-    """Whether an unlisted key comes next that must be unlike one that is not known."""
-    after = rest.rest
+def _next_end(rest: Continuation) -> KeyEnd | ItemEnd:
+    """The end of the value that comes next."""
+    after: Continuation | None = rest
     while after is not None and not isinstance(after.item, KeyEnd | ItemEnd):
         after = after.rest
-    return after is not None and isinstance(after.item, KeyEnd) and after.item.rest.is_sealed
+    assert after is not None and isinstance(after.item, KeyEnd | ItemEnd), "an end follows what comes before a value"
+    return after.item

@@ -116,7 +116,17 @@ class Meanings:
         key = same_value(value)
         found = self._constants.get(key)
         if found is None:
-            found = self._constants[key] = self.formulas.job(Constant(value))
+            found = self._constants[key] = self.formulas.job(Constant((value,)))
+        return found
+
+    def any_of(self, constants: frozenset[Formula]) -> Formula:
+        """The job of being equal to any of some constants, as a formula: one literal, however many there are."""
+        if len(constants) == 1:
+            return next(iter(constants))
+        found = self._constants.get(constants)
+        if found is None:
+            values = tuple(one.atom.values[0] for one in sorted(constants, key=lambda one: one.serial))  # type: ignore[attr-defined]
+            found = self._constants[constants] = self.formulas.job(Constant(values)) if values else self.formulas.false
         return found
 
     def of_formula(self, formula: Formula, kind: str) -> Any:
@@ -159,7 +169,7 @@ class Meanings:
 
     def _work_out(self, job: Job, kind: str) -> Meaning:
         if isinstance(job, Constant):
-            return Meaning(self._equal(job.value, kind))
+            return Meaning(self._equal_to_any(job.values, kind))
         algebra = self._algebras[kind]
         if isinstance(job, Mark):
             return Meaning(self._quoted(algebra.true, kind))

@@ -50,14 +50,12 @@ class Quotes:
         if self._quotable.is_empty:
             return None
         low, high = 0, None
-        if isinstance(rule, DerivedTexts):
+        if isinstance(rule, DerivedTexts) or rule.words:
             return _spotted(find_quotes(self._quotable, plain))
         if rule.node is not None:
             if rule.node.kind != Kind.REPEAT or rule.node.items[0] is not self._texts.regexes.any_char:
                 return _spotted(find_quotes(self._quotable, plain))
             low, high = rule.node.low, rule.node.high
-        elif rule.words:
-            return _spotted(find_quotes(self._quotable, plain))
         automaton = VerbatimAutomaton(self._quotable, MAX_QUOTE if high is None else min(high, MAX_QUOTE), low)
         return None if automaton.is_empty() else automaton
 

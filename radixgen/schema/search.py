@@ -318,5 +318,5 @@ def opening(form: ContainerForm, style: Style) -> int:
 def same_place(rest: ObjectRest | ArrayRest, debt: Formula) -> ObjectRest | ArrayRest:
     """The rest at the same place that owes `debt`."""
     if isinstance(rest, ArrayRest):
-        return rest.form.rest(debt, rest.index)
+        return rest.form.rest(debt, rest.index, is_sealed=rest.is_sealed)
     return rest.form.rest(debt, rest.at, is_first=rest.is_first, used=rest.used, is_sealed=rest.is_sealed)

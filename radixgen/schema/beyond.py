@@ -1,9 +1,9 @@
 """How far a mask may look beyond a value whose text later ones must be unlike, without knowing that text.
 
-    item ──► "]" or ", " as after any other      next item ──► begins as any other, if its beginnings go on endlessly
+    item ──► "]" or ", " as after any other, if enough values are left in any case      next item ──► stepped (`ASK`)
 
-Where one value more or less decides whether anything can follow, tokens are stepped byte by byte (`ASK`). All answers
-are about what is surely so.
+All answers are about what is surely so; where one value more or less decides what can follow, tokens are stepped at
+once.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ class Beyond:
 
     def __init__(self, containers: Containers, costs: Costs) -> None:
         self._containers, self._costs, self._nodes = containers, costs, containers.nodes
-        self._endless: dict[Formula, bool] = {}
         self._many: dict[Formula, bool] = {}
 
     def is_open(self, rest: ArrayRest) -> bool:
@@ -33,17 +32,6 @@ class Beyond:
         if plain is None:
             return False
         return plain.high == 0 or (plain.low < MAX_FINITE and self._has_many(self._item(plain, rest), MAX_LOOKS))
-
-    def is_endless(self, rest: ArrayRest) -> bool:
-        """Whether every beginning of the next item goes on in endless ways, so that one value less changes none."""
-        plain = self._plain(rest)
-        if plain is None:
-            return False
-        item = self._item(plain, rest)
-        found = self._endless.get(item)
-        if found is None:
-            found = self._endless[item] = self._goes_on(item)
-        return found
 
     def _plain(self, rest: ArrayRest) -> Plain | None:
         """Of a rest where all items are alike."""
@@ -54,16 +42,6 @@ class Beyond:
     def _item(self, plain: Plain, rest: ArrayRest) -> Formula:
         """What an item is asked but to be unlike others."""
         return self._nodes.meanings.formulas.both([one.at(rest.index) for one in plain.items])
-
-    def _goes_on(self, formula: Formula) -> bool:
-        meanings = self._nodes.meanings
-        for kind in find_kinds(meanings.reader, formula):
-            value = meanings.unmarked(meanings.of_formula(formula, kind), kind)
-            if kind == "string" and not meanings.texts.is_endless(value):
-                return False
-            if kind != "string" and value is not meanings.algebra(kind).false:
-                return False
-        return True
 
     def _has_many(self, formula: Formula, looks: int) -> bool:
         """Whether more values than are ever counted satisfy a formula."""

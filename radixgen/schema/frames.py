@@ -312,12 +312,6 @@ class Frames:
             return False
         return isinstance(end, KeyEnd) or self._beyond.is_open(end.rest)
 
-    def begins_alike(self, end: KeyEnd | ItemEnd) -> bool:
-        """Whether the value in front of `end` begins alike, whatever text is to be unlike that is not known."""
-        if not end.rest.is_sealed:
-            return True
-        return isinstance(end, ItemEnd) and self._beyond.is_endless(end.rest)
-
     def _colon(self) -> Items:
         return (*self._gap, self.literal(self.style.colon), *self._gap)
 

@@ -120,7 +120,7 @@ class JsonMachine:
         if isinstance(rest.item, KeyEnd | ItemEnd):
             beyond = self._beyond(rest) if self.frames.is_open(rest.item) else ASK
             return self._opened(beyond) if isinstance(beyond, Continuation) else beyond
-        if rest.is_before and not self.frames.begins_alike(_next_end(rest)):
+        if rest.is_before and _next_end(rest).rest.is_sealed:
             return ASK
         return self._opened(rest)
 
@@ -292,6 +292,8 @@ class JsonMachine:
         begun, whole = len(whole) + len(text), whole + text
         while rest is not None and rest.num_captures:
             if isinstance(rest.item, KeyEnd | ItemEnd):
+                if rest.item.rest.is_sealed:
+                    raise LookupError("a value must be unlike one that is not known")
                 rest = self._behind_value(rest, whole[starts[-1] :]) if starts else self._beyond(rest)
                 starts = starts[:-1]
             else:

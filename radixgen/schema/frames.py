@@ -17,7 +17,6 @@ from radixgen.automata.table import Automaton
 from radixgen.schema.beyond import Beyond
 from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
-from radixgen.schema.formula import Formula
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 from radixgen.schema.scalars import spell_word
@@ -114,9 +113,8 @@ class Frames:
         if isinstance(item, Fork):
             return max(sum(self.length(one) for one in items) for items in item.alternatives)
         if isinstance(item, ItemEnd):
-            return self.costs.cost(self.containers.sealed(item.rest)) % EMPTY_QUOTE + SLACK
-        vertex = item.rest if isinstance(item, Keys | KeyEnd) else item
-        return self.costs.cost(vertex) % EMPTY_QUOTE
+            return self.costs.bound(self.containers.sealed(item.rest)) % EMPTY_QUOTE + SLACK
+        return self.costs.bound(item.rest if isinstance(item, Keys | KeyEnd) else item) % EMPTY_QUOTE
 
     def longest(self, keys: Keys) -> int:
         """Bytes that are enough to end an object behind any of its keys."""
@@ -124,13 +122,9 @@ class Frames:
         names = [name for name in keys.names.values() if name is not None]
         if plain is None or self.nodes.is_bound:
             ways = [one for name in names for one in self.containers.members(keys.rest, self.containers.key(name))]
-            return max((self.costs.cost(one.node) % EMPTY_QUOTE + self.length(one.rest) for one in ways), default=0)
+            return max((self.length(one.node) + self.length(one.rest) for one in ways), default=0)
         asked = [self.containers.asked(plain, self.containers.key(name)) for name in names]
-        return max((self._bound(one) for one in asked), default=0) + self.length(keys.rest)
-
-    def _bound(self, formula: Formula) -> int:
-        found = self.nodes.meanings.glance.find_bound(formula)
-        return self.costs.cost(self.nodes.node(formula)) if found is None else found
+        return max((self.costs.bound(self.nodes.node(one)) for one in asked), default=0) + self.length(keys.rest)
 
     def lower(self, items: Items, height: int) -> Items | None:
         """Behind `items`, which end in `Keys`, only those that stay below a height; None where that leaves none."""
@@ -147,21 +141,14 @@ class Frames:
     def _live_forms(self, node: Node) -> tuple[Form, ...]:
         if node.live is None:
             forms = self.nodes.forms(node)
-            if self.nodes.is_bound or len(forms) > 1 or not isinstance(next(iter(forms), None), ScalarForm):
-                costs = [self._form_cost(form) for form in forms]
+            if self.nodes.is_bound:
+                costs = [self.costs.cost(one.rest) if isinstance(one, ContainerForm) else one.cost for one in forms]
                 least = min(costs, default=FAR) // EMPTY_QUOTE
-                forms = tuple(
-                    form
-                    for form, cost in zip(forms, costs, strict=True)
-                    if cost < FAR and (not self.nodes.is_bound or cost // EMPTY_QUOTE == least)
-                )
-            node.live = forms
+                pairs = zip(forms, costs, strict=True)
+                node.live = tuple(form for form, cost in pairs if cost < FAR and cost // EMPTY_QUOTE == least)
+            else:
+                node.live = tuple(one for one in forms if isinstance(one, ScalarForm) or self.costs.is_live(one.rest))
         return node.live
-
-    def _form_cost(self, form: Form) -> int:
-        if isinstance(form, ContainerForm):
-            return self.costs.cost(form.rest)
-        return form.cost if self.nodes.is_bound else 1
 
     def _open_form(self, form: Form) -> Iterator[Items]:
         if isinstance(form, ScalarForm):
@@ -175,9 +162,9 @@ class Frames:
 
     def _live(self, members: Iterable[Way], rest: ObjectRest | ArrayRest) -> list[Way]:
         """The members that can be finished; of a bound schema, those that make up no more than they must."""
-        cost = self.costs.cost
+        cost, is_live = self.costs.cost, self.costs.is_live
         if not self.nodes.is_bound:
-            return [one for one in members if cost(one.node) < FAR and cost(one.rest) < FAR]
+            return [one for one in members if is_live(one.node) and is_live(one.rest)]
         least = cost(rest) // EMPTY_QUOTE
         return [one for one in members if (cost(one.node) // EMPTY_QUOTE) + (cost(one.rest) // EMPTY_QUOTE) == least]
 
@@ -185,7 +172,7 @@ class Frames:
         """Whether `_live` holds any; the first that is found is enough."""
         if self.nodes.is_bound:
             return bool(self._live(members, rest))
-        return any(self.costs.cost(one.node) < FAR and self.costs.cost(one.rest) < FAR for one in members)
+        return any(self.costs.is_live(one.node) and self.costs.is_live(one.rest) for one in members)
 
     def _open_object(self, rest: ObjectRest) -> Iterator[Items]:
         plain = self.containers.plain(rest)
@@ -253,7 +240,7 @@ class Frames:
             return False
         if needs_look:
             return self._has_live(self.containers.members(rest, key), rest)
-        return self.nodes.meanings.glance.find_bound(asked) is not None or self.costs.is_live(self.nodes.node(asked))
+        return self.costs.is_live(self.nodes.node(asked))
 
     def _guessed_names(self, rest: ObjectRest) -> list[str]:
         needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)

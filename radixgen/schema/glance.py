@@ -5,10 +5,13 @@ Whatever is not plain to see is left to `schema.meanings` and `schema.search`; n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from radixgen.schema.formula import Formula, Kind
+from radixgen.schema.keywords import CHECKS, NAMING, words
+from radixgen.schema.kinds import has_kind, kind_of
 from radixgen.schema.reader import Location, SchemaReader
 
 MOST_BYTES = 6
@@ -16,9 +19,8 @@ MOST_BYTES = 6
 MAX_LOOKS = 4
 """Schemas inside each other that a glance takes in."""
 
-_ANNOTATIONS = frozenset(
-    ("title", "description", "default", "examples", "$comment", "deprecated", "readOnly", "writeOnly", "$schema", "$id")
-) | frozenset(("$defs", "definitions", "$anchor", "$dynamicAnchor"))
+_SPEAKING = (frozenset(CHECKS) | {"const"}) - NAMING
+"""Keywords that say anything of a value."""
 
 
 class Easy(NamedTuple):
@@ -53,17 +55,16 @@ def easy_cost(formula: Formula) -> Easy | None:
     easy = _EASY.get(types) if isinstance(types, str) else None
     if easy is None or schema is None:
         return None
-    for keyword in schema:
-        if keyword != "type" and keyword not in _ANNOTATIONS and keyword not in easy.harmless:
-            return None
+    if any(keyword in _SPEAKING and keyword != "type" and keyword not in easy.harmless for keyword in schema):
+        return None
     return easy
 
 
 _COUNTS = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties"))
-_NUMBERS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format"))
-_STRINGS = frozenset(("minLength", "maxLength"))
-_OBJECTS = frozenset(("properties", "additionalProperties", "patternProperties", "required"))
-_ARRAYS = frozenset(("items", "minItems", "maxItems", "prefixItems"))
+_NUMBERS = words("minimum maximum exclusiveMinimum exclusiveMaximum")
+_STRINGS = words("minLength maxLength pattern format")
+_OBJECTS = words("properties additionalProperties patternProperties required minProperties maxProperties")
+_ARRAYS = words("items minItems maxItems prefixItems uniqueItems")
 _MODEST: dict[str, frozenset[str]] = {
     "string": _STRINGS,
     "number": _NUMBERS,
@@ -73,14 +74,25 @@ _MODEST: dict[str, frozenset[str]] = {
     "array": _ARRAYS,
     "object": _OBJECTS,
 }
+"""Keywords of a type that a glance understands."""
+_OTHERS = {
+    "string": words("x-lark"),
+    "number": words("multipleOf"),
+    "integer": words("multipleOf"),
+    "object": words("propertyNames dependentRequired dependentSchemas unevaluatedProperties"),
+    "array": words("contains minContains maxContains unevaluatedItems"),
+}
+"""Keywords of a type that it does not."""
+_TYPED = frozenset().union(*_MODEST.values(), *_OTHERS.values())
+_ANY_TYPE = ("null",)
 
 
 class Glance:
     """Tells schemas that some value satisfies for sure, and how long the shortest is at most."""
 
-    def __init__(self, reader: SchemaReader, is_stated: Callable[[str], bool]) -> None:
-        """is_stated: whether a format is asserted."""
-        self._reader, self._is_stated = reader, is_stated
+    def __init__(self, reader: SchemaReader, shortest: Callable[[Location], int | None]) -> None:
+        """shortest: characters of some string that satisfies the `pattern`, `format` and lengths of a place."""
+        self._reader, self._shortest = reader, shortest
         self._found: dict[Location, int | None] = {}
 
     def find_bound(self, formula: Formula) -> int | None:
@@ -102,27 +114,29 @@ class Glance:
         schema = location.schema
         if isinstance(schema, bool):
             return 1 if schema else None
-        said = schema.keys() - _ANNOTATIONS
+        said = schema.keys() & _SPEAKING
         if not said:
             return 1
         if said == {"$ref"}:
             return self._bound(self._reader.references(location)[0], looks)
         if said == {"anyOf"}:
             children = (self._reader.child(location, "anyOf", at) for at in range(len(schema["anyOf"])))
-            return min((one for child in children if (one := self._bound(child, looks)) is not None), default=None)
-        if said <= {"enum", "type"} and "enum" in said:
-            return min(
-                (_spelled(value) for value in schema["enum"] if _has_type(value, schema.get("type"))), default=None
-            )
-        types = schema.get("type")
-        return self._bound_of_type(location, said - {"type"}, types, looks) if isinstance(types, str) else None
+            return _least(self._bound(child, looks) for child in children)
+        types = schema.get("type", _ANY_TYPE)
+        listed = said - {"type"}
+        if listed in ({"enum"}, {"const"}):
+            values = schema.get("enum", (schema.get("const"),))
+            return min((spelled_len(one) for one in values if types is _ANY_TYPE or _has_type(one, types)), default=None)
+        if not listed <= _TYPED:
+            return None
+        return _least(
+            self._bound_of_type(location, listed, kind, looks) for kind in ((types,) if isinstance(types, str) else types)
+        )
 
     def _bound_of_type(self, location: Location, said: set[str], kind: str, looks: int) -> int | None:
         """Where there are only keywords of the kind that cannot contradict each other, or visibly do not."""
         schema: Any = location.schema
-        if "format" in said and kind == "string" and not self._is_stated(schema["format"]):
-            said = said - {"format"}
-        if not said <= _MODEST[kind]:
+        if not said.isdisjoint(_OTHERS.get(kind, ())):
             return None
         if any(schema.get(high) is not None and schema[high] < schema.get(low, 0) for low, high in _COUNTS):
             return None
@@ -130,32 +144,51 @@ class Glance:
             case "number" | "integer":
                 return _longest_number(schema)
             case "string":
-                return 2 + MOST_BYTES * int(schema.get("minLength", 0))
+                return self._bound_of_string(location)
             case "array":
                 return self._bound_of_array(location, looks)
             case "object":
                 return self._bound_of_object(location, looks)
         return _LITERAL
 
+    def _bound_of_string(self, location: Location) -> int | None:
+        shortest = location.get("minLength") or 0
+        if "pattern" in location or "format" in location:
+            shortest = self._shortest(location)
+        return None if shortest is None else 2 + MOST_BYTES * int(shortest)
+
     def _bound_of_array(self, location: Location, looks: int) -> int | None:
         count = location.get("minItems") or 0
         if not count:
             return 2
-        if "prefixItems" in location:
+        if "prefixItems" in location or (location.get("uniqueItems") is True and count > 1):
             return None
         item = self._bound(self._reader.child(location, "items"), looks) if "items" in location else 1
         return None if item is None else 2 + count * (item + _SPACED)
 
     def _bound_of_object(self, location: Location, looks: int) -> int | None:
-        size = 2
-        for name in location.get("required") or ():
-            if "patternProperties" in location or name not in (location.get("properties") or {}):
-                return None
-            value = self._bound(self._reader.child(location, "properties", name), looks)
+        size, required = 2, location.get("required") or ()
+        if not (location.get("minProperties") or 0) <= len(required) <= location.get("maxProperties", len(required)):
+            return None
+        for name in required:
+            value = self._bound_of_member(location, name, looks)
             if value is None:
                 return None
-            size += _spelled(name) + value + 2 * _SPACED
+            size += spelled_len(name) + value + 2 * _SPACED
         return size
+
+    def _bound_of_member(self, location: Location, name: str, looks: int) -> int | None:
+        if "patternProperties" in location:
+            return None
+        if name in (location.get("properties") or {}):
+            return self._bound(self._reader.child(location, "properties", name), looks)
+        if "additionalProperties" in location:
+            return self._bound(self._reader.child(location, "additionalProperties"), looks)
+        return 1
+
+
+def _least(bounds: Iterable[int | None]) -> int | None:
+    return min((one for one in bounds if one is not None), default=None)
 
 
 def _longest_number(schema: dict[str, Any]) -> int | None:
@@ -170,16 +203,13 @@ def _longest_number(schema: dict[str, Any]) -> int | None:
 _LITERAL = 5
 _SPACED = 2
 """`, ` and `: ` take so many bytes at most."""
-_PYTHON: dict[str, Any] = {"string": str, "object": dict, "array": list}
 
 
 def _has_type(value: Any, types: Any) -> bool:
-    """Whether a value is surely of a type; of none where that takes a closer look."""
-    if types is None:
-        return True
-    return isinstance(types, str) and types in _PYTHON and isinstance(value, _PYTHON[types])
+    """Whether a value is surely of one of some types."""
+    return has_kind(types, kind_of(value)) and (not isinstance(value, Decimal) or "number" in types)
 
 
-def _spelled(value: Any) -> int:
+def spelled_len(value: Any) -> int:
     """Bytes of a value's text, at most."""
     return 2 + MOST_BYTES * len(value) if isinstance(value, str) else len(str(value)) * MOST_BYTES + 2

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 
+from radixgen.automata import formats
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.work import Work
 from radixgen.schema.algebras import Algebra, Booleans, Markable, Marked, Numbers, exactly_one
@@ -63,7 +64,7 @@ class Meanings:
         """
         self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
         self._has_formats, self._is_exact = has_formats, is_exact
-        self.glance = Glance(reader, self._is_stated)
+        self.glance = Glance(reader, self._shortest)
         self._work, self._numbers = work, Numbers(work)
         locations = reader.check(work)
         self.is_marking = any(location.get("x-verbatim") is True for location in locations)
@@ -81,8 +82,12 @@ class Meanings:
             "array": self.formulas.debt(Items((), self.mark)),
         }
 
-    def _is_stated(self, name: str) -> bool:
-        return self._has_formats and self.texts.format(name) is not None
+    def _shortest(self, location: Location) -> int | None:
+        """Characters of some string that satisfies the string keywords of a place; None where none is in sight."""
+        name = location.get("format") if self._has_formats else None
+        if name in formats.NAMES and not any(one in location for one in ("pattern", "minLength", "maxLength")):
+            return self.texts.find_example(name)
+        return self.texts.find_shortest(self.unmarked(self.of(location, "string").value, "string"))
 
     def _check_patterns(self, location: Location) -> None:
         """Read the patterns of a place, so that a wrong one is refused before anything is written."""

@@ -67,9 +67,9 @@ class Location:
         """Not in 2019-09: items that `contains` finds count as evaluated."""
         return self.resource.dialect.contains_evaluates
 
-    def get(self, keyword: str) -> Any:
-        """The keyword's value, or None where it is absent (or the schema a boolean)."""
-        return self.schema.get(keyword) if isinstance(self.schema, dict) else None
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """The keyword's value, or `default` where it is absent (or the schema a boolean)."""
+        return self.schema.get(keyword, default) if isinstance(self.schema, dict) else default
 
     def __contains__(self, keyword: str) -> bool:
         return isinstance(self.schema, dict) and keyword in self.schema

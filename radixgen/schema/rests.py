@@ -260,9 +260,11 @@ def _tests(atoms: list[Any]) -> tuple[TextSet, ...]:
 class Vertex:
     """Something that has a cheapest text: a node, or a rest. See `schema.costs`."""
 
-    __slots__ = ("cost", "height", "is_final", "plan")
+    __slots__ = ("bound", "cost", "height", "is_final", "plan")
 
     def __init__(self) -> None:
+        self.bound: int | None = -1
+        """Bytes that are enough for one of its texts, seen at a glance; None: it takes a search; -1: not looked for."""
         self.cost = FAR
         self.height = 0
         self.is_final = False

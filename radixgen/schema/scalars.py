@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
+from json.encoder import encode_basestring
 from typing import TypeVar
 
 from radixgen.automata.chars import AnyText, Derivatives
 from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.exponents import number_automaton
-from radixgen.automata.lift import JsonStringAutomaton, NonAscii, escape_json
+from radixgen.automata.lift import JsonStringAutomaton, NonAscii
 from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import NumberAutomaton
@@ -103,7 +104,7 @@ class Scalars:
 
 
 def spell_word(word: str, non_ascii: NonAscii) -> list[bytes]:
-    raw = f'"{escape_json(word)}"'.encode()
+    raw = encode_basestring(word).encode()
     if raw.isascii() or non_ascii == "raw":
         return [raw]
     escaped = json.dumps(word).encode()

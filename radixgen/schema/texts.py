@@ -22,7 +22,7 @@ from radixgen.params import GrammarText
 
 MAX_EXPLORED = 100
 NO_WORDS: frozenset[str] = frozenset()
-_EXAMPLES = {
+EXAMPLES = {
     "date": "2000-01-01",
     "time": "00:00:00Z",
     "date-time": "2000-01-01T00:00:00Z",
@@ -139,10 +139,13 @@ class Texts:
         if name not in self._formats:
             node = formats.find_node(self.regexes, name)
             self._formats[name] = None if node is None else self._general(node)
-            example = _EXAMPLES.get(name)
-            if node is not None and example is not None and self._deriver.matches(node, example):
-                self._examples[node] = len(example)
+            if node is not None and name in EXAMPLES:
+                self._examples[node] = len(EXAMPLES[name])
         return self._formats[name]
+
+    def find_example(self, name: str) -> int | None:
+        """Characters of a short text of a format, which need not be made for that."""
+        return len(EXAMPLES[name]) if name in EXAMPLES else None
 
     def contains(self, texts: TextSet, text: str) -> bool:
         if isinstance(texts, DerivedTexts):
@@ -217,8 +220,8 @@ class Texts:
     def find_shortest(self, texts: TextSet) -> int | None:
         """Characters of the shortest text of a regular expression, or of some text; None where no text is in sight."""
         node = texts.node
-        if texts.words:
-            return None
+        if texts.words or texts is self.true:
+            return 0 if texts is self.true else None
         if node in self._examples:
             return self._examples[node]
         if node is None or node.is_plain:

@@ -60,7 +60,8 @@ class Members:
     def asks(self, key: Key, algebra: Texts) -> list[Formula]:
         """What the value of a key must be."""
         found = [self.names[key.name]] if key.name is not None and key.name in self.names else []
-        found += [formula for test, formula in self.patterns if key.is_in(test, algebra)]
+        if self.patterns:
+            found += [formula for test, formula in self.patterns if key.is_in(test, algebra)]
         return found or [self.rest]
 
     def lists(self, key: Key, algebra: Texts) -> bool:

@@ -19,7 +19,6 @@ from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
-from radixgen.schema.scalars import spell_word
 
 
 SLACK = 64
@@ -85,14 +84,20 @@ class Frames:
 
     def open(self, item: Item) -> tuple[Items, ...]:
         """The alternatives of an item that is no terminal."""
-        if isinstance(item, Node):
-            return tuple(alternative for form in self._live_forms(item) for alternative in self._open_form(form))
         if isinstance(item, Fork):
             return item.alternatives
-        assert isinstance(item, ObjectRest | ArrayRest)
+        assert isinstance(item, Vertex)
         if item.opened is None:
-            item.opened = tuple(self._open_object(item) if isinstance(item, ObjectRest) else self._open_array(item))
-        return item.opened
+            item.opened = tuple(self._open(item))
+        return item.opened  # type: ignore[no-any-return]
+
+    def _open(self, item: Vertex) -> Iterable[Items]:
+        if isinstance(item, Node):
+            return (alternative for form in self._live_forms(item) for alternative in self._open_form(form))
+        if isinstance(item, ObjectRest):
+            return self._open_object(item)
+        assert isinstance(item, ArrayRest)
+        return self._open_array(item)
 
     def height(self, item: Item) -> int:
         """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""
@@ -181,7 +186,7 @@ class Frames:
         style, start = self.style, b"" if self.style.is_free else b"{" if rest.is_first else self.style.comma
         colon = b"" if style.is_free else style.colon
         for name in names:
-            for text in spell_word(name, self.nodes.options.non_ascii):
+            for text in self.containers.spelled(name):
                 words[start + text + colon] = name
         cells = [] if plain is not None and self._is_full(rest, plain, names) else self._live_cells(rest, plain)
         before = self._before_key(rest)

@@ -20,7 +20,7 @@ shares all that the schema means. Not thread-safe.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar
 from radixgen.automata.machine import State as AnyState
@@ -255,23 +255,28 @@ class JsonMachine:
                 if isinstance(one.item, Automaton):
                     gathered.found[Configuration(one.item, 0, one.rest)] = None
                     continue
-                for alternative in reversed(self.frames.open(one.item)):
-                    opened = self._fitting(alternative, one.rest)
-                    if opened is not None and opened.fits and opened not in seen:
+                for items in self._fitting(self.frames.open(one.item), one.rest):
+                    first = items[0]
+                    behind = self._continued(items[1:], one.rest)
+                    if behind is not None and not behind.fits:
+                        continue
+                    if isinstance(first, Automaton):
+                        gathered.found[Configuration(first, 0, behind)] = None
+                        continue
+                    opened = self._continuation((first,), behind)
+                    if opened.fits and opened not in seen:
                         seen.add(opened)
                         waiting.append(opened)
             continuation.opened = self._state(gathered)
         return continuation.opened
 
-    def _fitting(self, items: Items, rest: Continuation | None) -> Continuation | None:
-        """The continuation, without the keys whose values would be too deep."""
-        keys = items[-1]
-        if isinstance(keys, Keys):
-            room = MAX_OPEN - (0 if rest is None else rest.depth)
-            if room < HIGH:
-                lower = self.frames.lower(items, room)
-                return None if lower is None else self._continuation(lower, rest)
-        return self._continuation(items, rest)
+    def _fitting(self, alternatives: Sequence[Items], rest: Continuation | None) -> Sequence[Items]:
+        """The alternatives without the keys whose values would be too deep."""
+        room = MAX_OPEN - (0 if rest is None else rest.depth)
+        if room >= HIGH:
+            return alternatives
+        lower = (self.frames.lower(one, room) if isinstance(one[-1], Keys) else one for one in alternatives)
+        return [one for one in lower if one is not None]
 
     def _completion_of(self, one: Configuration) -> bytes | None:
         try:

@@ -88,10 +88,25 @@ class Deriver:
                 return formulas.both([formulas.either([*counted, job]), unevaluated(formulas, later, job)])
         return literal
 
+    def owed_after_key(self, debt: Formula, key: Key, gone: Gone) -> Formula:
+        """As `after_key` for a plain formula, less what the value is asked."""
+        kept = []
+        for literal in literals(debt):
+            atom = literal.atom
+            if isinstance(atom, Members):
+                kept += [] if self._is_over(atom, gone) else [literal]
+            elif isinstance(atom, Names):
+                kept.append(literal)
+            else:
+                kept.append(self._formulas.rewrite(literal, lambda one: self._literal_after_key(one, key, gone)))
+        return self._formulas.both(kept)
+
+    def _is_over(self, members: Members, gone: Gone) -> bool:
+        return members.rest is self._formulas.true and not members.patterns and members.names.keys() <= gone
+
     def _members_after(self, literal: Formula, members: Members, key: Key, gone: Gone) -> Formula:
         asked = members.asks(key, self._texts)
-        is_over = members.rest is self._formulas.true and not members.patterns and members.names.keys() <= gone
-        if is_over:
+        if self._is_over(members, gone):
             return self._formulas.both(asked)
         if len(asked) == 1 and asked[0] is self._formulas.true:
             return literal
@@ -260,7 +275,7 @@ def _tests(atoms: list[Any]) -> tuple[TextSet, ...]:
 class Vertex:
     """Something that has a cheapest text: a node, or a rest. See `schema.costs`."""
 
-    __slots__ = ("bound", "cost", "height", "is_final", "plan")
+    __slots__ = ("bound", "cost", "height", "is_final", "opened", "plan")
 
     def __init__(self) -> None:
         self.bound: int | None = -1
@@ -269,6 +284,8 @@ class Vertex:
         self.height = 0
         self.is_final = False
         self.plan: Any = None
+        self.opened: Any = None
+        """The ways to begin it (`Frames.open`), once asked for."""
 
 
 FAR = 1 << 61
@@ -277,7 +294,7 @@ FAR = 1 << 61
 class ObjectRest(Vertex):
     """Inside an object. `at`: the next name's rank; with keys in any order, the bits of the names written."""
 
-    __slots__ = ("at", "debt", "form", "is_first", "is_sealed", "members", "opened", "used")
+    __slots__ = ("at", "debt", "form", "is_first", "is_sealed", "members", "used")
 
     def __init__(
         self, form: ObjectForm, debt: Formula, at: int, is_first: bool, used: frozenset[str], is_sealed: bool
@@ -289,7 +306,6 @@ class ObjectRest(Vertex):
         self.is_sealed = is_sealed
         """The last other key is not known (a mask looks beyond it)."""
         self.members: dict[Hashable, Any] = {}
-        self.opened: Any = None
 
 
 class ArrayForm:
@@ -315,7 +331,7 @@ class ArrayForm:
 
 
 class ArrayRest(Vertex):
-    __slots__ = ("debt", "form", "index", "is_pending", "is_sealed", "members", "opened")
+    __slots__ = ("debt", "form", "index", "is_pending", "is_sealed", "members")
 
     def __init__(self, form: ArrayForm, debt: Formula, index: int, is_sealed: bool) -> None:
         super().__init__()
@@ -325,4 +341,3 @@ class ArrayRest(Vertex):
         self.is_pending = is_pending(debt)
         """Whether the value of the item in front is still to be noted."""
         self.members: Any = None
-        self.opened: Any = None

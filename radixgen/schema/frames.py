@@ -10,13 +10,14 @@ offered, and of what a document does not hold, only as much as the cheapest way 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
 from radixgen.automata.table import Automaton
 from radixgen.schema.beyond import Beyond
 from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
+from radixgen.schema.formula import Kind
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 
@@ -74,6 +75,7 @@ class Frames:
         self._scalars, self.style = self.nodes.scalars, self.nodes.options.style
         self._beyond = Beyond(containers, costs)
         self._literals: dict[bytes, Automaton] = {}
+        self._bounds: dict[Hashable, dict[str, int]] = {}
         self._gap: Items = (self._scalars.gap,) if self.style.is_free else ()
 
     def literal(self, data: bytes) -> Automaton:
@@ -128,8 +130,19 @@ class Frames:
         if plain is None or self.nodes.is_bound:
             ways = [one for name in names for one in self.containers.members(keys.rest, self.containers.key(name))]
             return max((self.length(one.node) + self.length(one.rest) for one in ways), default=0)
-        asked = [self.containers.asked(plain, self.containers.key(name)) for name in names]
-        return max((self.costs.bound(self.nodes.node(one)) for one in asked), default=0) + self.length(keys.rest)
+        bounds = self._bounds_of(plain)
+        return max((self._bound(bounds, plain, name) for name in names), default=0) + self.length(keys.rest)
+
+    def _bounds_of(self, plain: Plain) -> dict[str, int]:
+        """Name -> bytes that are enough for its value, FAR where it cannot come: the same in all rests of an object."""
+        return self._bounds.setdefault((plain.members, plain.tests, plain.banned), {})
+
+    def _bound(self, bounds: dict[str, int], plain: Plain, name: str) -> int:
+        found = bounds.get(name)
+        if found is None:
+            asked = self.containers.asked(plain, self.containers.key(name))
+            found = bounds[name] = FAR if asked.kind == Kind.FALSE else self.costs.bound(self.nodes.node(asked))
+        return found
 
     def lower(self, items: Items, height: int) -> Items | None:
         """Behind `items`, which end in `Keys`, only those that stay below a height; None where that leaves none."""
@@ -211,11 +224,8 @@ class Frames:
         return 1 + node.height
 
     def _listed(self, keys: Keys) -> Items:
-        """One automaton for all keys, and what tells them apart; of a single one, what follows it."""
-        words = tuple(keys.names)
-        if len(words) == 1:
-            return (self.literal(words[0]), *self.behind_key(keys, words[0]))
-        return (self._scalars.words(words), keys)
+        """One automaton for all keys, and what tells them apart; what follows one is looked at when it is written."""
+        return (self._scalars.words(tuple(keys.names)), keys)
 
     def _before_key(self, rest: ObjectRest) -> Items:
         if self.style.is_free:
@@ -229,23 +239,19 @@ class Frames:
             return []
         needs_look = self.nodes.is_bound or plain.low > len(plain.required)
         has_room = plain.high is None or plain.high > len(plain.required)
+        bounds = self._bounds_of(plain)
         found = []
         for name in containers.names_left(rest):
             is_required = name in plain.required
-            if (is_required or has_room) and self._is_offered(rest, plain, name, needs_look=needs_look):
-                found.append(name)
+            if is_required or has_room:
+                if needs_look:
+                    is_live = self._has_live(containers.members(rest, containers.key(name)), rest)
+                else:
+                    is_live = self._bound(bounds, plain, name) < FAR
+                found += [name] if is_live else []
             if is_required and not is_any_order:
                 break
         return found
-
-    def _is_offered(self, rest: ObjectRest, plain: Plain, name: str, *, needs_look: bool) -> bool:
-        key = self.containers.key(name)
-        asked = self.containers.asked(plain, key)
-        if asked is self.nodes.meanings.formulas.false:
-            return False
-        if needs_look:
-            return self._has_live(self.containers.members(rest, key), rest)
-        return self.costs.is_live(self.nodes.node(asked))
 
     def _guessed_names(self, rest: ObjectRest) -> list[str]:
         needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)

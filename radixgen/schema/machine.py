@@ -25,7 +25,7 @@ from collections.abc import Hashable, Sequence
 from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar
 from radixgen.automata.machine import State as AnyState
 from radixgen.automata.table import Automaton
-from radixgen.automata.words import WordsAutomaton
+from radixgen.automata.words import ListAutomaton
 from radixgen.errors import ConstraintError
 from radixgen.schema.continuations import HIGH, MAX_OPEN, Captured, Configuration, Continuation, Gathered, State
 from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
@@ -133,7 +133,7 @@ class JsonMachine:
         """What follows each key."""
         if rest.follow is None:
             automaton = one.automaton
-            assert isinstance(automaton, WordsAutomaton)
+            assert isinstance(automaton, ListAutomaton)
 
             def follow(row: int) -> State | Ask | None:
                 behind = self._behind_key(rest, automaton.word(row))
@@ -177,7 +177,7 @@ class JsonMachine:
         rest, captured = one.rest, one.captured
         assert rest is not None
         if isinstance(rest.item, Keys):
-            assert isinstance(one.automaton, WordsAutomaton)
+            assert isinstance(one.automaton, ListAutomaton)
             rest = self._behind_key(rest, one.automaton.word(one.q))
         while rest is not None and isinstance(rest.item, KeyEnd | ItemEnd):
             assert captured is not None
@@ -319,7 +319,7 @@ class JsonMachine:
 
     def _keys_text(self, keys: Keys, automaton: Automaton, q: int) -> bytes:
         """The cheapest way to end an object, from inside a list of keys."""
-        assert isinstance(automaton, WordsAutomaton)
+        assert isinstance(automaton, ListAutomaton)
         if q == 0 and not self.frames.style.is_free:
             return self.frames.costs.text(keys.rest)
         first, end, depth = automaton.run(q)

@@ -32,11 +32,14 @@ from radixgen.schema.atoms import (
 )
 from radixgen.schema.formula import Formula, Formulas
 from radixgen.schema.glance import Glance
+from radixgen.schema.keywords import IN_PLACE
 from radixgen.schema.kinds import has_kind, kind_of
 from radixgen.schema.owed import Gathering, add_array, add_object
 from radixgen.schema.reader import Location, SchemaReader
 from radixgen.schema.texts import Texts, TextSet
 
+_PATTERNS = frozenset(("pattern", "x-lark", "patternProperties"))
+_APPLIED = IN_PLACE.union(("$ref", "$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems"))
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 Job = Location | Constant | Mark
@@ -67,10 +70,13 @@ class Meanings:
         self.glance = Glance(reader, self._shortest)
         self._work, self._numbers = work, Numbers(work)
         locations = reader.check(work)
-        self.is_marking = any(location.get("x-verbatim") is True for location in locations)
-        self.is_covering = any(one in location for location in locations for one in _UNEVALUATED)
+        self.is_marking = reader.may_have("x-verbatim") and any(one.get("x-verbatim") is True for one in locations)
+        self.is_covering = reader.may_have("unevaluated") and any(
+            keyword in one for one in locations for keyword in _UNEVALUATED
+        )
         for location in locations:
-            self._check_patterns(location)
+            if not isinstance(location.schema, bool) and not _PATTERNS.isdisjoint(location.schema):
+                self._check_patterns(location)
         self._markings = {"number": Marked(self._numbers), "string": Marked(texts)} if self.is_marking else {}
         self._algebras = self._make_algebras()
         self._found: dict[tuple[Job, str], Meaning] = {}
@@ -91,13 +97,12 @@ class Meanings:
 
     def _check_patterns(self, location: Location) -> None:
         """Read the patterns of a place, so that a wrong one is refused before anything is written."""
-        if isinstance(location.schema, dict):
-            if "pattern" in location.schema:
-                self.pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
-            if "x-lark" in location.schema:
-                self.texts.grammar(location.schema["x-lark"], location.keyword_pointer("x-lark"))
-            for pattern in location.schema.get("patternProperties") or {}:
-                self.pattern(pattern, location.keyword_pointer("patternProperties"))
+        if "pattern" in location:
+            self.pattern(location.get("pattern"), location.keyword_pointer("pattern"))
+        if "x-lark" in location:
+            self.texts.grammar(location.get("x-lark"), location.keyword_pointer("x-lark"))
+        for pattern in location.get("patternProperties") or {}:
+            self.pattern(pattern, location.keyword_pointer("patternProperties"))
 
     def pattern(self, pattern: str, pointer: str) -> TextSet:
         return self.texts.pattern(pattern, pointer, is_exact=self._is_exact)
@@ -186,7 +191,8 @@ class Meanings:
             return Meaning(algebra.false)
         gathering = Gathering(job, kind, algebra, [], [])
         self._add_own(gathering)
-        self._add_applied(gathering)
+        if not _APPLIED.isdisjoint(schema):
+            self._add_applied(gathering)
         value = algebra.both(gathering.values) if len(gathering.values) != 1 else gathering.values[0]
         if schema.get("x-verbatim") is True:
             value = self._quoted(value, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -16,6 +17,7 @@ _MAX_THREADS = 1024
 _MAX_SLOTS = 2**31 - 1
 _PAGE_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _POLICIES = ("lru", "slru", "priority")
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 _ORDERS = ("longest-prefix", "depth-first", "first-come")
 _AT_LEAST_ONE = (
     "max_rows", "step_tokens", "max_waiting", "grammar_bytes", "constraint_bytes", "constraint_depth",
@@ -71,16 +73,21 @@ class WorkerConfig:
     constraint_depth: int = _flag(150, "how deep one schema or grammar may be nested")
     constraint_states: int = _flag(200_000, "states that one schema or grammar may keep in tables")
     constraint_memory: int = _flag(64 << 20, "bytes that the tables of one schema or grammar may take")
+    rpc: str = _flag(
+        "",
+        "where others may connect: ipc:///path, tcp://127.0.0.1:PORT, or with keys tcp://HOST:PORT; empty: only at a"
+        " socket in a folder of its own",
+    )
+    rpc_keys: str = _flag(
+        "", "folder of CURVE keys for TCP: server.key_secret, and clients/*.key of those who may come"
+    )
+    hang_s: float = _flag(120.0, "seconds of silence after which a supervised worker is replaced")
     compile_s: float = _flag(5.0, "seconds of computing that compiling one schema or grammar may take")
     mask_s: float = _flag(1.0, "seconds of computing that one mask may take")
 
     def __post_init__(self) -> None:
         """Raises `ConfigError` for a value of the wrong type or out of range, naming it."""
-        for one in fields(self):
-            value, kind = getattr(self, one.name), type(one.default)
-            is_number = kind is float and isinstance(value, int) and not isinstance(value, bool)
-            if type(value) is not kind and not is_number:
-                raise ConfigError(f"{one.name} is {value!r}; it must be of type {kind.__name__}")
+        _check_types(self)
         if not self.model:
             raise ConfigError("model is empty; name 'builtin', a folder or a hub id")
         if self.num_threads > _MAX_THREADS:
@@ -99,7 +106,7 @@ class WorkerConfig:
                 f"step_tokens is {self.step_tokens}; max_rows ({self.max_rows}) and page_size ({self.page_size}) need "
                 f"{least_tokens} at least, or not every row could take a step"
             )
-        for name in ("compile_s", "mask_s"):
+        for name in ("compile_s", "mask_s", "hang_s"):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be more than 0")
         if not 0.0 <= self.check_cache <= 1.0:
@@ -120,3 +127,64 @@ class WorkerConfig:
     @classmethod
     def option_names(cls) -> frozenset[str]:
         return frozenset(one.name for one in fields(cls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """The HTTP side of `radixgen serve`; the model's side is a `WorkerConfig`."""
+
+    host: str = _flag("127.0.0.1", "address to listen on; any but a loopback one needs an API key")
+    port: int = _flag(30000, "port to listen on; 0 takes a free one")
+    served_model_name: str = _flag("", "what clients call the model; empty takes the model's own name")
+    api_key: str = _flag("", "what clients must send as a bearer token; empty asks for none")
+    admin_key: str = _flag("", "the bearer token of admin routes; empty leaves them to admins of the keys file")
+    keys_file: str = _flag("", "TOML file of tenants: [[key]] tables with name, sha256 and limits")
+    request_timeout_s: float = _flag(0.0, "longest that one request may take; 0 is no limit")
+    max_body_bytes: int = _flag(16 << 20, "largest request body")
+    max_queue: int = _flag(1024, "requests that may be open at once; one more is answered 429")
+    data_folder: str = _flag("", "where files and batches are kept; empty takes a folder of the user's")
+    tool_format: str = _flag("auto", "how the model writes tool calls: 'hermes', 'llama3', 'mistral' or 'auto'")
+    drain_s: float = _flag(20.0, "how long a shutdown waits for running requests")
+    log_format: str = _flag("text", "'text', or 'json': one object a line")
+    log_level: str = _flag("info", "what is logged: 'debug', 'info' (a line for each request), 'warning' or 'error'")
+
+    def __post_init__(self) -> None:
+        """Raises `ConfigError` for a value of the wrong type or out of range, or for an open door without a key."""
+        _check_types(self)
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port is {self.port}; it must lie in 0..65535")
+        for name in ("max_body_bytes", "max_queue"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.tool_format not in ("auto", "hermes", "llama3", "mistral"):
+            raise ConfigError(f"tool_format is {self.tool_format!r}; it must be auto, hermes, llama3 or mistral")
+        if self.log_format not in ("text", "json"):
+            raise ConfigError(f"log_format is {self.log_format!r}; it must be text or json")
+        if self.log_level not in _LOG_LEVELS:
+            raise ConfigError(f"log_level is {self.log_level!r}; it must be one of {', '.join(_LOG_LEVELS)}")
+        if self.drain_s < 0:
+            raise ConfigError(f"drain_s is {self.drain_s}; it must be 0 or more")
+        if not (self.api_key or self.keys_file) and not is_loopback(self.host):
+            raise ConfigError(f"host {self.host} can be reached by others; give an api_key, or listen on 127.0.0.1")
+
+    @classmethod
+    def option_names(cls) -> frozenset[str]:
+        return frozenset(one.name for one in fields(cls))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_types(config: Any) -> None:
+    for one in fields(config):
+        value, kind = getattr(config, one.name), type(one.default)
+        is_number = kind is float and isinstance(value, int) and not isinstance(value, bool)
+        if type(value) is not kind and not is_number:
+            raise ConfigError(f"{one.name} is {value!r}; it must be of type {kind.__name__}")

@@ -14,6 +14,7 @@
     │   │   ├── GrammarError   ... in a grammar; names line and column
     │   │   └── LimitError     ... that takes more time, states or bytes than its limit; names the limit
     │   ├── BudgetTooSmall     max_tokens is below any answer; `sure` is a limit that certainly works
+    │   ├── Overloaded         too many requests are open already; try again later
     │   ├── RequestAborted     the caller (or a shutdown) ended it
     │   └── RequestFailed      the worker could not finish it: a bug or a fault, its own
     └── WorkerError
@@ -121,6 +122,17 @@ class BudgetTooSmall(RequestError):
 
     def details(self) -> dict[str, str | int]:
         return {"sure": self.sure}
+
+
+class Overloaded(RequestError):
+    """Too many requests are open already; the same request may be sent again, after `retry_after_s`."""
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+    def details(self) -> dict[str, str | int]:
+        return {"retry_after_s": self.retry_after_s}
 
 
 class RequestAborted(RequestError):

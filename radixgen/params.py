@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from radixgen.errors import ParamError
 MAX_SAMPLES = 64
 MAX_LOGPROBS = 32
 MAX_STOPS = 16
+MAX_BIASES = 1024
 
 
 class Text(msgspec.Struct, tag="text", frozen=True):
@@ -54,13 +56,45 @@ Content = Text | Ids | Document
 
 
 class Message(msgspec.Struct, tag="message", frozen=True):
-    """One turn of a chat; the worker renders the model's chat template around consecutive messages."""
+    """One turn of a chat; the worker renders the model's chat template around consecutive messages.
+
+    extra: JSON text of an object with what else the template may read of it (`tool_calls`, `tool_call_id`, `name`).
+    """
 
     role: str
     parts: tuple[Content, ...]
+    extra: str = ""
+
+    def __post_init__(self) -> None:
+        _check_json("Message.extra", self.extra, dict)
 
 
-PromptPart = Text | Ids | Document | Message
+class ChatOptions(msgspec.Struct, tag="chat_options", frozen=True):
+    """What the chat template reads beside the messages of its prompt.
+
+    tools: JSON text of a list of tool definitions. arguments: JSON text of an object (`{"enable_thinking": false}`).
+    """
+
+    tools: str = ""
+    arguments: str = ""
+
+    def __post_init__(self) -> None:
+        _check_json("ChatOptions.tools", self.tools, list)
+        _check_json("ChatOptions.arguments", self.arguments, dict)
+
+
+def _check_json(where: str, text: str, kind: type) -> None:
+    if not text:
+        return
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError, TypeError) as error:
+        raise ParamError(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, kind):
+        raise ParamError(f"{where}: a {type(value).__name__}; it must be JSON text of a {kind.__name__}")
+
+
+PromptPart = Text | Ids | Document | Message | ChatOptions
 Prompt = str | PromptPart | Sequence["str | PromptPart | Mapping[str, Any]"]
 
 
@@ -200,7 +234,9 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     to a border that its tokenizer keeps, are taken back and written anew with the answer, whose text begins after them;
     they do not count as its tokens. logprobs: how many alternatives to report per token (None: none, 0: the chosen
     one's alone). namespace: prefixes are shared within it alone; a str is a salt. priority: higher ones go first, and
-    send lower ones back to the queue where there is no room.
+    send lower ones back to the queue where there is no room. presence_penalty, frequency_penalty: taken off the logit
+    of an id that the answer holds, once, and for each time. repetition_penalty: divides the logit of an id that prompt
+    or answer holds (multiplies it below 0). logit_bias: (id, what is added to its logit).
     """
 
     max_tokens: int = 256
@@ -213,6 +249,10 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     heal: bool = False
     logprobs: int | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     ignore_eos: bool = False
     forced_tokens: bool = True
     namespace: Namespace | str = ""
@@ -226,6 +266,8 @@ class SamplingParams(msgspec.Struct, frozen=True, kw_only=True):
                 raise ParamError(f"{name} is {value}; it must lie between {low} and {high}")
         if len(self.stop) > MAX_STOPS or not all(self.stop):
             raise ParamError(f"stop: give at most {MAX_STOPS} strings, none of them empty")
+        if len(self.logit_bias) > MAX_BIASES or not all(isfinite(value) for _, value in self.logit_bias):
+            raise ParamError(f"logit_bias: give at most {MAX_BIASES} ids, each with a finite number")
 
 
 def check_stop(constraint: Constraint | None, stop: Sequence[str]) -> None:
@@ -244,6 +286,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("n", 1, MAX_SAMPLES),
     ("logprobs", 0, MAX_LOGPROBS),
     ("priority", -1000, 1000),
+    ("presence_penalty", -2.0, 2.0),
+    ("frequency_penalty", -2.0, 2.0),
+    ("repetition_penalty", 0.01, 10.0),
 )
 
 
@@ -256,7 +301,7 @@ def prompt_parts(prompt: Prompt) -> tuple[PromptPart, ...]:
     Raises:
         ParamError: for anything else, naming its place in the list.
     """
-    if isinstance(prompt, str | Text | Ids | Document | Message):
+    if isinstance(prompt, str | Text | Ids | Document | Message | ChatOptions):
         return (_part(prompt, "prompt"),)
     if not isinstance(prompt, Sequence):
         raise ParamError(f"prompt: a {type(prompt).__name__} is neither text, nor a part, nor a list of these")
@@ -266,7 +311,7 @@ def prompt_parts(prompt: Prompt) -> tuple[PromptPart, ...]:
 def _part(item: object, where: str) -> PromptPart:
     if isinstance(item, str):
         return Text(item)
-    if isinstance(item, Text | Ids | Document | Message):
+    if isinstance(item, Text | Ids | Document | Message | ChatOptions):
         return item
     if isinstance(item, Mapping) and isinstance(item.get("role"), str) and "content" in item:
         content = item["content"]
@@ -279,8 +324,8 @@ def _part(item: object, where: str) -> PromptPart:
 
 def _content(item: object, where: str) -> Content:
     part = _part(item, where)
-    if isinstance(part, Message):
-        raise ParamError(f"{where}: a message cannot hold a message")
+    if isinstance(part, Message | ChatOptions):
+        raise ParamError(f"{where}: a message cannot hold a {type(part).__name__}")
     return part
 
 

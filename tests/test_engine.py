@@ -253,5 +253,5 @@ def test_a_worker_that_dies_while_it_starts_shows_its_last_words(monkeypatch: py
 def test_a_worker_refuses_to_listen_to_the_world() -> None:
     from radixgen.config import WorkerConfig
 
-    with pytest.raises(ConfigError, match="only loopback"):
-        serve(WorkerConfig(), "tcp://0.0.0.0:5000")
+    with pytest.raises(ConfigError, match="both sides need keys"):
+        serve(WorkerConfig(rpc="tcp://0.0.0.0:5000"))

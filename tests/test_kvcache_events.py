@@ -249,7 +249,7 @@ def test_a_dump_draws_the_tree_of_one_namespace_or_of_all() -> None:
         (0, False, 0),
         (1, True, None),
     ]
-    assert nodes[0].head == tuple(stem[:16])
+    assert nodes[0].head == tuple(stem[:32])
     assert len(cache.dump().nodes) == 4
     assert [len(one) if isinstance(one, tuple) else one for one in cache.dump(most=1)] == [1, 3]
     run.take_back()

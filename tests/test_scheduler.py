@@ -12,7 +12,7 @@ import pytest
 from fakes import EOS_ID, VOCAB_SIZE, FakeClock, FakeMatcher, FakeRunner, FakeStops, fake_logits
 
 from radixgen.config import WorkerConfig
-from radixgen.errors import ConfigError, ParamError, PromptTooLong, RequestAborted, RequestFailed
+from radixgen.errors import ConfigError, Overloaded, ParamError, PromptTooLong, RequestAborted, RequestFailed
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.params import SamplingParams
 from radixgen.runner.plan import StepPlan
@@ -454,7 +454,7 @@ def test_what_can_never_fit_is_refused_at_the_door_with_the_sizes() -> None:
     house.submit("a", text(1, 10))
     with pytest.raises(ParamError, match="already"):
         house.submit("a", text(1, 10))
-    with pytest.raises(RequestFailed, match="max_waiting"):
+    with pytest.raises(Overloaded, match="max_waiting"):
         House(max_waiting=0).submit("a", text(1, 10))
 
 

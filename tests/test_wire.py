@@ -33,9 +33,12 @@ TOTALS = [name for name in cache.CacheReport.__struct_fields__ if name != "names
 COUNTS = [name for name in cache.NamespaceReport.__struct_fields__ if name != "namespace"]
 SPACE = cache.NamespaceReport(namespace=Namespace("t"), **dict.fromkeys(COUNTS, 2))
 NODE = cache.TreeNode(
-    number=0, parent=-1, namespace=Namespace("t"), start=0, end=3, text="abc", num_holds=1, is_pinned=True,
-    is_pending=False, eviction_order=None,
+    number=0, parent=-1, namespace=Namespace("t"), start=0, end=3, text="abc", num_uses=3, idle_s=1.5, num_holds=1,
+    is_pinned=True, is_pending=False, eviction_order=None,
 )  # fmt: skip
+OPEN = messages.OpenRequest(
+    state="running", namespace=Namespace("t"), constraint="regex", num_outputs=2, max_tokens=9, priority=0, age_s=0.5
+)
 FROM_CLIENT = [
     messages.Hello(),
     messages.Generate(1, CHAT, SamplingParams(stop=("x",), logprobs=2), JsonSchema("{}", verbatim=True), stream=True),
@@ -45,6 +48,7 @@ FROM_CLIENT = [
     messages.Abort(4),
     messages.Heartbeat(),
     messages.Call(5, messages.Stats()),
+    messages.Call(5, messages.Requests(3)),
     messages.Call(6, cache.Flush(None)),
     messages.Call(6, cache.Flush("salt")),
     messages.Call(6, cache.Pin(PROMPT, Namespace("tenant", "adapter", "salt"), "owner", 5.0)),
@@ -69,6 +73,7 @@ FROM_WORKER = [
     messages.Reply(2, cache.Unpinned(3)),
     messages.Reply(2, cache.CacheReport(**dict.fromkeys(TOTALS, 1), namespaces=(SPACE,))),
     messages.Reply(2, cache.CacheDumped((NODE,), 4)),
+    messages.Reply(2, messages.RequestsListed((OPEN,), 4)),
     messages.Reply(
         2, cache.CacheEventPage((cache.CacheEvent("stored", Namespace("t"), b"\0" * 8, b"\xff" * 16),), 2**60)
     ),
@@ -180,9 +185,9 @@ def test_an_exception_that_is_not_ours_travels_as_request_failed() -> None:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("tcp://0.0.0.0:5555", "only loopback"),
-        ("tcp://192.168.1.4:5555", "only loopback"),
-        ("tcp://*:5555", "only loopback"),
+        ("tcp://0.0.0.0:5555", "beyond loopback"),
+        ("tcp://192.168.1.4:5555", "beyond loopback"),
+        ("tcp://*:5555", "beyond loopback"),
         ("tcp://127.0.0.1:x", "no port"),
         ("tcp://127.0.0.1:70000", "no port"),
         ("inproc://a", "use ipc"),

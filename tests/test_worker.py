@@ -298,12 +298,34 @@ def test_the_cache_s_verbs_answer_and_keep_namespaces_apart(talk: Talk) -> None:
     assert (report.num_pinned, report.namespaces[0].num_requests) == (num_tokens, 1)
     [node] = talk.call(cache.CacheDump(ours)).nodes
     assert (node.text[:10], node.end, node.is_pinned) == ("the vendor", num_tokens, True)
+    assert (node.num_uses, node.idle_s >= 0.0) == (1, True)
     assert talk.call(cache.CacheDump("other")).nodes == ()
     assert talk.call(cache.CacheEvents(page.next)).next >= page.next
     assert talk.call(cache.Flush(ours)).num_tokens == 0
     assert talk.call(cache.Unpin("other", "me")).num_pins == 0
     assert talk.call(cache.Unpin(ours, "me")).num_pins == 1
     assert talk.call(cache.Flush(ours)).num_tokens == num_tokens
+
+
+def test_what_is_open_is_told_with_how_far_it_has_come(talk: Talk) -> None:
+    def listed(most: int = 9) -> messages.RequestsListed:
+        talk.count += 1
+        talk.say(messages.Call(talk.count, messages.Requests(most)))
+        return talk.said[talk.count][0].result
+
+    talk.ask("a", max_tokens=50, namespace=Namespace("us"), constraint=Regex("[ab]{9,99}"))
+    (one,) = listed().requests
+    assert (one.state, one.namespace.tenant, one.constraint, one.prompt_tokens) == ("preparing", "us", "regex", 0)
+    talk.ask("b", max_tokens=50, ignore_eos=True)
+    found = listed(1)
+    while not found.requests[0].completion_tokens:  # compiling may take several turns
+        talk.hear(talk.core.step())
+        found = listed(1)
+    assert (found.requests[0].state, found.num_left_out) == ("running", 1)
+    assert found.requests[0].prompt_tokens > 0
+    assert found.requests[0].completion_tokens > 0
+    talk.run()
+    assert listed().requests == ()
 
 
 def test_a_number_that_is_open_already_is_refused_and_the_first_goes_on(talk: Talk) -> None:

@@ -13,10 +13,14 @@ from radixgen.config import WorkerConfig
 def add_worker_flags(
     parser: argparse.ArgumentParser, names: Collection[str] = WorkerConfig.option_names(), title: str = "engine"
 ) -> None:
-    """One flag a field of `WorkerConfig` (those named), in a group of their own; a flag left out keeps the field's
-    default."""
+    """The flags of the engine (those named), in a group of their own."""
+    add_flags(parser, WorkerConfig, title, names)
+
+
+def add_flags(parser: argparse.ArgumentParser, config: Any, title: str, names: Collection[str] | None = None) -> None:
+    """One flag a field of a config class (those named), in a group; a flag left out keeps the field's default."""
     group = parser.add_argument_group(title)
-    for one in (one for one in fields(WorkerConfig) if one.name in names):
+    for one in (one for one in fields(config) if names is None or one.name in names):
         default = one.default if one.default is not MISSING else None
         flag = "--" + one.name.replace("_", "-")
         text = one.metadata.get("help", "") + f" (default: {default})"

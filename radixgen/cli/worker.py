@@ -11,7 +11,6 @@ from radixgen.config import WorkerConfig
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser("worker", help="the worker process", description=__doc__)
-    parser.add_argument("--bind", metavar="ADDRESS", help="ipc:// or loopback tcp:// address to listen at")
     add_worker_flags(parser)
     parser.set_defaults(run=run)
 
@@ -19,4 +18,4 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from radixgen.worker.main import serve
 
-    return serve(WorkerConfig(**worker_options(arguments)), arguments.bind)
+    return serve(WorkerConfig(**worker_options(arguments)))

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from radixgen.dsl.backend import Answer, Backend, Cost, Prompt, Scores
 from radixgen.errors import InputError, ProgramError, RequestAborted
-from radixgen.params import Ids, Message, PromptPart, Text
+from radixgen.params import ChatOptions, Ids, Message, PromptPart, Text
 
 if TYPE_CHECKING:
     from radixgen.dsl.state import ProgramState
@@ -242,6 +242,8 @@ def _common(a: str, b: str) -> str:
 def _num_chars(part: PromptPart) -> int:
     if isinstance(part, Message):
         return sum(map(_num_chars, part.parts))
+    if isinstance(part, ChatOptions):
+        return len(part.tools)
     return len(part.ids) if isinstance(part, Ids) else len(part.text)
 
 

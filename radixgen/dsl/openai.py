@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 from radixgen.dsl.backend import Answer, Cost, Prompt, Scores, Written
 from radixgen.engine.options import Asked, read_options
 from radixgen.errors import ConfigError, ConstraintError, ParamError, RequestFailed
-from radixgen.params import Choices, Content, GrammarText, Ids, JsonSchema, Message, Regex, SamplingParams, Text
+from radixgen.params import (
+    ChatOptions,
+    Choices,
+    Content,
+    GrammarText,
+    Ids,
+    JsonSchema,
+    Message,
+    Regex,
+    SamplingParams,
+    Text,
+)
 
 DIALECTS = ("openai", "vllm", "sglang")
 _TIMEOUT_S = 600.0
@@ -97,7 +108,8 @@ class OpenAIBackend:
         }
         if prompt and all(isinstance(part, Message) for part in prompt):
             return "/chat/completions", body | self._chat([_message(one) for one in prompt if isinstance(one, Message)])
-        return "/completions", body | {"prompt": "".join(_plain(part) for part in prompt)}
+        texts = [part for part in prompt if not isinstance(part, ChatOptions)]
+        return "/completions", body | {"prompt": "".join(map(_plain, texts))}
 
     def _chat(self, messages: list[dict[str, str]]) -> dict[str, Any]:
         """An answer that has begun is gone on with where the server knows how; one that has not is the server's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,14 @@ class EngineCache:
     def dump(self, namespace: Namespace | str | None = None, *, most: int = 10_000) -> wire.CacheDumped:
         """The tree of a namespace (None: of all) as data; at most `most` nodes, those near the roots."""
         dumped: wire.CacheDumped = self._call(wire.CacheDump(namespace, most)).result()
+        return dumped
+
+    async def astats(self) -> wire.CacheReport:
+        report: wire.CacheReport = await asyncio.wrap_future(self._call(wire.CacheStats()))
+        return report
+
+    async def adump(self, namespace: Namespace | str | None = None, *, most: int = 10_000) -> wire.CacheDumped:
+        dumped: wire.CacheDumped = await asyncio.wrap_future(self._call(wire.CacheDump(namespace, most)))
         return dumped
 
     def events(self, since: int = 0) -> wire.CacheEventPage:

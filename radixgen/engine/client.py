@@ -8,6 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Protocol
 
+import msgspec
+
 from radixgen.engine.pending import Pending, Sink
 from radixgen.errors import ParamError, WorkerDied, from_wire
 from radixgen.wire.messages import (
@@ -19,6 +21,7 @@ from radixgen.wire.messages import (
     End,
     Failed,
     Generate,
+    Heartbeat,
     Hello,
     Reply,
     Result,
@@ -92,6 +95,8 @@ class Client:
     def _deliver(self, message: WorkerMessage) -> None:
         if isinstance(message, Welcome):
             self.welcome.set_result(message)
+        elif isinstance(message, Heartbeat):
+            return
         elif isinstance(message, Delta):
             sink = self._open.get(message.request_id)
             if sink is not None:
@@ -136,4 +141,4 @@ class Client:
 
 
 def _numbered(message: Generate, number: int) -> Generate:
-    return Generate(number, message.prompt, message.params, message.constraint, message.stream)
+    return msgspec.structs.replace(message, request_id=number)

@@ -7,7 +7,8 @@ import difflib
 import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar, Unpack
+from itertools import repeat
+from typing import Any, NamedTuple, TypeVar, Unpack
 
 from radixgen.config import WorkerConfig
 from radixgen.engine.cache import EngineCache
@@ -18,8 +19,11 @@ from radixgen.engine.options import Asked, Options, read_options, read_prompts
 from radixgen.engine.pending import AsyncStream, Pending, Sink, Stream, pending_completion
 from radixgen.engine.process import WorkerProcess
 from radixgen.engine.remote import SocketLink
+from radixgen.engine.resuming import Elsewhere, ResumingLink, Worker
+from radixgen.engine.supervisor import Supervisor
 from radixgen.errors import ConfigError, ParamError, RadixgenError, WorkerDied
 from radixgen.params import Constraint, Content, Ids, Namespace, Prompt, PromptPart, Text, prompt_parts
+from radixgen.wire.keys import read_client_keys
 from radixgen.wire.messages import (
     NO_REQUEST,
     Check,
@@ -29,12 +33,15 @@ from radixgen.wire.messages import (
     Dump,
     Dumped,
     Generate,
+    Requests,
+    RequestsListed,
     Result,
     Score,
     Scored,
     ScoredRow,
     Stats,
     StatsResult,
+    TokenInfo,
     Tokenize,
     Tokenized,
     Verb,
@@ -51,8 +58,10 @@ class Engine:
 
     `Engine()` starts a worker process with the built-in model; `Engine("folder-or-hub-id", max_rows=16, ...)` with
     another (keywords are the fields of `WorkerConfig`); `Engine(connect="ipc:///...")` uses a worker that runs already;
-    `Engine(in_process=True)` loads the model here. All behave the same. Threads may share one; the async twins run in
-    any event loop. Use it as a context manager, or `close()` it.
+    `Engine(in_process=True)` loads the model here. `Engine(supervised=True)` starts another worker when its own dies,
+    and sends it what was not answered; with `connect` it waits for that worker to come again, started by who supervises
+    it. `keys` is a folder of CURVE keys, for workers that ask for them (see `wire.keys`). All behave the same. Threads
+    may share one; the async twins run in any event loop. Use it as a context manager, or `close()` it.
 
     Raises:
         ConfigError: options that cannot be. ModelError: the model cannot be loaded.
@@ -60,17 +69,27 @@ class Engine:
     """
 
     def __init__(
-        self, model: str | None = None, *, connect: str | None = None, in_process: bool = False, **options: Any
+        self,
+        model: str | None = None,
+        *,
+        connect: str | None = None,
+        in_process: bool = False,
+        supervised: bool = False,
+        keys: str = "",
+        **options: Any,
     ) -> None:
         if connect is not None:
             _check_alone(connect, model, in_process, options)
-            self._adopt(_connected(connect))
+            there = Elsewhere(connect, read_client_keys(keys) if keys else None)
+            self._adopt(_resuming(there) if supervised else _connected(there))
+        elif in_process:
+            self._adopt(_in_process(_config(model, options)))
         else:
             config = _config(model, options)
-            self._adopt(_in_process(config) if in_process else _spawned(config))
+            self._adopt(_resuming(Supervisor(config)) if supervised else _spawned(config))
 
-    def _adopt(self, parts: tuple[Client, Callable[[], None]]) -> None:
-        self._client, end = parts
+    def _adopt(self, parts: _Parts) -> None:
+        self._client, end, self._address = parts
         self.cache = EngineCache(self._client.call)
         self._finalizer = weakref.finalize(self, end)
         try:
@@ -81,6 +100,11 @@ class Engine:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def address(self) -> str:
+        """Where others on this machine, or those with keys, may connect to its worker; empty where they cannot."""
+        return self._address
 
     @property
     def info(self) -> Welcome:
@@ -190,6 +214,30 @@ class Engine:
     def detokenize(self, ids: Sequence[int]) -> str:
         return self._call(Detokenize(tuple(int(one) for one in ids)), Detokenized).result().text
 
+    async def atokenize(self, prompt: Prompt) -> tuple[int, ...]:
+        return (await asyncio.wrap_future(self._call(Tokenize(prompt_parts(prompt)), Tokenized))).ids
+
+    async def adetokenize(self, ids: Sequence[int]) -> str:
+        verb = Detokenize(tuple(int(one) for one in ids))
+        return (await asyncio.wrap_future(self._call(verb, Detokenized))).text
+
+    async def atoken_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """What each id stands for; nothing for a special one."""
+        verb = Detokenize(tuple(int(one) for one in ids))
+        return (await asyncio.wrap_future(self._call(verb, Detokenized))).pieces
+
+    async def aprompt_logprobs(
+        self, prompt: Prompt, *, num_logprobs: int = 0, namespace: Namespace | str = ""
+    ) -> tuple[TokenInfo, ...]:
+        """What the model thought of a prompt's ids, each after those before it; of all but the first."""
+        ids = await self.atokenize(prompt)
+        if len(ids) < 2:
+            return ()
+        verb = Score((Ids(ids[:1]),), (Ids(ids[1:]),), namespace, num_logprobs=num_logprobs)
+        (row,) = (await asyncio.wrap_future(self._call(verb, Scored))).rows
+        tops = row.tops or ((),) * len(row.ids)
+        return tuple(TokenInfo(*one) for one in zip(row.ids, row.logprobs, repeat(1.0), tops))
+
     def check(self, document: str | None = None, **options: Unpack[Options]) -> int:
         """Raise what `generate` would for this constraint; else a `max_tokens` that certainly ends an answer."""
         constraint = _constraint_of(read_options(options))
@@ -200,6 +248,16 @@ class Engine:
     def stats(self) -> dict[str, float]:
         """The worker's counters since it started, by name."""
         return dict(self._call(Stats(), StatsResult).result().values)
+
+    async def astats(self) -> dict[str, float]:
+        return dict((await asyncio.wrap_future(self._call(Stats(), StatsResult))).values)
+
+    def requests(self, *, most: int = 100) -> RequestsListed:
+        """What is open in the worker, whoever asked; at most `most`, those that came first."""
+        return self._call(Requests(most), RequestsListed).result()
+
+    async def arequests(self, *, most: int = 100) -> RequestsListed:
+        return await asyncio.wrap_future(self._call(Requests(most), RequestsListed))
 
     def dump(self) -> str:
         """What the worker is doing, for a person to read."""
@@ -233,25 +291,38 @@ class Engine:
         return self._client.generate(Generate(NO_REQUEST, parts, asked.params, asked.constraint, stream), sink)
 
 
-def _spawned(config: WorkerConfig) -> tuple[Client, Callable[[], None]]:
+class _Parts(NamedTuple):
+    """What an engine is made of."""
+
+    client: Client
+    end: Callable[[], None]
+    address: str = ""
+
+
+def _spawned(config: WorkerConfig) -> _Parts:
     process = WorkerProcess(config)
     try:
         client = Client(partial(SocketLink, process.address), process.death)
     except BaseException:
         process.close()
         raise
-    return client, partial(_end, client, process)
+    return _Parts(client, partial(_end, client, process), process.door or process.address)
 
 
-def _connected(address: str) -> tuple[Client, Callable[[], None]]:
-    client = Client(partial(SocketLink, address), lambda why: WorkerDied(f"worker at {address}: {why}"))
-    return client, client.close
+def _resuming(worker: Worker) -> _Parts:
+    client = Client(partial(ResumingLink, worker), WorkerDied)
+    return _Parts(client, client.close, worker.door)
 
 
-def _in_process(config: WorkerConfig) -> tuple[Client, Callable[[], None]]:
+def _connected(there: Elsewhere) -> _Parts:
+    client = Client(partial(SocketLink, there.address, keys=there.keys), there.death)
+    return _Parts(client, client.close, there.door)
+
+
+def _in_process(config: WorkerConfig) -> _Parts:
     make_link: MakeLink = partial(LocalLink, make_core(config))
     client = Client(make_link, lambda why: WorkerDied(f"the in-process worker ended: {why}"))
-    return client, client.close
+    return _Parts(client, client.close)
 
 
 def _end(client: Client, process: WorkerProcess) -> None:

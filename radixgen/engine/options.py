@@ -13,6 +13,7 @@ import msgspec
 from radixgen.engine.completion import Parse
 from radixgen.errors import ParamError
 from radixgen.params import (
+    ChatOptions,
     Choices,
     Constraint,
     Document,
@@ -65,6 +66,10 @@ class Options(TypedDict, total=False):
     stop: str | Sequence[str]
     heal: bool
     logprobs: int | None
+    presence_penalty: float
+    frequency_penalty: float
+    repetition_penalty: float
+    logit_bias: Sequence[tuple[int, float]]
     ignore_eos: bool
     forced_tokens: bool
     namespace: Namespace | str
@@ -99,7 +104,7 @@ _SCHEMA_OPTIONS = (
 )
 _CONSTRAINTS = ("schema", "regex", "choices", "grammar", "constraint")
 _PARAMS = frozenset(SamplingParams.__struct_fields__)
-_PARTS = (Text, Ids, Document, Message)
+_PARTS = (Text, Ids, Document, Message, ChatOptions)
 
 
 def read_options(options: Mapping[str, Any]) -> Asked:
@@ -126,7 +131,7 @@ def read_prompts(prompt: Any, *, keep_errors: bool = False) -> Prompts:
         ParamError: for a list that mixes the two, or anything else; with keep_errors, an item of a list of prompts
             that is none has its error in place instead.
     """
-    if isinstance(prompt, str | Text | Ids | Document | Message) or not isinstance(prompt, Sequence):
+    if isinstance(prompt, (str, *_PARTS)) or not isinstance(prompt, Sequence):
         return Prompts([prompt_parts(prompt)], is_list=False)
     is_part = [isinstance(item, (*_PARTS, Mapping)) for item in prompt]
     if prompt and all(is_part):

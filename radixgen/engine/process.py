@@ -1,4 +1,4 @@
-"""A worker process of one's own: started, waited for, ended with its owner.
+"""A worker process: started, waited for, ended with its owner.
 
 engine ── stdin: one line, then held open ──► worker     its end-of-file is the worker's end, however we die
        ◄── stdout: one line, ready or failed ──
@@ -19,32 +19,40 @@ from pathlib import Path
 import radixgen
 from radixgen.config import WorkerConfig
 from radixgen.errors import ProtocolError, WorkerDied, from_wire
-from radixgen.wire.address import address_in, new_folder, remove_folder
+from radixgen.wire.address import address_in, folder_of, new_folder, remove_folder
 from radixgen.wire.codec import decode_line, encode_line
-from radixgen.wire.messages import Failed, Ready, Start
+from radixgen.wire.messages import Failed, Ready, Start, Suspect
 
 _PATIENCE_S = 5.0
 _TAIL_BYTES = 2000
+_SENT = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class WorkerProcess:
     """Running, and listening at `address`, once it is built."""
 
-    def __init__(self, config: WorkerConfig) -> None:
-        """Raises why it could not start (`ModelError`, `ConfigError`), or `WorkerDied` if it did not say."""
-        folder = new_folder()
-        self._address = address_in(folder)
-        self._errors = folder / "stderr"
+    def __init__(self, config: WorkerConfig, address: str = "", suspects: tuple[Suspect, ...] = ()) -> None:
+        """address: a socket's in a folder that outlives this process, the caller's; empty: one of its own.
+
+        Raises:
+            ModelError, ConfigError: why it could not start. WorkerDied: it did not say.
+        """
+        self._address = address or address_in(new_folder())
+        self._has_own_folder = not address
+        self._errors = folder_of(self._address) / "stderr"
+        self._num_oom_kills = _count_oom_kills()
+        self._was_hanging = False
         try:
             self._process = self._start()
         except BaseException:
-            remove_folder(self._address)
+            self._remove_folder()
             raise
         try:
-            self.address = self._wait(Start(self._address, os.getpid(), dataclasses.asdict(config)))
+            ready = self._wait(Start(self._address, os.getpid(), dataclasses.asdict(config), suspects))
         except BaseException:
             self.close()
             raise
+        self.address, self.door = ready.address, ready.door
 
     @property
     def pid(self) -> int:
@@ -56,8 +64,24 @@ class WorkerProcess:
             self._process.wait(_PATIENCE_S)
         return WorkerDied(f"the worker (process {self.pid}) {self._ending(why)}{self._tail()}")
 
+    @property
+    def is_ended_from_outside(self) -> bool:
+        """Whether somebody ended it, by a signal that no code raises by itself and the kernel did not send for want of
+        memory. False where that cannot be told."""
+        code = self._process.poll()
+        if code is None or self._was_hanging:
+            return False
+        num_oom_kills = _count_oom_kills()
+        has_memory = num_oom_kills is not None and num_oom_kills == self._num_oom_kills
+        return code == 0 or (-code in _SENT and has_memory)
+
+    def end_hanging(self) -> None:
+        """End the process at once, whatever it does; its socket then breaks."""
+        self._was_hanging = True
+        self._process.kill()
+
     def close(self) -> None:
-        """End the process and remove its folder; a second call does nothing."""
+        """End the process and remove its own folder; a second call does nothing."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -67,7 +91,11 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        remove_folder(self._address)
+        self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        if self._has_own_folder:
+            remove_folder(self._address)
 
     def _start(self) -> subprocess.Popen[bytes]:
         with open(self._errors, "wb") as errors:
@@ -80,7 +108,7 @@ class WorkerProcess:
                 start_new_session=True,  # Ctrl-C is for the caller, who then decides
             )
 
-    def _wait(self, start: Start) -> str:
+    def _wait(self, start: Start) -> Ready:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with contextlib.suppress(BrokenPipeError):  # it died already: its output ends too
@@ -94,7 +122,7 @@ class WorkerProcess:
         if isinstance(answer, Failed):
             raise from_wire(answer.code, answer.message, answer.details)
         assert isinstance(answer, Ready)
-        return answer.address
+        return answer
 
     def _ending(self, why: str) -> str:
         code = self._process.poll()
@@ -119,6 +147,15 @@ def _environment() -> dict[str, str]:
     if home not in site.getsitepackages() and home not in given:
         given.insert(0, home)
     return {**os.environ, "PYTHONPATH": os.pathsep.join(given)}
+
+
+def _count_oom_kills() -> int | None:
+    """Processes that the kernel killed for want of memory, ever; None where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
 
 
 def _signal_name(number: int) -> str:

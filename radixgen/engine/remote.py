@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from radixgen.errors import ProtocolError
 from radixgen.wire.codec import decode_from_worker, encode
+from radixgen.wire.keys import ClientKeys
 from radixgen.wire.messages import ClientMessage, WorkerMessage
 from radixgen.wire.sockets import Connection
 
@@ -13,10 +14,16 @@ from radixgen.wire.sockets import Connection
 class SocketLink:
     """Messages over one `Connection`. A worker that cannot be understood is as good as lost."""
 
-    def __init__(self, address: str, deliver: Callable[[WorkerMessage], None], lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        deliver: Callable[[WorkerMessage], None],
+        lost: Callable[[str], None],
+        keys: ClientKeys | None = None,
+    ) -> None:
         self._deliver = deliver
         self._lost = lost
-        self._connection = Connection(address, self._receive, lost)
+        self._connection = Connection(address, self._receive, lost, keys)
 
     def send(self, message: ClientMessage) -> None:
         self._connection.send(encode(message))

@@ -19,9 +19,13 @@ INSTRUCTIONS = (
 )
 
 
+FIELDS_MARK = "\n\nFields:\n"
+"""Between instructions and fields; a chat template that looks for it reads them in its own way."""
+
+
 def system_text(schema: Mapping[str, Any], instructions: str | None = None) -> str:
     """Instructions, a blank line, `Fields:` and one line per field."""
-    return f"{(instructions or INSTRUCTIONS).strip()}\n\nFields:\n" + "\n".join(field_lines(schema))
+    return (instructions or INSTRUCTIONS).strip() + FIELDS_MARK + "\n".join(field_lines(schema))
 
 
 def extraction_prompt(system: str, text: str, *, may_cut: bool = True) -> list[Message]:

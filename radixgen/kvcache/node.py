@@ -25,7 +25,9 @@ class Private(NamedTuple):
 class Node:
     """One edge of the tree and the prefix that ends with it. Also the handle of whoever holds it."""
 
-    __slots__ = ("children", "end", "epoch", "key", "lock", "parent", "rank", "root", "slots", "told")
+    __slots__ = (
+        "children", "end", "epoch", "key", "lock", "num_uses", "parent", "rank", "root", "slots", "told", "used_s",
+    )  # fmt: skip
 
     def __init__(self, parent: Node, key: bytes, slots: Int32, end: int, epoch: int) -> None:
         self.parent: Node | None = parent
@@ -44,6 +46,10 @@ class Node:
         """0: committed. Else the forward that is to compute it."""
         self.rank = 0
         """What the eviction policy makes of it; never above the parent's. 0 goes first."""
+        self.num_uses = 0
+        """Requests that have ended and had read or written it."""
+        self.used_s = 0.0
+        """When the last of them ended, by the cache's clock."""
         self.told = b""
         """The hashes of the blocks that end in this edge, as far as events told of them."""
 

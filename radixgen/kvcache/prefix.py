@@ -55,6 +55,7 @@ class PrefixCache:
         if page < 1 or BLOCK_LEN % page:
             raise ConfigError(f"page_size is {page}; it must divide {BLOCK_LEN} (1, 16 and {BLOCK_LEN} are usual)")
         self.page = page
+        self._clock = clock
         self.pool = SlotPool(num_slots, page)
         self._locks = Locks(get_policy(policy), self.pool.num_slots)
         self._events = EventLog()
@@ -170,7 +171,7 @@ class PrefixCache:
             self.tree.commit(node)
         if len(slots) > node.end:
             self.pool.release(slots[node.end :])
-        self.tree.note_end(node, priority)
+        self.tree.note_end(node, priority, self._clock())
         self.tree.release(node)
 
     def abandon(self, node: Node, own: Int32) -> None:
@@ -274,7 +275,7 @@ class PrefixCache:
         roots = [root for root in self.tree.roots.values() if not root.is_private]
         if namespace is not None:
             roots = [root for root in roots if root.namespace == namespace]
-        return dump_roots(roots, self._locks, pinned_nodes(self._pins.nodes()), most)
+        return dump_roots(roots, self._locks, pinned_nodes(self._pins.nodes()), most, self._clock())
 
     def check(self, owned: Iterable[Int32] = (), held: Iterable[Node] = ()) -> None:
         """Assert every invariant, given the slots that requests own and the nodes that they hold. Slow; for tests."""

@@ -147,8 +147,13 @@ class RadixTree:
         if parent is not None and len(parent.children) == 1:
             self._absorb(node)
 
-    def note_end(self, node: Node, priority: int) -> None:
+    def note_end(self, node: Node, priority: int, now: float) -> None:
         """A request of this priority ends, which still holds `node`."""
+        above: Node | None = node
+        while above is not None:
+            above.num_uses += 1
+            above.used_s = now
+            above = above.parent
         if self.locks.note_end(node, priority):
             self._absorb(node)
 
@@ -178,6 +183,7 @@ class RadixTree:
         node.parent = above.parent
         node.key = above.key + node.key
         node.slots = np.concatenate((above.slots, node.slots))
+        node.num_uses, node.used_s = max(node.num_uses, above.num_uses), max(node.used_s, above.used_s)
         node.root.num_nodes -= 1
         above.parent = None
 
@@ -188,7 +194,7 @@ class RadixTree:
         assert 0 < inside < len(node.slots)
         cut = inside * ID_BYTES
         upper = Node(parent, node.key[:cut], node.slots[:inside].copy(), parent.end + inside, node.epoch)
-        upper.rank = node.rank
+        upper.rank, upper.num_uses, upper.used_s = node.rank, node.num_uses, node.used_s
         parent.children[node.key[: self._unit]] = upper
         if self.events.is_on:
             self.events.note_split(upper, node)

@@ -10,7 +10,7 @@ from radixgen.kvcache.locks import Locks
 from radixgen.kvcache.node import ID_BYTES, Node, Root, Usage
 from radixgen.params import Namespace
 
-HEAD_LEN = 16
+HEAD_LEN = 32
 """Ids of an edge that a dump shows."""
 
 
@@ -78,6 +78,10 @@ class NodeView(NamedTuple):
     """Ids from the root to the ends of the edge."""
     head: tuple[int, ...]
     """The edge's first ids."""
+    num_uses: int
+    """Requests that have ended and had it."""
+    idle_s: float
+    """Seconds since the last of them; 0 before there was one."""
     num_holds: int
     is_pinned: bool
     is_pending: bool
@@ -105,17 +109,17 @@ def namespace_stats(root: Root, pinned: Iterable[Node]) -> NamespaceStats:
     )
 
 
-def dump_roots(roots: Iterable[Root], locks: Locks, pinned: Collection[Node], most: int) -> TreeDump:
-    """At most `most` nodes below some roots."""
+def dump_roots(roots: Iterable[Root], locks: Locks, pinned: Collection[Node], most: int, now: float) -> TreeDump:
+    """At most `most` nodes below some roots. now: by the cache's clock."""
     shown = [node for root in roots for node in root.nodes_below()]
     num_left_out = max(0, len(shown) - most)
     shown = sorted(shown, key=lambda node: node.start)[:most] if num_left_out else shown
     number = {node: place for place, node in enumerate(shown)}
     order = {node: place for place, node in enumerate(one for one in locks.idle_nodes() if one in number)}
-    return TreeDump(tuple(_view(node, number, order, node in pinned) for node in shown), num_left_out)
+    return TreeDump(tuple(_view(node, number, order, node in pinned, now) for node in shown), num_left_out)
 
 
-def _view(node: Node, number: dict[Node, int], order: dict[Node, int], is_pinned: bool) -> NodeView:
+def _view(node: Node, number: dict[Node, int], order: dict[Node, int], is_pinned: bool, now: float) -> NodeView:
     namespace, parent = node.root.namespace, node.parent
     assert isinstance(namespace, Namespace)
     assert parent is not None
@@ -126,6 +130,8 @@ def _view(node: Node, number: dict[Node, int], order: dict[Node, int], is_pinned
         start=node.start,
         end=node.end,
         head=tuple(memoryview(node.key[: HEAD_LEN * ID_BYTES]).cast("i")),
+        num_uses=node.num_uses,
+        idle_s=now - node.used_s if node.num_uses else 0.0,
         num_holds=node.lock - sum(child.lock > 0 for child in node.children.values()),
         is_pinned=is_pinned,
         is_pending=node.epoch > 0,

@@ -6,6 +6,7 @@ request's own. Owned by one thread.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from typing import Any, Literal
 
@@ -59,6 +60,11 @@ class MaskEngine:
         self._encode = encode_forced
         self._machines = Machines(self.work, self._limits, default_white_space=default_white_space)
         self._grammars: OrderedDict[Constraint, Grammar] = OrderedDict()
+        self.num_compiled = 0
+        """Constraints that were asked for and stand; of these `num_found` were kept from before."""
+        self.num_found = 0
+        self.compile_s = 0.0
+        """Of computing, for these and those that were refused."""
         warm_up(self._grammar(SCHEMA, self._machines.compile(SCHEMA), Account(Limits())))
 
     @property
@@ -91,7 +97,12 @@ class MaskEngine:
             ConstraintError: (SchemaError, RegexError, GrammarError) when it is wrong, unsupported or empty.
             LimitError: for one that is too large or takes too long; names the limit.
         """
-        grammar = self._compile(constraint, document)
+        start = time.thread_time()
+        try:
+            grammar = self._compile(constraint, document)
+        finally:
+            self.compile_s += time.thread_time() - start
+        self.num_compiled += 1
         return grammar.with_prefix(prefix_bytes) if prefix_bytes else grammar
 
     def free_matcher(self, prefix_bytes: bytes, *, ignore_eos: bool = False) -> FreeMatcher:
@@ -139,6 +150,8 @@ class MaskEngine:
             grammar = self._grammars[constraint] = self._grammar(constraint, machine, account)
             while len(self._grammars) > MOST_GRAMMARS:
                 self._grammars.popitem(last=False)
+        else:
+            self.num_found += 1
         self._grammars.move_to_end(constraint)
         self._ledger.touch(grammar.memo)
         return grammar

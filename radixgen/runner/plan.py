@@ -69,6 +69,14 @@ class SampleRow(NamedTuple):
     """How many of the most probable ids to report."""
     biases: tuple[tuple[int, float], ...] = ()
     """(id, value to add to its logit), before the mask."""
+    repeated: Int32 | None = None
+    """[n] ids whose logits `repetition_penalty` divides (multiplies, below 0), before the biases."""
+    repetition_penalty: float = 1.0
+
+    @property
+    def is_changed(self) -> bool:
+        """Its logits are not the model's own when the id is drawn."""
+        return bool(self.biases) or self.repeated is not None
 
 
 class ScoreRow(NamedTuple):
@@ -78,6 +86,8 @@ class ScoreRow(NamedTuple):
     token_id: int
     among: Int32 | None = None
     """[n] ids, this one with them: its probability is the one among these; None: among all."""
+    num_logprobs: int = 0
+    """How many of the most probable ids to report."""
 
 
 class Sampled(NamedTuple):
@@ -100,3 +110,5 @@ class StepResult(NamedTuple):
 
     sampled: list[Sampled]
     scores: list[float]
+    tops: list[tuple[tuple[int, float], ...]] = []  # noqa: RUF012 (never written to)
+    """Per ScoreRow, (id, log-probability) of its `num_logprobs` most probable ids; empty if none asks for any."""

@@ -1,7 +1,8 @@
 """From kept logits to drawn ids.
 
-Every row's best allowed id and mass come from one pass over all rows. Rows with a temperature or biases are then drawn
-again, together: bias, temperature, mask, filters, noise, argmax. Log-probabilities are the model's own throughout.
+Every row's best allowed id and mass come from one pass over all rows. Rows with a temperature, biases or penalties are
+then drawn again, together: penalty, bias, temperature, mask, filters, noise, argmax. Log-probabilities are the
+model's own throughout.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class Drawn(NamedTuple):
     logprobs: torch.Tensor
     scores: torch.Tensor
     """[C]"""
+    score_rows: Sequence[ScoreRow]
     top: torch.return_types.topk | None
-    """Log-probabilities and ids [B', k] of the rows that ask for some, in order."""
+    """Log-probabilities and ids [B', k] of the rows, then of the scores, that ask for some, in order."""
 
     def result(self) -> StepResult:
         """Waits for the device."""
@@ -45,12 +47,15 @@ class Drawn(NamedTuple):
             Sampled(token_id, logprob, mass, is_narrowed, next(best) if row.num_logprobs else ())
             for row, token_id, logprob, mass, is_narrowed in zip(self.rows, *columns, strict=True)
         ]
-        return StepResult(sampled, self.scores.tolist())
+        asks = any(score.num_logprobs for score in self.score_rows)
+        tops = [next(best) if score.num_logprobs else () for score in self.score_rows] if asks else []
+        return StepResult(sampled, self.scores.tolist(), tops)
 
     def _top_lists(self) -> Iterator[tuple[tuple[int, float], ...]]:
         if self.top is None:
             return
-        wanted = [row.num_logprobs for row in self.rows if row.num_logprobs]
+        asked: list[SampleRow | ScoreRow] = [*self.rows, *self.score_rows]
+        wanted = [row.num_logprobs for row in asked if row.num_logprobs]
         for count, ids, values in zip(wanted, self.top.indices.tolist(), self.top.values.tolist(), strict=True):
             yield tuple(zip(ids[:count], values[:count], strict=True))
 
@@ -78,7 +83,8 @@ class Sampler:
             if score.among is not None:
                 among = torch.from_numpy(score.among).to(self.device, torch.int64)
                 scored[index] = logits[score.logit, score.token_id] - torch.logsumexp(logits[score.logit, among], -1)
-        return Drawn(rows, ids, best.masses, narrowed, logprobs, scored, self._top(logits, log_totals, rows))
+        top = self._top(logits, log_totals, [*rows, *scores])
+        return Drawn(rows, ids, best.masses, narrowed, logprobs, scored, scores, top)
 
     def _index(self, values: Sequence[int]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.int64, device=self.device)
@@ -116,8 +122,8 @@ class Sampler:
     def _redraw(
         self, logits: torch.Tensor, rows: Sequence[SampleRow], ids: torch.Tensor, narrowed: torch.Tensor
     ) -> None:
-        """Draw rows with temperature or biases, under their mask and their wide mask with the same noise."""
-        own = [index for index, row in enumerate(rows) if row.temperature > 0 or row.biases]
+        """Draw rows with temperature, biases or penalties, under their mask and their wide mask with the same noise."""
+        own = [index for index, row in enumerate(rows) if row.temperature > 0 or row.is_changed]
         if not own:
             return
         with_wide = [index for index in own if rows[index].wide_mask != NO_MASK]
@@ -131,6 +137,10 @@ class Sampler:
         """[len(rows)] ids: the best after biases, temperature, mask, filters and noise."""
         x = logits[self._index([row.logit for row in rows])]
         for index, row in enumerate(rows):
+            if row.repeated is not None:
+                repeated = torch.from_numpy(row.repeated).to(self.device, torch.int64)
+                own = x[index, repeated]
+                x[index, repeated] = torch.where(own > 0, own / row.repetition_penalty, own * row.repetition_penalty)
             if row.biases:
                 biased, values = zip(*row.biases, strict=True)
                 x[index, self._index(biased)] += torch.tensor(values, device=self.device)
@@ -158,7 +168,7 @@ class Sampler:
         return logits[logit_rows, ids.clamp(min=0)] - log_totals[logit_rows]
 
     def _top(
-        self, logits: torch.Tensor, log_totals: torch.Tensor, rows: Sequence[SampleRow]
+        self, logits: torch.Tensor, log_totals: torch.Tensor, rows: Sequence[SampleRow | ScoreRow]
     ) -> torch.return_types.topk | None:
         wanted = [row for row in rows if row.num_logprobs]
         if not wanted:

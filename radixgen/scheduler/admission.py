@@ -32,6 +32,8 @@ def check_sizes(request: Request, limits: Limits, num_slots: int, vocab_size: in
     for name, per_output in (("matchers", request.matchers), ("stops", request.stops)):
         if per_output is not None and len(per_output) != params.n:
             raise ParamError(f"{name}: {len(per_output)} given for {params.n} outputs; give one for each")
+    if any(not 0 <= token_id < vocab_size for token_id, _ in params.logit_bias):
+        raise ParamError(f"logit_bias: token ids must lie between 0 and {vocab_size - 1}")
     _check_length(request, limits, num_slots)
 
 

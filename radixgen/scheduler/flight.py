@@ -9,6 +9,7 @@ what ends is known a step late: its row in the next step is then for nothing, an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from radixgen.runner.plan import StepResult
@@ -46,6 +47,8 @@ class Flights:
         self._planner = planner
         self._landing = landing
         self._ledger = ledger
+        self.launching: Callable[[dict[str, int]], None] = _nothing
+        """Told before a step runs which requests stand in it, and how many ids each has written."""
         self._aloft: Flight | None = None
 
     @property
@@ -55,6 +58,8 @@ class Flights:
     def fly(self, *, is_ahead: bool) -> Crash | None:
         """Launch what is planned; land what was in the air, and unless `is_ahead` this step as well."""
         rows, older = self._planner.rows, self._aloft
+        standing = [row.seq.progress for row in (*(() if older is None else older.rows), *rows)]
+        self.launching({one.request.request_id: one.completion_tokens for one in standing})
         try:
             self._runner.forward(self._planner.build())
             result = self._collect(older)
@@ -112,3 +117,7 @@ class Flights:
             self._planner.undo(older.rows)
             rows = [*older.rows, *rows]
         return Crash([one for one in dict.fromkeys(row.seq for row in rows) if one.is_open], error)
+
+
+def _nothing(_: dict[str, int]) -> None:
+    """Nobody wants to know."""

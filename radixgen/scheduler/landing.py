@@ -34,7 +34,7 @@ class Landing:
         for failed in samples.failed:
             self._ledger.doom(failed.seq.progress, failed.error)
         self._take_drawn(samples, result.sampled)
-        self._take_scores(samples, result.scores)
+        self._take_scores(samples, result)
         for row in rows:
             if row.draft.ends:
                 self._ledger.note_draft(row)
@@ -102,13 +102,14 @@ class Landing:
         if reason is not None:
             self._ledger.finish(one, reason)
 
-    def _take_scores(self, samples: StepSamples, scores: list[float]) -> None:
+    def _take_scores(self, samples: StepSamples, result: StepResult) -> None:
         begin = 0
         for row in samples.scored:
             seq, begin = row.seq, begin + row.num_logits
-            found = scores[begin - row.num_logits : begin]
+            found = result.scores[begin - row.num_logits : begin]
             if any(map(isnan, found)):
                 self._ledger.doom(seq.progress, RequestFailed(NOT_NUMBERS), is_distrusted=True)
             seq.logprobs.extend(found)
+            seq.tops.extend(result.tops[begin - row.num_logits : begin])
             if row.is_complete and seq.is_open:
                 self._ledger.finish(seq, "length")

@@ -50,6 +50,8 @@ class Ledger:
         self.open: dict[str, Progress] = {}
         self.running: list[Sequence] = []
         """Oldest first."""
+        self.suspects: list[Progress] = []
+        """Those that were, when they came; `next_suspect` looks again."""
         self.doomed: list[Progress] = []
         """Requests that fail when nothing of theirs is in the air."""
         self.estimate = OutputEstimate()
@@ -61,6 +63,8 @@ class Ledger:
     def add(self, progress: Progress) -> None:
         """A new request; all its sequences wait."""
         self.open[progress.request.request_id] = progress
+        if progress.is_suspect:
+            self.suspects.append(progress)
         for one in progress.sequences:
             self.queue.add(one)
 
@@ -75,6 +79,12 @@ class Ledger:
         if progress.started_s is None:
             progress.started_s = self._clock()
             self.counts.prompt += len(progress.request.ids)
+
+    def next_suspect(self) -> Progress | None:
+        """The oldest suspect that runs."""
+        self.suspects = [one for one in self.suspects if one.is_suspect and not one.is_over]
+        running = {one.progress for one in self.running}
+        return next((one for one in self.suspects if one in running), None)
 
     def next_to_retract(self) -> Sequence:
         """The youngest of the lowest priority among those that run."""
@@ -123,7 +133,7 @@ class Ledger:
             return
         request_id = progress.request.request_id
         if one.targets is not None:
-            self.events.append(Scored(request_id, one.output, tuple(one.logprobs)))
+            self.events.append(Scored(request_id, one.output, tuple(one.logprobs), tuple(one.tops)))
         else:
             closed = tuple(one.matcher.closed) if one.matcher is not None else ()
             self.events.append(OutputFinished(request_id, one.output, reason, closed))

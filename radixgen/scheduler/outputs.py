@@ -28,8 +28,13 @@ NO_ADVANCE = Advance(None, None)
 
 
 def open_output(seq: Sequence) -> Advance:
-    """Ask a new output's matcher what follows the prompt: forced ids become part of what is prefilled."""
+    """Ask a new output's matcher what follows the prompt: forced ids become part of what is prefilled.
+
+    One that another worker had begun may be over already.
+    """
     seq.is_opened = True
+    if seq.num_output and (seq.was_ended or seq.matcher is None or not seq.num_left):
+        return Advance(None, _find_reason(seq, (), has_ended=seq.was_ended))
     return settle_output(seq) if seq.matcher is not None and seq.num_left else NO_ADVANCE
 
 

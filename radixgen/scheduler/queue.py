@@ -1,4 +1,5 @@
-"""Who is next: priorities, then what was retracted, then what has waited its share, then the order that was chosen.
+"""Who is next: priorities, then what was retracted, then even shares between owners; of one owner's first what has
+waited long enough, then the order that was chosen.
 
 A pass asks the order about every waiting sequence and sorts. It is repeated as the tree changes, but only so often that
 passes take a twentieth of the time at most, however long the queue is; there is no cut-off by its length.
@@ -6,7 +7,8 @@ passes take a twentieth of the time at most, however long the queue is; there is
 Fairness is counted in starts, so it holds at any speed. Sequences that came between two passes came together; in the
 order of arrival, the last of them would start after all that wait then, say w starts. After OVERTAKEN x w starts (and a
 grace) those that still wait are *overdue*: they go before all that are not, oldest first. Of the sequences that came
-before one of them at most w are left then, so it starts after (OVERTAKEN + 1) x w starts at the latest.
+before one of them at most w are left then, so it starts after (OVERTAKEN + 1) x w starts at the latest (of its owner's,
+where several wait).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from radixgen.kvcache.prefix import PrefixCache
 from radixgen.scheduler.order import make_order
 from radixgen.scheduler.ports import Clock
 from radixgen.scheduler.sequence import Sequence
+from radixgen.scheduler.shares import Shares
 
 OVERTAKEN = 2
 GRACE_S = 0.25
@@ -37,6 +40,7 @@ class WaitingQueue:
         self._aside: list[Sequence] = []
         """Looked at in this step, and not ready."""
         self._num_started = 0
+        self._shares = Shares()
         self._last: Sequence | None = None
         self._next_pass_s = 0.0
         self._is_urgent = False
@@ -88,6 +92,7 @@ class WaitingQueue:
         assert last is sequence
         del self._waiting[sequence]
         self._num_started += 1
+        self._shares.serve(sequence.owner)
         self._last = sequence
 
     def set_aside(self, sequence: Sequence) -> None:
@@ -109,7 +114,20 @@ class WaitingQueue:
         ranks = self._order.ranks(waiting, self._last)
         keys = {one: self._key(one, rank, now) for one, rank in zip(waiting, ranks, strict=True)}
         waiting.sort(key=keys.__getitem__)
-        self._sorted = waiting
+        self._sorted = self._shared(waiting)
+
+    def _shared(self, waiting: list[Sequence]) -> list[Sequence]:
+        """Sorted sequences with the owners' in turns, within a priority, each owner's in their order."""
+        owners = {one.owner for one in waiting}
+        self._shares.keep(owners)
+        if len(owners) < 2:
+            return waiting
+        turns = {owner: self._shares.served(owner) for owner in owners}
+        keys: dict[Sequence, tuple[int, bool, int]] = {}
+        for one in reversed(waiting):
+            keys[one] = one.priority, one.is_retracted, -turns[one.owner]
+            turns[one.owner] += 1
+        return sorted(waiting, key=keys.__getitem__)
 
     def _key(self, one: Sequence, rank: int, now: float) -> tuple[int, bool, bool, int, int]:
         progress = one.progress

@@ -29,6 +29,15 @@ class Limits(NamedTuple):
     """Most positions scored in one step: each keeps one row of V logits."""
 
 
+class Resumed(NamedTuple):
+    """What a worker before this one had written of an output."""
+
+    ids: tuple[int, ...] = ()
+    is_stopped: bool = False
+    """A stop string was complete."""
+    num_forced: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Request:
     """One prompt and what is wanted of it: `params.n` outputs, or the scores of given continuations."""
@@ -47,6 +56,14 @@ class Request:
     """Per continuation, for each of its first ids: the ids among which its probability is taken, see `ScoreRow`."""
     is_private: bool = False
     """Shares no computed prefix with other requests."""
+    resumed: tuple[Resumed, ...] = ()
+    """Per output; matchers and stops have seen these ids. Empty: nothing was written."""
+    num_tops: int = 0
+    """How many of the most probable ids to tell at each scored id."""
+    owner: str = ""
+    """Whose it is; rows are shared evenly between the owners that wait."""
+    alone_until: int = -1
+    """It runs in steps of its own until it has written more ids than so many: it may be what ends the process."""
     arrival_s: float | None = None
     """By the scheduler's clock; None: when it is submitted."""
 
@@ -80,11 +97,12 @@ class OutputFinished(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """The log-probabilities of one continuation's ids, in order."""
+    """The log-probabilities of one continuation's ids, in order, and the most probable ids in each place if asked."""
 
     request_id: str
     continuation: int
     logprobs: tuple[float, ...]
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 class Usage(NamedTuple):
@@ -98,6 +116,14 @@ class Usage(NamedTuple):
     queue_s: float
     prefill_s: float
     decode_s: float
+
+
+class RequestView(NamedTuple):
+    """How far an open request has come."""
+
+    is_running: bool
+    """Some output of it is; else it waits."""
+    usage: Usage
 
 
 class Finished(NamedTuple):

@@ -14,6 +14,7 @@ import numpy as np
 from radixgen.errors import RadixgenError, RequestFailed
 from radixgen.mask import Late
 from radixgen.runner.plan import SampleRow, ScoreRow
+from radixgen.scheduler.penalties import changes_of
 from radixgen.scheduler.planner import Row
 from radixgen.scheduler.ports import MaskRow
 from radixgen.scheduler.sequence import Sequence
@@ -105,12 +106,14 @@ class StepSamples:
             if fill.is_narrowed:
                 wide = mask + 1
         params = seq.progress.request.params
-        position = seq.num_output + (row.draft.ends[place - 1] if place else 0)
+        num_drafted = row.draft.ends[place - 1] if place else 0
+        position = seq.num_output + num_drafted
+        changes = changes_of(seq, row.draft.ids[:num_drafted])
         self.drawn.append(Drawn(row, num_allowed, place))
         self.rows.append(
             SampleRow(
                 row.first_logit + place, mask, wide, params.temperature, params.top_k, params.top_p, params.min_p,
-                seq.seed, seq.output, position, params.logprobs or 0,
+                seq.seed, seq.output, position, params.logprobs or 0, *changes,
             )
         )  # fmt: skip
 
@@ -119,10 +122,11 @@ class StepSamples:
         seq = row.seq
         assert seq.targets is not None
         first = max(row.start, seq.score_start) - seq.score_start
+        num_tops = seq.progress.request.num_tops
         for offset in range(row.num_logits):
             place = first + offset
             among = seq.among[place] if place < len(seq.among) else None
-            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[place]), among))
+            self.scores.append(ScoreRow(row.first_logit + offset, int(seq.targets[place]), among, num_tops))
         self.scored.append(row)
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from radixgen.errors import ConfigError, ParamError, RadixgenError, RequestAborted, RequestFailed
+from radixgen.errors import ConfigError, Overloaded, ParamError, RadixgenError, RequestAborted
 from radixgen.kvcache.prefix import PrefixCache
 from radixgen.kvcache.stats import CacheStats
 from radixgen.runner.plan import Int32
@@ -25,7 +25,7 @@ from radixgen.scheduler.ledger import Ledger
 from radixgen.scheduler.planner import Planner
 from radixgen.scheduler.ports import Clock, Runner
 from radixgen.scheduler.queue import WaitingQueue
-from radixgen.scheduler.request import Event, Limits, Request
+from radixgen.scheduler.request import Event, Limits, Request, RequestView, Resumed
 from radixgen.scheduler.sampling import as_request_error
 from radixgen.scheduler.selection import House, Selection
 from radixgen.scheduler.sequence import Progress, Sequence
@@ -84,6 +84,7 @@ class Scheduler:
             )
         self._vocab_size = runner.vocab_size
         self._limits = limits
+        self._eos_ids = frozenset(eos_ids)
         self._prefix_cache = prefix_cache
         self._step_ahead = step_ahead
         self._check = check
@@ -106,7 +107,7 @@ class Scheduler:
 
         Raises:
             ParamError, PromptTooLong: what can never run, with the sizes.
-            RequestFailed: too many wait already.
+            Overloaded: too many wait already.
         """
         self._add(request)
         if self._check is not None:
@@ -117,7 +118,7 @@ class Scheduler:
         if request.request_id in self._ledger.open:
             raise ParamError(f"request_id {request.request_id!r} is running already; give each request its own")
         if num_waiting >= self._limits.max_waiting:
-            raise RequestFailed(f"{num_waiting} requests wait already (max_waiting); send fewer at once, or later")
+            raise Overloaded(f"{num_waiting} requests wait already (max_waiting); send fewer at once, or later")
         check_sizes(request, self._limits, self.cache.pool.num_slots, self._vocab_size)
         arrival_s = self._clock() if request.arrival_s is None else request.arrival_s
         progress = Progress(request, arrival_s, is_private=request.is_private or not self._prefix_cache)
@@ -141,7 +142,7 @@ class Scheduler:
         self._end_doomed()
         self._selection.select()
         if self._planner.rows:
-            self._fly(is_ahead=self._step_ahead)
+            self._fly(is_ahead=self._step_ahead and not self._selection.is_alone)
         else:
             self._land()
         events = self._ledger.take_events()
@@ -156,6 +157,13 @@ class Scheduler:
             except RadixgenError as error:  # the queue is full
                 check.forget(request, error)
         return events
+
+    def progress(self, request_id: str) -> RequestView | None:
+        """How far a request has come; None for one that is over, or was never here."""
+        progress = self._ledger.open.get(request_id)
+        if progress is None:
+            return None
+        return RequestView(any(one.node is not None for one in progress.sequences), progress.usage(self._clock()))
 
     def stats(self) -> SchedulerStats:
         ledger, counts = self._ledger, self._ledger.counts
@@ -194,7 +202,21 @@ class Scheduler:
             elif request.params.max_tokens:
                 one.matcher = request.matchers[one.output] if request.matchers else None
                 one.stops = request.stops[one.output] if request.stops else None
+                if request.resumed:
+                    self._resume(one, request.resumed[one.output])
         return sequences
+
+    def watch_launches(self, launching: Callable[[dict[str, int]], None]) -> None:
+        """Have `launching` told, before each step runs, who stands in it and how many ids each has written."""
+        self._flights.launching = launching
+
+    def _resume(self, one: Sequence, resumed: Resumed) -> None:
+        """Go on behind what another worker wrote of an output."""
+        one.append(resumed.ids)
+        one.progress.completion_tokens += len(resumed.ids)
+        one.progress.forced_tokens += resumed.num_forced
+        may_end = one.matcher is not None or not one.progress.request.params.ignore_eos
+        one.was_ended = resumed.is_stopped or (may_end and bool(self._eos_ids.intersection(resumed.ids[-1:])))
 
     # the loop
 

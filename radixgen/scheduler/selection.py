@@ -5,6 +5,7 @@
 Every decoding sequence gets its next token before anything else gets one, so the gap between two tokens of a running
 request is one step of at most `step_tokens` tokens. A sequence that needs what a step in the air has not told yet (its
 draft's fate, its limit) sits the step out; who must go back to the queue does so when nothing is in the air.
+While there are suspects (`Request.alone_until`), every other step is one suspect's alone, and the rest is the others'.
 
 Invariant: what raises in here costs the request at work, and no slot of anybody.
 """
@@ -49,8 +50,10 @@ class Selection:
         self._most_masks = len(mask_buffer) // 2
         self._scratch = np.zeros_like(mask_buffer[:2])
         self._draft_eos = draft_eos
-        self._suspect: Sequence | None = None
+        self._at_work: Sequence | None = None
         """Who is being worked on."""
+        self.is_alone = False
+        """The step is one suspect's."""
 
     def select(self) -> None:
         """Plan a step. What raises dooms the request that was worked on, or all where that is not known."""
@@ -62,31 +65,47 @@ class Selection:
         self._guarded(lambda: self._schedule(one))
 
     def _guarded(self, plan: Callable[[], object]) -> None:
-        self._suspect = None
+        self._at_work = None
         try:
             plan()
         except Exception as error:
-            matched, suspect = self._planner.matched, self._suspect
-            suspect = suspect if matched is None else matched.seq
+            matched, one = self._planner.matched, self._at_work
+            one = one if matched is None else matched.seq
             self._planner.undo(self._planner.rows)
             self._ledger.abandon_unstarted()
             open_now = list(self._ledger.open.values())
-            for progress in open_now if suspect is None else [suspect.progress]:
+            for progress in open_now if one is None else [one.progress]:
                 self._ledger.doom(progress, as_request_error(error, "planning its step"), is_distrusted=True)
 
     def _select(self) -> None:
         self._planner.begin()
         self._ledger.queue.refresh()
         self._preempt()
+        self.is_alone = bool(self._ledger.suspects) and self._is_alones_turn()
         is_left_out = self._plan_running()
         has_retracted = False
         while is_left_out and not self._planner.rows and self._has_made_room():
             has_retracted = True
             is_left_out = self._plan_running()
-        if not has_retracted:
+        if not has_retracted and not self.is_alone:
             self._admit()
         if self._draft_eos is not None:
             self._propose(self._draft_eos)
+
+    def _is_alones_turn(self) -> bool:
+        """Whether a suspect runs, and the step before was not one's; then nothing is in the air."""
+        is_one = not self.is_alone and self._ledger.next_suspect() is not None
+        if is_one:
+            self._landed()
+        return is_one
+
+    def _taking_part(self) -> list[Sequence]:
+        """Those that run and may stand in this step."""
+        running = self._ledger.running
+        if self.is_alone:
+            alone = self._ledger.next_suspect()
+            return [one for one in running if one.progress is alone]
+        return [one for one in running if not one.progress.is_suspect] if self._ledger.suspects else running
 
     # room
 
@@ -138,7 +157,7 @@ class Selection:
         True: there was no room for one of these.
         """
         decoding, prefilling = [], []
-        for one in self._ledger.running:
+        for one in self._taking_part():
             if one.num_computed < one.publish_len:
                 prefilling.append(one)
             elif self._is_ready(one):
@@ -164,7 +183,7 @@ class Selection:
 
     def _is_settled(self, one: Sequence) -> bool:
         """Ask again for what was late."""
-        self._suspect = one
+        self._at_work = one
         if one.is_unsettled:
             self._landing.settle(one)
         if one.is_late and one.is_open:
@@ -181,7 +200,7 @@ class Selection:
     def _schedule(self, one: Sequence) -> bool:
         """Match and schedule what fits of a sequence; one that has nothing left to compute is done, when what it found
         has been computed. False: nothing fits."""
-        self._suspect = one
+        self._at_work = one
         row = self._planner.match(one)
         if self._planner.add(row):
             return True
@@ -200,7 +219,7 @@ class Selection:
         """Let sequences in while rows, budget and the estimate of slots allow; in order: nobody is overtaken but by
         reason of its grammar being late."""
         queue, running = self._ledger.queue, self._ledger.running
-        self._suspect = None
+        self._at_work = None
         while queue.has_next() and len(running) < self._limits.max_rows and self._planner.budget > 0:
             one = queue.peek()
             if one.progress.error is not None:
@@ -211,13 +230,14 @@ class Selection:
                 return
             one.start(self._cache.open(one.progress.namespace), self._cache.page)
             self._ledger.start(one)
-            self._schedule(one)
+            if not one.progress.is_suspect:
+                self._schedule(one)
 
     def _is_opened(self, one: Sequence) -> bool:
         """Ask a waiting sequence's matcher what follows the prompt, once. False: it is over, or its grammar is late."""
         if one.is_opened and not one.is_unsettled:
             return True
-        self._suspect = one
+        self._at_work = one
         self._landing.open(one)
         if one.is_open and one.is_unsettled and one.progress.error is None:
             self._ledger.queue.set_aside(one)
@@ -228,7 +248,7 @@ class Selection:
         """Whether there are slots for a waiting sequence and for what the running ones will still write."""
         if not self._ledger.running:
             return True
-        self._suspect = one
+        self._at_work = one
         root = self._cache.open(one.progress.namespace)
         one.start(root, self._cache.page)
         row = self._planner.match(one)
@@ -243,14 +263,14 @@ class Selection:
 
     def _propose(self, eos_ids: Collection[int]) -> None:
         """Add drafts to decoding rows, as far as budget, slots and masks go round after all that is certain."""
-        self._suspect = None
+        self._at_work = None
         rows = self._planner.rows
         masks_left = self._most_masks - len(rows)
         room = min(self._planner.room_for_drafts(), masks_left)
         for row in rows:
             if room <= 0:
                 return
-            self._suspect = seq = row.seq
+            self._at_work = seq = row.seq
             if seq.is_drawing or row.end < seq.num_ids or row.start < seq.publish_len or seq.num_left < 2:
                 continue
             draft = propose(seq, eos_ids, room)

@@ -56,6 +56,11 @@ class Progress:
         """What it computed is not to be used again."""
         self.is_over = False
 
+    @property
+    def is_suspect(self) -> bool:
+        """It may be what a process died of, so its steps are its own."""
+        return self.completion_tokens <= self.request.alone_until
+
     def usage(self, now: float) -> Usage:
         started = now if self.started_s is None else self.started_s
         first = now if self.first_s is None else self.first_s
@@ -75,9 +80,9 @@ class Sequence:
 
     __slots__ = (
         "among", "appetite", "history", "ids", "is_drawing", "is_late", "is_open", "is_opened", "is_retracted",
-        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left", "num_output",
-        "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots", "stops", "targets",
-        "trusted_len",
+        "is_unsettled", "key", "logprobs", "matcher", "node", "num_computed", "num_ids", "num_left",
+        "num_output", "num_slots", "output", "progress", "publish_len", "row", "seed", "serial", "slots",
+        "stops", "targets", "tops", "trusted_len", "was_ended",
     )  # fmt: skip
 
     def __init__(self, progress: Progress, output: int, serial: int, seed: int) -> None:
@@ -89,6 +94,8 @@ class Sequence:
         self.ids = progress.request.ids
         self.num_ids = len(self.ids)
         self.num_output = 0
+        self.was_ended = False
+        """What another worker had written of it is all of it."""
         self.num_left = progress.request.params.max_tokens
         """Ids it may still write."""
         self.slots: Int32 = np.empty(0, dtype=np.int32)
@@ -110,6 +117,7 @@ class Sequence:
         self.stops: StopChecker | None = None
         self.targets: Int32 | None = None
         self.among: tuple[Int32, ...] = ()
+        self.tops: list[tuple[tuple[int, float], ...]] = []
         """When scoring: the continuation."""
         self.logprobs: list[float] = []
         self.appetite = Appetite()
@@ -129,6 +137,10 @@ class Sequence:
     @property
     def priority(self) -> int:
         return self.progress.request.params.priority
+
+    @property
+    def owner(self) -> str:
+        return self.progress.request.owner
 
     @property
     def length(self) -> int:

@@ -27,6 +27,13 @@ _SPARE_CHARS = 1 << 20
 _WIDE_FORMAT = re.compile(r"\d{5}|\*")
 
 
+def tool_format_of(source: str) -> str:
+    """The family of texts around tool calls that a template speaks: "hermes", "mistral", "llama3", or none."""
+    marks = (("hermes", "<tool_call>"), ("mistral", "[TOOL_CALLS]"), ("llama3", "<|python_tag|>"))
+    found = next((name for name, mark in marks if mark in source), "")
+    return found or ("llama3" if '"parameters"' in source and "tools" in source else "")
+
+
 class ChatTemplate:
     """One model's template. Compiled when first used: prompts of plain text never need it."""
 
@@ -35,19 +42,29 @@ class ChatTemplate:
         self._special_tokens = dict(special_tokens)
         self._template: jinja2.Template | None = None
 
-    def render(self, messages: Sequence[Mapping[str, str]], *, add_generation_prompt: bool) -> str:
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        add_generation_prompt: bool,
+        tools: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> str:
         """The messages as the model was trained to read them.
+
+        tools: definitions of tools, or None. arguments: what else the template may read, by name.
 
         Raises:
             ParamError: the template refuses these messages (roles out of order, ...).
             ModelError: the template is wrong, does what it may not, or writes without end.
         """
         limit = _SPARE_CHARS + 2 * sum(len(message["content"]) for message in messages)
-        values = {"messages": list(messages), "add_generation_prompt": add_generation_prompt, "tools": None}
+        values = {**(arguments or {}), "messages": list(messages), "tools": tools, "documents": None}
+        values["add_generation_prompt"] = add_generation_prompt
         try:
             if self._template is None:
                 self._template = _environment().from_string(self.source)
-            return _bounded(self._template.generate(**self._special_tokens, **values, documents=None), limit)
+            return _bounded(self._template.generate(**{**values, **self._special_tokens}), limit)
         except TemplateSyntaxError as error:
             raise ModelError(f"chat template, line {error.lineno}: {error.message}") from None
         except SecurityError as error:

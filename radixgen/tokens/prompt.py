@@ -12,12 +12,13 @@ for the answer to go on from it; any other gets the template's opening of an ans
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from radixgen.errors import ParamError
-from radixgen.params import Content, Document, Message, PromptPart, Text
+from radixgen.params import ChatOptions, Content, Document, Ids, Message, PromptPart, Text
 from radixgen.tokens.chat import ChatTemplate
 from radixgen.tokens.fit import Given, Piece, Plain, Quoted
 from radixgen.tokens.special import Disguise, Hidden, SpecialTokens
@@ -53,6 +54,11 @@ class PromptLayout:
         self._prefix = prefix
         self._vocab_size = vocab_size
 
+    @property
+    def template(self) -> str:
+        """The chat template's source; empty without one."""
+        return "" if self._chat is None else self._chat.source
+
     def lay_out(self, parts: Sequence[PromptPart]) -> Laid:
         """The pieces of a prompt, in order.
 
@@ -61,15 +67,17 @@ class PromptLayout:
             ModelError: the template itself is at fault.
         """
         laid = Laid([], [])
+        options = next((part for part in parts if isinstance(part, ChatOptions)), ChatOptions())
+        parts = [part for part in parts if not isinstance(part, ChatOptions)]
         if parts and isinstance(parts[0], Text | Document) and self._prefix:
             laid.pieces.append(Given(self._prefix, is_prefix=True))
         for _, group in groupby(parts, lambda part: isinstance(part, Message)):
             members = list(group)
             messages = [part for part in members if isinstance(part, Message)]
             if messages:
-                laid.pieces.extend(self._chat_pieces(messages, laid.documents))
+                laid.pieces.extend(self._chat_pieces(messages, options, laid.documents))
             else:
-                others = [part for part in members if not isinstance(part, Message)]
+                others = [part for part in members if isinstance(part, Text | Ids | Document)]
                 laid.pieces.extend(self._piece(part, laid.documents) for part in others)
         return laid
 
@@ -84,22 +92,28 @@ class PromptLayout:
             raise ParamError(f"prompt: token id {wrong} is not in 0..{self._vocab_size - 1}")
         return Given(tuple(part.ids))
 
-    def _chat_pieces(self, messages: list[Message], documents: list[Document]) -> list[Piece]:
+    def _chat_pieces(self, messages: list[Message], options: ChatOptions, documents: list[Document]) -> list[Piece]:
         if self._chat is None:
             raise ParamError("prompt: the model has no chat template; give text or ids instead of messages")
         texts = [part.text for message in messages for part in message.parts if isinstance(part, Text)]
-        roles = [message.role for message in messages]
-        disguise: Disguise[_Secret] = Disguise(self._specials, [*texts, *roles, self._chat.source])
+        others = [message.role for message in messages] + [_unescaped(message.extra) for message in messages]
+        others += [_unescaped(options.tools), _unescaped(options.arguments), self._chat.source]
+        disguise: Disguise[_Secret] = Disguise(self._specials, [*texts, *others])
         contents = [self._content(message, documents, disguise) for message in messages]
         is_open = messages[-1].role == "assistant"
         end = disguise.hide(_End())
         if is_open:
             contents[-1] += end
         given = [
-            {"role": disguise.cover(message.role, _Cover), "content": content}
+            {**_data(message.extra, disguise), "role": disguise.cover(message.role, _Cover), "content": content}
             for message, content in zip(messages, contents, strict=True)
         ]
-        rendered = self._chat.render(given, add_generation_prompt=not is_open)
+        rendered = self._chat.render(
+            given,
+            add_generation_prompt=not is_open,
+            tools=_data(options.tools, disguise) or None,
+            arguments=_data(options.arguments, disguise),
+        )
         if is_open:
             rendered, found, _ = rendered.rpartition(end)
             if not found:
@@ -129,6 +143,26 @@ class PromptLayout:
             kind = "document" if isinstance(lost[0], Quoted) else "message's ids"
             raise ParamError(f"prompt: the chat template drops a {kind}; put it in a message of another role")
         return pieces
+
+
+def _data(text: str, disguise: Disguise[_Secret]) -> Any:
+    """JSON data for a template, no string in it able to pass for a special token."""
+    return _covered(json.loads(text), disguise) if text else {}
+
+
+def _unescaped(text: str) -> str:
+    """JSON text in which no character is spelled by its number."""
+    return json.dumps(json.loads(text), ensure_ascii=False) if text else ""
+
+
+def _covered(value: Any, disguise: Disguise[_Secret]) -> Any:
+    if isinstance(value, str):
+        return disguise.cover(value, _Cover)
+    if isinstance(value, list):
+        return [_covered(one, disguise) for one in value]
+    if isinstance(value, dict):
+        return {disguise.cover(name, _Cover): _covered(one, disguise) for name, one in value.items()}
+    return value
 
 
 def _secret(piece: Plain | Quoted | Given) -> _Secret:

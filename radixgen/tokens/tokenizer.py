@@ -70,6 +70,11 @@ class Tokenizer:
         forced = ForcedEncoder(encoder.backend, vocabulary.token_bytes, literals)
         return cls(_Parts(vocabulary, encoder, specials, layout, forced))
 
+    @property
+    def template(self) -> str:
+        """The chat template's source; empty without one."""
+        return self._layout.template
+
     def encode(self, text: str, *, allow_special: bool = False) -> Int32:
         """[n] ids of a text, nothing set before or after it, read-only.
 

@@ -27,11 +27,13 @@ client in any language needs ZeroMQ and msgpack, and no tokenizer.
 
     verb ("type")  fields                                  result
     stats          -                                       values: name -> number
-    score          prompt, continuations, namespace        rows of [ids, logprobs, total], usage
+    score          prompt, continuations, namespace,       rows of [ids, logprobs, total, tops], usage
+                   is_joint, num_logprobs
     tokenize       prompt                                  ids
-    detokenize     ids                                     text
+    detokenize     ids                                     text, pieces (bytes of each id)
     check          constraint, document, max_tokens        min_tokens
     dump           -                                       text, for a person to read
+    requests       most                                    requests that are open, num_left_out
     flush          namespace (nil: all)                    num_tokens forgotten
     pin            prompt, namespace, owner, ttl_s         num_tokens of the prompt that are pinned
     unpin          namespace, owner                        num_pins dropped
@@ -39,9 +41,22 @@ client in any language needs ZeroMQ and msgpack, and no tokenizer.
     cache_dump     namespace (nil: all), most              nodes of the radix tree, num_left_out
     cache_events   since                                   events, next; see radixgen.kvcache.events
 
-A namespace is [tenant, adapter, salt], or a string: the salt alone. Prompt parts, constraints and sampling
-parameters are `radixgen.params`, as they are. A message that cannot be read is
-answered by `failed`, with its request's number when that can still be told, and changes nothing else.
+The first messages of a session, written as JSON (`examples/rpc_client/client.mjs` is a whole client in 60 lines):
+
+    {"type": "hello", "version": 2, "token": "32 random hex digits"}
+    {"type": "welcome", "version": 2, "model": "builtin", "vocab_size": 2048, "context_len": 4096, "pid": 4711, ...}
+    {"type": "generate", "request_id": 1, "stream": true, "params": {"max_tokens": 100, "temperature": 0.0},
+     "prompt": [{"type": "message", "role": "user", "parts": [{"type": "document", "text": "Total due: 63.70 EUR"}]}],
+     "constraint": {"type": "json_schema", "text": "{\\"type\\": \\"object\\", ...}", "verbatim": true}}
+    {"type": "delta", "request_id": 1, "output": 0, "text": "{\\"total\\":", "token_ids": [95, 371, 19], ...}
+    {"type": "end", "request_id": 1, "outputs": [{"text": "{\\"total\\":63.70}", ...}], "usage": {...}}
+
+Fields left out take their defaults; the classes of `messages` and of `radixgen.params` (prompt parts, constraints,
+sampling parameters) give names, meanings and units, and a class's `tag` is its `"type"`. A namespace is
+[tenant, adapter, salt], or a string: the salt alone. Ids of requests are the client's own numbers from 1 on, each used
+once. `failed` carries the name of an error of `radixgen.errors` in `code`. A message that cannot be read is answered by
+`failed`, with its request's number when that can still be told, and changes nothing else. Whoever has lost its worker
+may ask the next one with `resumed` (what each output had been told) and the same seed; the answer goes on from there.
 
 Addresses are `ipc://` (a path in a folder that only its owner may enter) or `tcp://` on loopback; anything else is
 refused. Whoever may connect may use the model: keys for other networks come with the service.

@@ -1,4 +1,4 @@
-"""Where a worker may be reached: a socket file that only its owner can open, or loopback."""
+"""Where a worker may be reached: a socket file that only its owner can open, loopback, or anywhere with keys."""
 
 from __future__ import annotations
 
@@ -26,26 +26,49 @@ def new_folder() -> Path:
     return folder
 
 
+def folder_of(address: str) -> Path:
+    """Of a socket file."""
+    return Path(address.removeprefix("ipc://")).parent
+
+
+def marker_of(address: str) -> Path | None:
+    """The file beside a socket file in which its worker marks its steps (see `wire.marker`)."""
+    return folder_of(address) / "step" if address.startswith("ipc://") else None
+
+
 def address_in(folder: Path) -> str:
     return f"ipc://{folder / 'worker'}"
 
 
 def remove_folder(address: str) -> None:
     """Remove the folder of an address that `new_folder` made; any other is left alone."""
-    folder = Path(address.removeprefix("ipc://")).parent
+    folder = folder_of(address)
     if address.startswith("ipc://") and folder.name.startswith(_FOLDER_PREFIX):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_address(address: str) -> None:
-    """Raises `ConfigError` for an address that a worker must not listen on, or that cannot be one."""
+def check_address(address: str, *, has_keys: bool = False) -> None:
+    """Raises `ConfigError` for an address that cannot be one, or that others could reach without keys."""
     kind, _, rest = address.partition("://")
     if kind == "ipc" and rest:
         _check_path(address, rest)
     elif kind == "tcp":
-        _check_loopback(address, rest)
+        _check_port(address, rest, has_keys=has_keys)
     else:
         raise ConfigError(f"address {address!r}: use ipc:///path/to/socket or tcp://127.0.0.1:PORT")
+
+
+def is_listening(address: str) -> bool:
+    """Whether somebody takes connections there."""
+    kind, _, rest = address.partition("://")
+    host, _, port = rest.rpartition(":")
+    family = socket.AF_UNIX if kind == "ipc" else socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.settimeout(1.0)
+        try:
+            return not probe.connect_ex(rest if kind == "ipc" else (host.strip("[]"), int(port)))
+        except OSError:  # a name that nobody knows
+            return False
 
 
 def check_is_free(address: str) -> None:
@@ -55,9 +78,8 @@ def check_is_free(address: str) -> None:
         return
     if not stat.S_ISSOCK(os.stat(path).st_mode):
         raise ConfigError(f"address {address}: {path} exists and is no socket; take another path")
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(path) == 0:
-            raise ConfigError(f"address {address}: another worker listens there; stop it or take another path")
+    if is_listening(address):
+        raise ConfigError(f"address {address}: another worker listens there; stop it or take another path")
 
 
 def _check_path(address: str, path: str) -> None:
@@ -69,9 +91,9 @@ def _check_path(address: str, path: str) -> None:
         raise ConfigError(f"address {address}: there is no folder {folder}")
 
 
-def _check_loopback(address: str, rest: str) -> None:
+def _check_port(address: str, rest: str, *, has_keys: bool) -> None:
     host, _, port = rest.rpartition(":")
-    if host not in _LOOPBACK:
-        raise ConfigError(f"address {address}: only loopback ({', '.join(_LOOPBACK)}) is open to everyone on the wire")
+    if host not in _LOOPBACK and not has_keys:
+        raise ConfigError(f"address {address}: beyond loopback ({', '.join(_LOOPBACK)}) both sides need keys")
     if not port.isdigit() or int(port) > 65535:
         raise ConfigError(f"address {address}: {port!r} is no port; use 0..65535 (0 takes a free one)")

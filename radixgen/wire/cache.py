@@ -120,7 +120,8 @@ class CacheReport(msgspec.Struct, tag="cache_stats", frozen=True, kw_only=True):
 class TreeNode(msgspec.Struct, frozen=True, kw_only=True):
     """One edge of the tree: ids start..end-1 from its namespace's beginning. parent: -1 below a root.
 
-    text: how the edge begins. eviction_order: which of the dumped nodes would go first; None while requests or pins
+    text: how the edge begins. num_uses: requests that have ended and had it; idle_s: seconds since the last of them.
+    eviction_order: which of the dumped nodes would go first; None while requests or pins
     hold it, or one below it.
     """
 
@@ -130,6 +131,8 @@ class TreeNode(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     text: str
+    num_uses: int
+    idle_s: float
     num_holds: int
     is_pinned: bool
     is_pending: bool

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
+from radixgen.errors import ParamError
 from radixgen.params import Constraint, Content, Namespace, PromptPart, SamplingParams
 from radixgen.wire.cache import CacheResult, CacheVerb
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
+MAX_LISTED = 10_000
 NO_REQUEST = 0
 """`Failed.request_id` when the error is the connection's, not a request's; clients number theirs from 1."""
 
 
 class Hello(msgspec.Struct, tag="hello", frozen=True):
-    """First word of a client."""
+    """First word of a client. token: its own, unguessable; by it the worker notes which requests are in a step."""
 
     version: int = PROTOCOL_VERSION
+    token: str = ""
 
 
 class Welcome(msgspec.Struct, tag="welcome", frozen=True):
-    """The worker's answer to `Hello`. Lengths are token ids."""
+    """The worker's answer to `Hello`. Lengths are token ids.
+
+    tool_format: the family of texts around tool calls that the chat template speaks: "hermes", "llama3", "mistral" or
+    none. has_thinking: whether the template knows of thoughts before an answer. reads_fields: whether it looks for the
+    `Fields:` of an extraction prompt in the system message.
+    """
 
     version: int
     package: str
@@ -30,26 +40,9 @@ class Welcome(msgspec.Struct, tag="welcome", frozen=True):
     max_waiting: int
     max_message_bytes: int
     pid: int
-
-
-class Generate(msgspec.Struct, tag="generate", frozen=True):
-    """One prompt to answer. `request_id` is the client's own number, unused among its open requests."""
-
-    request_id: int
-    prompt: tuple[PromptPart, ...]
-    params: SamplingParams
-    constraint: Constraint | None = None
-    stream: bool = False
-
-
-class Abort(msgspec.Struct, tag="abort", frozen=True):
-    """End a request; it is answered by `Failed` with code RequestAborted, unless it had ended before."""
-
-    request_id: int
-
-
-class Heartbeat(msgspec.Struct, tag="heartbeat", frozen=True):
-    """A client is still there. One that has been silent for `sockets.SILENCE_S` loses its open requests."""
+    tool_format: str = ""
+    has_thinking: bool = False
+    reads_fields: bool = False
 
 
 class TokenInfo(msgspec.Struct, array_like=True, frozen=True):
@@ -63,6 +56,45 @@ class TokenInfo(msgspec.Struct, array_like=True, frozen=True):
     logprob: float
     mass: float
     top: tuple[tuple[int, float], ...] = ()
+
+
+class Told(msgspec.Struct, array_like=True, frozen=True):
+    """What a worker wrote of one output and told: ids, characters of text (which may run ahead of the ids), which ids
+    were forced, and what the model thought of them."""
+
+    ids: tuple[int, ...] = ()
+    num_chars: int = 0
+    is_forced: tuple[bool, ...] = ()
+    logprobs: tuple[TokenInfo, ...] = ()
+
+
+class Generate(msgspec.Struct, tag="generate", frozen=True):
+    """One prompt to answer. `request_id` is the client's own number, unused among its open requests.
+
+    resumable: ids after which the worker tells what an output wrote, with its log-probabilities, although it is not
+    streamed (one that is tells them at once); 0: never. So another worker can go on behind them:
+    resumed: per output, what a worker before this one wrote and told; the answer goes on behind it, the same seed
+    given, and its deltas tell only what is new.
+    """
+
+    request_id: int
+    prompt: tuple[PromptPart, ...]
+    params: SamplingParams
+    constraint: Constraint | None = None
+    stream: bool = False
+    resumable: int = 0
+    resumed: tuple[Told, ...] = ()
+
+
+class Abort(msgspec.Struct, tag="abort", frozen=True):
+    """End a request; it is answered by `Failed` with code RequestAborted, unless it had ended before."""
+
+    request_id: int
+
+
+class Heartbeat(msgspec.Struct, tag="heartbeat", frozen=True):
+    """A client is still there; the worker says the same back. A client that has been silent for `sockets.SILENCE_S`
+    loses its open requests."""
 
 
 class Delta(msgspec.Struct, tag="delta", frozen=True):
@@ -142,6 +174,7 @@ class Stats(msgspec.Struct, tag="stats", frozen=True):
 class Score(msgspec.Struct, tag="score", frozen=True):
     """Log-probability of each continuation after the prompt.
 
+    num_logprobs: how many of the most probable ids to tell at each place.
     is_joint: continuations are texts, each tokenized as one with the prompt, and all scored from the first id in which
     any of them departs from the prompt's own. An id that begins with bytes of the prompt counts with its probability
     among the ids that begin with these.
@@ -151,6 +184,7 @@ class Score(msgspec.Struct, tag="score", frozen=True):
     continuations: tuple[Content, ...]
     namespace: Namespace | str = ""
     is_joint: bool = False
+    num_logprobs: int = 0
 
 
 class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
@@ -177,7 +211,17 @@ class Dump(msgspec.Struct, tag="dump", frozen=True):
     """What the worker is doing, for a person to read."""
 
 
-Verb = Stats | Score | Tokenize | Detokenize | Check | Dump | CacheVerb
+class Requests(msgspec.Struct, tag="requests", frozen=True):
+    """The requests that are open, of all clients; at most so many, those that came first."""
+
+    most: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0 < self.most <= MAX_LISTED:
+            raise ParamError(f"most is {self.most}; it must lie between 1 and {MAX_LISTED}")
+
+
+Verb = Stats | Score | Tokenize | Detokenize | Check | Dump | Requests | CacheVerb
 
 
 class Call(msgspec.Struct, tag="call", frozen=True):
@@ -194,11 +238,15 @@ class StatsResult(msgspec.Struct, tag="stats", frozen=True):
 
 
 class ScoredRow(msgspec.Struct, array_like=True, frozen=True):
-    """One continuation: its ids, the log-probability of each after all before it, and their sum."""
+    """One continuation: its ids, the log-probability of each after all before it, and their sum.
+
+    tops: per id the most probable ones in its place, with their log-probabilities, if asked for.
+    """
 
     ids: tuple[int, ...]
     logprobs: tuple[float, ...]
     total: float
+    tops: tuple[tuple[tuple[int, float], ...], ...] = ()
 
 
 class Scored(msgspec.Struct, tag="score", frozen=True):
@@ -211,7 +259,10 @@ class Tokenized(msgspec.Struct, tag="tokenize", frozen=True):
 
 
 class Detokenized(msgspec.Struct, tag="detokenize", frozen=True):
+    """`pieces`: each id's own bytes; nothing for a special one."""
+
     text: str
+    pieces: tuple[bytes, ...] = ()
 
 
 class Checked(msgspec.Struct, tag="check", frozen=True):
@@ -224,7 +275,32 @@ class Dumped(msgspec.Struct, tag="dump", frozen=True):
     text: str
 
 
-Result = StatsResult | Scored | Tokenized | Detokenized | Checked | Dumped | CacheResult
+class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One open request. state: its prompt or constraint is made ready, it stands in the queue, or it is computed.
+
+    constraint: the tag of its constraint; empty without one. Counts are of ids, over all outputs; those of the prompt
+    are 0 until it is tokenized. age_s: seconds since it came.
+    """
+
+    state: Literal["preparing", "waiting", "running"]
+    namespace: Namespace
+    constraint: str
+    num_outputs: int
+    max_tokens: int
+    priority: int
+    age_s: float
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    forced_tokens: int = 0
+
+
+class RequestsListed(msgspec.Struct, tag="requests", frozen=True):
+    requests: tuple[OpenRequest, ...]
+    num_left_out: int
+
+
+Result = StatsResult | Scored | Tokenized | Detokenized | Checked | Dumped | RequestsListed | CacheResult
 
 
 class Reply(msgspec.Struct, tag="reply", frozen=True):
@@ -233,20 +309,38 @@ class Reply(msgspec.Struct, tag="reply", frozen=True):
 
 
 ClientMessage = Hello | Generate | Abort | Heartbeat | Call
-WorkerMessage = Welcome | Delta | End | Failed | Reply
+WorkerMessage = Welcome | Delta | End | Failed | Reply | Heartbeat
 
 
 class Ready(msgspec.Struct, tag="ready", frozen=True):
-    """What a started worker writes as one line of JSON on its standard output; `Failed` stands there otherwise."""
+    """What a started worker writes as one line of JSON on its standard output; `Failed` stands there otherwise.
+
+    door: where others may connect, if it was told to have one.
+    """
 
     address: str
     pid: int
+    door: str = ""
+
+
+class Suspect(msgspec.Struct, array_like=True, frozen=True):
+    """A request that stood in the step during which a worker died, by its client's token and number.
+
+    num_written: ids it had written then. is_guilty: it was alone in such a step, for the second time; it is failed.
+    """
+
+    token: str
+    request_id: int
+    num_written: int
+    is_guilty: bool = False
 
 
 class Start(msgspec.Struct, tag="start", frozen=True):
     """What an engine writes as one line of JSON to the standard input of a worker it starts, and keeps open: its end
-    is the end of the worker. `config` is the fields of a `WorkerConfig`."""
+    is the end of the worker. `config` is the fields of a `WorkerConfig`; `suspects` are what workers before it died of,
+    maybe: they run in steps of their own."""
 
     address: str
     parent_pid: int
     config: dict[str, str | int | float | bool]
+    suspects: tuple[Suspect, ...] = ()

@@ -1,6 +1,6 @@
 """The two ends of the wire. Frames in and out; what is in them is nobody's business here.
 
-    Listener (worker)          one ROUTER, used by the loop's own thread
+    Listener (worker)          one ROUTER, used by the loop's own thread; bound twice where others may come
     Connection (client)        one DEALER, owned by a thread of its own:
 
         any thread ── send() ──► outbox ──┐ wake pipe     ┌──► on_frame(data)      on that thread: be quick
@@ -23,11 +23,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import zmq
+from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
 from radixgen.errors import ConfigError
 from radixgen.wire.address import check_address, check_is_free
 from radixgen.wire.codec import MAX_MESSAGE_BYTES, encode
+from radixgen.wire.keys import ClientKeys, ServerKeys
 from radixgen.wire.messages import Heartbeat
 
 HEARTBEAT_S = 2.0
@@ -36,7 +38,16 @@ SILENCE_S = 30.0
 _LINGER_MS = 200
 _log = logging.getLogger(__name__)
 _HEARTBEAT = encode(Heartbeat())
-_GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+_REFUSED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+_GONE = zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED | _REFUSED
+
+
+class Door(NamedTuple):
+    """A second address, for others."""
+
+    address: str
+    keys: ServerKeys | None = None
+    """Asked for over TCP, where they are given; beyond loopback they must be."""
 
 
 class Frame(NamedTuple):
@@ -46,22 +57,40 @@ class Frame(NamedTuple):
 
 
 class Listener:
-    """A worker's end: one bound ROUTER. Not thread-safe."""
+    """A worker's end: one ROUTER, bound to its address and to a door for others. Not thread-safe."""
 
-    def __init__(self, address: str) -> None:
-        """Raises `ConfigError` when the address is not allowed or taken."""
-        check_address(address)
-        check_is_free(address)
+    def __init__(self, address: str, door: Door | None = None) -> None:
+        """Raises `ConfigError` when an address is not allowed or taken."""
         self._context = zmq.Context()
         self._socket = _configured(self._context.socket(zmq.ROUTER))
+        self._guard: ThreadAuthenticator | None = None
+        try:
+            self.address = self._bind(address)
+            self.door = "" if door is None else self._open(door)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, door: Door) -> str:
+        """Bind the door; what was bound before it is not touched by its keys."""
+        if door.keys is not None:
+            self._guard = ThreadAuthenticator(self._context)
+            self._guard.start()
+            self._guard.configure_curve(domain="*", location=door.keys.clients)
+            self._socket.curve_publickey, self._socket.curve_secretkey = door.keys.own
+            self._socket.curve_server = True
+        return self._bind(door.address, has_keys=door.keys is not None)
+
+    def _bind(self, address: str, *, has_keys: bool = False) -> str:
+        check_address(address, has_keys=has_keys)
+        check_is_free(address)
         try:
             self._socket.bind(address)
         except zmq.ZMQError as error:
-            self.close()
             raise ConfigError(f"address {address}: cannot listen there: {error}") from None
-        self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         if address.startswith("ipc://"):
             os.chmod(address.removeprefix("ipc://"), 0o600)
+        return self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def receive(self, timeout_ms: int) -> list[Frame]:
         """All frames that wait, in order; when there are none, those of the next `timeout_ms`."""
@@ -82,15 +111,23 @@ class Listener:
 
     def close(self) -> None:
         self._socket.close()
+        if self._guard is not None:
+            self._guard.stop()
         self._context.destroy(_LINGER_MS)
 
 
 class Connection:
     """A client's end: one DEALER and the thread that owns it. `send` and `close` may be called from any thread."""
 
-    def __init__(self, address: str, on_frame: Callable[[bytes], None], on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        on_frame: Callable[[bytes], None],
+        on_lost: Callable[[str], None],
+        keys: ClientKeys | None = None,
+    ) -> None:
         """Connects to a worker that listens already; `on_lost` tells when it does not, or no longer."""
-        check_address(address)
+        check_address(address, has_keys=keys is not None)
         self._on_frame = on_frame
         self._on_lost = on_lost
         self._outbox: deque[bytes] = deque()
@@ -102,6 +139,9 @@ class Connection:
         os.set_blocking(self._wake_end, False)
         self._context = zmq.Context()
         self._socket = _configured(self._context.socket(zmq.DEALER))
+        if keys is not None and address.startswith("tcp://"):
+            self._socket.curve_publickey, self._socket.curve_secretkey = keys.own
+            self._socket.curve_serverkey = keys.server
         self._monitor = self._socket.get_monitor_socket(_GONE)
         self._socket.connect(address)
         self._thread = threading.Thread(target=self._run, name="radixgen-wire", daemon=True)
@@ -190,4 +230,6 @@ def _configured(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
 
 
 def _reason(event: int) -> str:
+    if event & _REFUSED:
+        return "it refuses our keys, or we its own"
     return "the connection broke" if event == zmq.EVENT_DISCONNECTED else "nobody listens there"

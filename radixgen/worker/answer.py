@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
-from typing import NamedTuple, Protocol
+from itertools import accumulate, chain
+from typing import Any, NamedTuple, Protocol
 
 from radixgen.scheduler.request import OutputFinished, TokenEvent
 from radixgen.tokens.detokenize import Detokenizer
 from radixgen.tokens.stops import StopStrings
 from radixgen.tokens.vocabulary import Vocabulary
-from radixgen.wire.messages import OutputResult, TokenInfo
+from radixgen.wire.messages import OutputResult, TokenInfo, Told
 
 Span = tuple[int, int]
 _LEAST_MASS = 1e-12
@@ -39,6 +39,7 @@ class AnswerText:
         self._stops = StopStrings(stops)
         self._pieces: list[str] = []
         self._num_taken = 0
+        self._num_told = 0
 
     def push(self, ids: Sequence[int]) -> bool:
         """True when a stop string is complete; ids after that add nothing."""
@@ -51,7 +52,13 @@ class AnswerText:
         """The text that came since the last `take`."""
         new = "".join(self._pieces[self._num_taken :])
         self._num_taken = len(self._pieces)
-        return new
+        told, self._num_told = new[self._num_told :], max(0, self._num_told - len(new))
+        return told
+
+    def resume(self, num_chars: int) -> None:
+        """So many characters were told before by somebody else: `take` begins behind them."""
+        self._num_told = num_chars
+        self.take()
 
     def finish(self) -> str:
         """All text, now that no id follows; what was held back is part of it (and of the next `take`)."""
@@ -68,10 +75,26 @@ class Answer:
         self._vocabulary = vocabulary
         self._places = places
         self._events: list[TokenEvent] = []
+        self._num_told = 0
+        self.num_untold = 0
+        """Ids since the last `take`."""
         self._end: OutputFinished | None = None
+
+    def resume(self, told: Told) -> None:
+        """What another worker wrote and told."""
+        if told.ids:
+            self._events.append(_told_event(told))
+            self._num_told = 1
 
     def add(self, event: TokenEvent) -> None:
         self._events.append(event)
+        self.num_untold += len(event.ids)
+
+    def take(self) -> TokenEvent:
+        """What was added since the last `take`, as one event; something was."""
+        new = self._events[self._num_told :]
+        self._num_told, self.num_untold = len(self._events), 0
+        return new[0] if len(new) == 1 else _joined(new)
 
     def end(self, event: OutputFinished) -> None:
         self._end = event
@@ -164,6 +187,20 @@ def mean_mass(events: Sequence[TokenEvent], num_skipped: int = 0) -> float:
 def _score(logprob: float | None, mass: float) -> float:
     """Logarithm of an id's probability among the allowed; 0 where it was forced, or where float32 holds no mass."""
     return logprob - math.log(mass) if logprob is not None and mass > 0.0 else 0.0
+
+
+def _joined(events: Sequence[TokenEvent]) -> TokenEvent:
+    columns: Any = zip(*(one[2:] for one in events), strict=True)
+    return TokenEvent(events[0].request_id, events[0].output, *(tuple(chain(*column)) for column in columns))
+
+
+def _told_event(told: Told) -> TokenEvent:
+    """The event that `token_infos` tells of."""
+    infos = told.logprobs or [TokenInfo(one, 0.0, 1.0) for one in told.ids]
+    forced = told.is_forced or (True,) * len(told.ids)
+    logprobs = tuple(None if is_forced else one.logprob for one, is_forced in zip(infos, forced, strict=True))
+    masses, tops = tuple(one.mass for one in infos), tuple(one.top for one in infos)
+    return TokenEvent("", 0, told.ids, forced, (1,) * len(told.ids), logprobs, masses, tops)
 
 
 def token_infos(event: TokenEvent) -> tuple[TokenInfo, ...]:

@@ -20,6 +20,7 @@ from radixgen.runner.runner import Runner
 from radixgen.scheduler.cache_check import CacheCheck
 from radixgen.scheduler.request import Limits
 from radixgen.scheduler.scheduler import Scheduler
+from radixgen.tokens.chat import tool_format_of
 from radixgen.tokens.tokenizer import Tokenizer
 from radixgen.wire import messages
 from radixgen.wire.codec import MAX_MESSAGE_BYTES
@@ -55,7 +56,7 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
         "mask": lambda: _mask_numbers(masks, turns),
     }
     calls = Calls(preparer, cache, meters)
-    return Core(_welcome(config, folder, runner), preparer, scheduler, calls, meter)
+    return Core(_welcome(config, folder, runner, tokenizer.template), preparer, scheduler, calls, meter)
 
 
 def _check_vocabulary(folder: Path, tokenizer: Tokenizer, runner: Runner) -> None:
@@ -100,6 +101,9 @@ def _mask_numbers(masks: MaskEngine, turns: Turns) -> dict[str, float]:
         "num_table_bytes": masks.num_table_bytes,
         "num_unknown": masks.num_unknown,
         "num_jobs": turns.num_jobs,
+        "num_compiled": masks.num_compiled,
+        "num_found": masks.num_found,
+        "compile_s": masks.compile_s,
     }
 
 
@@ -110,7 +114,7 @@ def _numbers(record: Any) -> dict[str, float]:
     return {name: value for name, value in values.items() if isinstance(value, int | float)}
 
 
-def _welcome(config: WorkerConfig, folder: Path, runner: Runner) -> messages.Welcome:
+def _welcome(config: WorkerConfig, folder: Path, runner: Runner, template: str) -> messages.Welcome:
     return messages.Welcome(
         version=messages.PROTOCOL_VERSION,
         package=radixgen.__version__,
@@ -121,4 +125,7 @@ def _welcome(config: WorkerConfig, folder: Path, runner: Runner) -> messages.Wel
         max_waiting=config.max_waiting,
         max_message_bytes=MAX_MESSAGE_BYTES,
         pid=os.getpid(),
+        tool_format=tool_format_of(template),
+        has_thinking="</think>" in template,
+        reads_fields="Fields:" in template,
     )

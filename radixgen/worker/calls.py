@@ -31,10 +31,10 @@ class Calls:
             case messages.Tokenize():
                 return messages.Tokenized(tuple(self.preparer.tokenize(verb.prompt).tolist()))
             case messages.Detokenize():
-                return messages.Detokenized(self.preparer.detokenize(verb.ids))
+                return messages.Detokenized(self.preparer.detokenize(verb.ids), self.preparer.token_bytes(verb.ids))
             case messages.Dump():
                 return messages.Dumped(json.dumps({**snapshot(), **self._values()}, indent=1))
-            case messages.Score() | messages.Check():
+            case messages.Score() | messages.Check() | messages.Requests():
                 raise AssertionError(f"{type(verb).__name__} is answered elsewhere")
         return answer_cache_verb(self.cache, self.preparer, verb)
 

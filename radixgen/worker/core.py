@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from radixgen.errors import ParamError, RadixgenError, RequestAborted, RequestFailed
+from radixgen.errors import Overloaded, ParamError, RadixgenError, RequestAborted
+from radixgen.params import Namespace
 from radixgen.scheduler.request import Event, Failed, Finished, OutputFinished, Scored, TokenEvent
 from radixgen.scheduler.scheduler import Scheduler
 from radixgen.wire import messages
@@ -27,10 +28,12 @@ from radixgen.wire.codec import failed
 from radixgen.worker.answer import Answer, token_infos
 from radixgen.worker.calls import Calls
 from radixgen.worker.intake import Intake, Ready
+from radixgen.worker.listing import Opened, list_requests
 from radixgen.worker.meter import Meter
 from radixgen.worker.patient import PatientMatcher
 from radixgen.worker.prepare import Prepared, Preparer
 from radixgen.worker.turns import Job
+from radixgen.worker.watch import At, StepWatch
 
 AT_ONCE_S = 0.002
 """How long a request may take to prepare before it is done in turns."""
@@ -60,14 +63,23 @@ class _Open:
     answers: tuple[Answer, ...] = ()
     truncated_chars: int = 0
     arrival_s: float = field(default_factory=time.perf_counter)
-    scores: dict[int, tuple[float, ...]] = field(default_factory=dict)
+    scores: dict[int, Scored] = field(default_factory=dict)
     continuations: tuple[tuple[int, ...], ...] = ()
     matchers: tuple[PatientMatcher, ...] = ()
     is_submitted: bool = False
+    alone_until: int = -1
+    """See `scheduler.Request`."""
 
     @property
     def number(self) -> int:
         return self.message.request_id
+
+    @property
+    def owner(self) -> str:
+        """Rows are shared between clients, and between the tenants of one."""
+        work = self.message if isinstance(self.message, messages.Generate) else self.message.verb
+        given = work.params.namespace if isinstance(work, messages.Generate) else getattr(work, "namespace", "")
+        return f"{self.client.hex()}/{Namespace.of(given or '').tenant}"
 
 
 class _Task(NamedTuple):
@@ -90,6 +102,7 @@ class Core:
         self._calls = calls
         self._open: dict[str, _Open] = {}
         self._keys: dict[tuple[bytes, int], str] = {}
+        self._watch = StepWatch()
         self._intake = Intake(preparer.render, welcome.max_rows)
         self._turns = preparer.turns
         self._tasks: dict[str, _Task] = {}
@@ -98,6 +111,21 @@ class Core:
         self._num_submitted = 0
         self._count = 0
         self._out: list[Outgoing] = []
+
+    def watch(self, watch: StepWatch) -> None:
+        """Note before each step, preparation and turn for whom it is; take care of what it knows as suspects."""
+        self._watch = watch
+        self._scheduler.watch_launches(self._mark)
+        self._turns.giving = self._mark_one
+
+    def _mark(self, written: Mapping[str, int]) -> None:
+        found = ((self._open.get(key), count) for key, count in written.items())
+        self._watch.mark([At(one.client, one.number, count) for one, count in found if one is not None])
+
+    def _mark_one(self, key: str) -> None:
+        one = self._open.get(key)
+        view = self._scheduler.progress(key) if one is not None and one.is_submitted else None
+        self._mark({key: view.usage.completion_tokens if view is not None else 0})
 
     @property
     def has_work(self) -> bool:
@@ -130,12 +158,14 @@ class Core:
         with self.meter.timed("step"):
             events = self._events()
         self._share_s = min(max((time.perf_counter() - start) / 4, LEAST_SHARE_S), MOST_SHARE_S)
+        self._watch.clear()
         with self.meter.timed("answer"):
             for event in events:
                 self._guarded(event.request_id, partial(self._on_event, event))
 
     def drop(self, client: bytes) -> list[Outgoing]:
         """A client seems gone: end what it had open, and say so, since it may only have been asleep."""
+        self._watch.forget(client)
         for key in [key for key, one in self._open.items() if one.client == client]:
             self._fail(key, RequestAborted("the worker heard nothing of this client for long and ended its requests"))
         return self._flush()
@@ -143,17 +173,22 @@ class Core:
     def _take(self, client: bytes, message: messages.ClientMessage) -> None:
         match message:
             case messages.Hello():
+                self._watch.greet(client, message.token)
                 self._say(client, self._greeting(message))
             case messages.Generate():
-                self._intake.add(self._admit(client, message), message)
+                self._enter(self._admit(client, message), message)
             case messages.Call(verb=messages.Score() as score):
-                self._intake.add(self._admit(client, message), score)
+                self._enter(self._admit(client, message), score)
             case messages.Call(verb=messages.Check() as check):
                 self._check(self._admit(client, message), message, check)
+            case messages.Call(verb=messages.Requests() as asked):
+                self._say(client, messages.Reply(message.request_id, list_requests(self._opened(), asked.most)))
             case messages.Call():
                 self._say(client, messages.Reply(message.request_id, self._calls.answer(message.verb, self._dump)))
             case messages.Abort():
                 self._abort(client, message.request_id)
+            case messages.Heartbeat():
+                self._say(client, message)
 
     def _greeting(self, hello: messages.Hello) -> messages.WorkerMessage:
         if hello.version == self._welcome.version:
@@ -166,14 +201,16 @@ class Core:
         if (client, message.request_id) in self._keys or message.request_id == messages.NO_REQUEST:
             raise ParamError(f"request_id {message.request_id} is 0 or already open; number requests from 1, each once")
         if len(self._open) >= self._welcome.max_rows + self._welcome.max_waiting:
-            raise RequestFailed(
-                f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later"
-            )
+            raise Overloaded(f"{len(self._open)} requests are open already (max_waiting); send fewer at once, or later")
+        alone_until = self._watch.alone_until(client, message.request_id)
         self._count += 1
         key = str(self._count)
-        self._open[key] = _Open(client, message)
+        self._open[key] = _Open(client, message, alone_until=alone_until)
         self._keys[client, message.request_id] = key
         return key
+
+    def _enter(self, key: str, work: messages.Generate | messages.Score) -> None:
+        self._intake.add(key, work, self._open[key].owner)
 
     def _check(self, key: str, call: messages.Call, check: messages.Check) -> None:
         count = partial(self._preparer.min_tokens, check.constraint, check.document, check.max_tokens)
@@ -192,7 +229,9 @@ class Core:
     def _take_in(self) -> None:
         for ready in self._intake.take(lambda: self._num_submitted + len(self._tasks)):
             if ready.key in self._open:  # else it was aborted
+                self._mark_one(ready.key)
                 self._guarded(ready.key, partial(self._prepare, ready))
+                self._watch.clear()
 
     def _prepare(self, ready: Ready) -> None:
         prompt, key = ready.render(), ready.key
@@ -204,7 +243,7 @@ class Core:
 
     def _do(self, key: str, do: Callable[[], _T], then: Callable[[_T], None]) -> None:
         """Work for a request, at once or else in turns; `then` gets what it comes to."""
-        job = self._turns.attempt(do, AT_ONCE_S)
+        job = self._turns.attempt(do, AT_ONCE_S, key)
         if job.is_done:
             then(job.result())
         else:
@@ -212,6 +251,7 @@ class Core:
 
     def _take_turns(self) -> None:
         self._turns.run(self._share_s if self._scheduler.has_work else IDLE_TURNS_S)
+        self._watch.clear()
         for key in [key for key, task in self._tasks.items() if task.job.is_done]:
             task = self._tasks.pop(key)
             self._guarded(key, partial(_finish, task))
@@ -221,6 +261,7 @@ class Core:
         one.answers, one.truncated_chars, one.matchers = prepared.answers, prepared.truncated_chars, prepared.matchers
         one.continuations = tuple(tuple(ids.tolist()) for ids in prepared.request.continuations)
         prepared.request.arrival_s = one.arrival_s
+        prepared.request.owner, prepared.request.alone_until = one.owner, one.alone_until
         self._scheduler.submit(prepared.request)
         one.is_submitted = True
         self._num_submitted += 1
@@ -247,7 +288,7 @@ class Core:
             case OutputFinished():
                 one.answers[event.output].end(event)
             case Scored():
-                one.scores[event.continuation] = event.logprobs
+                one.scores[event.continuation] = event
             case Finished():
                 self._finish(event, one)
             case Failed():
@@ -257,11 +298,15 @@ class Core:
         answer = one.answers[event.output]
         answer.add(event)
         assert isinstance(one.message, messages.Generate)
-        if one.message.stream:
-            logprobs = None if one.message.params.logprobs is None else token_infos(event)
-            text = answer.text.take()
-            delta = messages.Delta(one.number, event.output, text, event.ids, event.forced, event.num_allowed, logprobs)
-            self._say(one.client, delta)
+        if one.message.stream or answer.num_untold >= one.message.resumable > 0:
+            self._tell(one, one.message, answer)
+
+    def _tell(self, one: _Open, asked: messages.Generate, answer: Answer) -> None:
+        new = answer.take()
+        logprobs = token_infos(new) if asked.resumable or asked.params.logprobs is not None else None
+        text = answer.text.take()
+        delta = messages.Delta(one.number, new.output, text, new.ids, new.forced, new.num_allowed, logprobs)
+        self._say(one.client, delta)
 
     def _finish(self, event: Finished, one: _Open) -> None:
         usage = messages.Usage(**event.usage._asdict(), truncated_chars=one.truncated_chars)
@@ -318,6 +363,10 @@ class Core:
         if not isinstance(error, RadixgenError):
             _log.error("a request failed for a reason of ours", exc_info=error)
 
+    def _opened(self) -> Iterator[Opened]:
+        for key, one in self._open.items():
+            yield Opened(one.message, one.arrival_s, self._scheduler.progress(key))
+
     def _dump(self) -> dict[str, object]:
         clients = {one.client for one in self._open.values()}
         return {"open": len(self._open), "submitted": self._num_submitted, "clients": len(clients)}
@@ -335,5 +384,8 @@ def _finish(task: _Task) -> None:
 
 
 def _score_rows(one: _Open) -> tuple[messages.ScoredRow, ...]:
-    rows = ((ids, one.scores.get(index, ())) for index, ids in enumerate(one.continuations))
-    return tuple(messages.ScoredRow(ids, logprobs, sum(logprobs)) for ids, logprobs in rows)
+    found = ((ids, one.scores.get(index)) for index, ids in enumerate(one.continuations))
+    return tuple(
+        messages.ScoredRow(ids, row.logprobs, sum(row.logprobs), row.tops) if row else messages.ScoredRow(ids, (), 0.0)
+        for ids, row in found
+    )

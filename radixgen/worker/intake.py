@@ -1,4 +1,4 @@
-"""Requests on their way to the scheduler: by priority, then arrival, and long texts by way of a thread.
+"""Requests on their way to the scheduler: by priority, then in turns by owner, and long texts by way of a thread.
 
     add ─► waiting ─┬─ short: tokenized where it is taken ──────────────┐
                     └─ long: on the thread (encoding frees the GIL) ────┴─► take ─► the core compiles and submits
@@ -16,6 +16,7 @@ from functools import partial
 from typing import NamedTuple
 
 from radixgen.params import Document, Message, PromptPart, Text
+from radixgen.scheduler.shares import Shares
 from radixgen.tokens.fit import RenderedPrompt
 from radixgen.wire.messages import Generate, Score
 
@@ -39,21 +40,32 @@ class Ready(NamedTuple):
     render: Callable[[], RenderedPrompt]
 
 
+class _Entry(NamedTuple):
+    behind: int
+    """Its priority, negative."""
+    serial: int
+    key: str
+    work: Work
+
+
 class Intake:
     """Keys are the core's. What was aborted meanwhile is taken all the same: the core knows."""
 
     def __init__(self, render: Callable[[Work], RenderedPrompt], max_rows: int) -> None:
         self._render = render
         self._max_rows = max_rows
-        self._waiting: list[tuple[int, int, str, Work]] = []
+        self._waiting: dict[str, list[_Entry]] = {}
+        """Per owner who has any: a heap."""
+        self._shares = Shares()
         self._rendering: dict[Future[RenderedPrompt], Ready] = {}
         self._thread = ThreadPoolExecutor(1, "radixgen-tokens")
         self._count = 0
 
-    def add(self, key: str, work: Work) -> None:
+    def add(self, key: str, work: Work, owner: str = "") -> None:
         priority = work.params.priority if isinstance(work, Generate) else 0
         self._count += 1
-        heapq.heappush(self._waiting, (-priority, self._count, key, work))
+        heapq.heappush(self._waiting.setdefault(owner, []), _Entry(-priority, self._count, key, work))
+        self._shares.keep(self._waiting.keys())
 
     def take(self, num_submitted: Callable[[], int]) -> Iterator[Ready]:
         """Requests that can go on, for as long as one step may spend on them and while few wait in the scheduler."""
@@ -63,12 +75,25 @@ class Intake:
         while self._waiting and self._may_prepare(num_submitted()):
             if time.perf_counter() - start >= (_EAGER_S if num_submitted() < self._max_rows else _SPARE_S):
                 return
-            _, _, key, work = heapq.heappop(self._waiting)
+            _, _, key, work = self._next()
             if num_chars(work.prompt) < LONG_CHARS:
                 yield Ready(key, work, partial(self._render, work))
             else:
                 future = self._thread.submit(self._render, work)
                 self._rendering[future] = Ready(key, work, future.result)
+
+    def _next(self) -> _Entry:
+        owner = min(self._waiting, key=self._rank)
+        self._shares.serve(owner)
+        entry = heapq.heappop(self._waiting[owner])
+        if not self._waiting[owner]:
+            del self._waiting[owner]
+        return entry
+
+    def _rank(self, owner: str) -> tuple[int, int, int]:
+        """Lowest first."""
+        first = self._waiting[owner][0]
+        return first.behind, self._shares.served(owner), first.serial
 
     def wait(self) -> None:
         """Rest until the thread has something, for a moment at most; for a loop with nothing else to do."""

@@ -48,6 +48,10 @@ class Loop:
     def address(self) -> str:
         return self._listener.address
 
+    @property
+    def door(self) -> str:
+        return self._listener.door
+
     def stop(self) -> None:
         """End `run` after the step it is in; may be called from a signal handler."""
         self._is_stopping = True

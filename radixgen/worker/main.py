@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from radixgen.config import WorkerConfig
 from radixgen.errors import RadixgenError
 from radixgen.wire import messages
-from radixgen.wire.address import address_in, new_folder, remove_folder
+from radixgen.wire.address import address_in, marker_of, new_folder, remove_folder
 from radixgen.wire.codec import decode_line, encode_line, failed
-from radixgen.wire.sockets import Listener
+from radixgen.wire.keys import read_server_keys
+from radixgen.wire.marker import StepMarker
+from radixgen.wire.sockets import Door, Listener
 from radixgen.worker.garbage import collecting_at_rest, rest
 
 if TYPE_CHECKING:
@@ -33,18 +35,18 @@ EXIT_CANNOT_RUN = 2
 _WATCH_S = 0.5
 
 
-def serve(config: WorkerConfig, address: str | None = None) -> int:
-    """Run a worker of one's own until SIGTERM or Ctrl-C; `Engine(connect=address)` uses it. Returns the exit code.
+def serve(config: WorkerConfig) -> int:
+    """Run a worker of one's own until SIGTERM or Ctrl-C; `Engine(connect=...)` uses it. Returns the exit code.
 
-    Without an address it listens in a fresh folder of mode 0700. Prints where, as one line.
+    It listens in a fresh folder of mode 0700, and at `config.rpc` if that is given. Prints where, as one line.
 
     Raises:
         ConfigError: an address that cannot be. ModelError: a model that cannot be loaded.
     """
-    where = address or address_in(new_folder())
+    where = address_in(new_folder())
     try:
         with _listening(config, where) as loop:
-            print(f"listening at {loop.address}", flush=True)
+            print(f"listening at {loop.door or loop.address}", flush=True)
             _stop_on_signals(loop.stop)
             loop.run()
     finally:
@@ -60,9 +62,9 @@ def serve_parent() -> int:
     assert isinstance(start, messages.Start)
     _watch_parent(start)
     try:
-        with _listening(_config(start), start.address) as loop:
+        with _listening(_config(start), start.address, start.suspects) as loop:
             signal.signal(signal.SIGTERM, lambda *_: loop.stop())
-            _say(answer, messages.Ready(loop.address, os.getpid()))
+            _say(answer, messages.Ready(loop.address, os.getpid(), loop.door))
             loop.run()
     except RadixgenError as error:
         _say(answer, failed(messages.NO_REQUEST, error))
@@ -71,18 +73,29 @@ def serve_parent() -> int:
 
 
 @contextlib.contextmanager
-def _listening(config: WorkerConfig, address: str) -> Iterator[Loop]:
-    listener = Listener(address)  # first: it is quick, and a wrong address should not wait for a model
+def _listening(config: WorkerConfig, address: str, suspects: tuple[messages.Suspect, ...] = ()) -> Iterator[Loop]:
+    listener = Listener(address, _door(config))  # first: it is quick, and a wrong address should not wait for a model
     try:
         from radixgen.worker.start import start_core
 
         core = start_core(config)
         from radixgen.worker.loop import Loop
+        from radixgen.worker.watch import StepWatch
+
+        path = marker_of(address)
+        core.watch(StepWatch(StepMarker(path) if path is not None else None, suspects))
 
         with collecting_at_rest():
             yield Loop(listener, core, rest)
     finally:
         listener.close()
+
+
+def _door(config: WorkerConfig) -> Door | None:
+    """Raises `ConfigError` for keys that cannot be read."""
+    if not config.rpc:
+        return None
+    return Door(config.rpc, read_server_keys(config.rpc_keys) if config.rpc_keys else None)
 
 
 def _private_stdout() -> BinaryIO:

@@ -29,9 +29,11 @@ class PatientMatcher:
     """See `scheduler.ports.Matcher`. One output of one request."""
 
     def __init__(
-        self, matcher: Matcher, turns: Turns, *, mask_s: float, add_time: Callable[[str, float], None]
+        self, matcher: Matcher, turns: Turns, *, mask_s: float, add_time: Callable[[str, float], None], key: str = ""
     ) -> None:
-        """mask_s: what one question may take, all its turns together. add_time: told what `masks` take."""
+        """mask_s: what one question may take, all its turns together. add_time: told what `masks` take. key: the
+        request's, for its turns."""
+        self._key = key
         self._matcher = matcher
         self._turns = turns
         self._mask_s = mask_s
@@ -46,7 +48,8 @@ class PatientMatcher:
     def fork(self) -> PatientMatcher:
         """One at the same place, before any question was asked."""
         assert self._job is None, "a question is under way"
-        return PatientMatcher(self._matcher.fork(), self._turns, mask_s=self._mask_s, add_time=self._add_time)
+        matcher = self._matcher.fork()
+        return PatientMatcher(matcher, self._turns, mask_s=self._mask_s, add_time=self._add_time, key=self._key)
 
     @property
     def closed(self) -> tuple[str, ...]:
@@ -126,7 +129,7 @@ class PatientMatcher:
 
     def _go_on(self, question: str, do: Callable[[], Any]) -> None:
         self._question = question
-        self._job = self._turns.start(partial(self._within_limits, do), is_urgent=True)
+        self._job = self._turns.start(partial(self._within_limits, do), self._key, is_urgent=True)
 
     def _within_limits(self, do: Callable[[], _T]) -> _T:
         work = self._turns.work

@@ -17,7 +17,7 @@ from radixgen.mask.engine import MaskEngine
 from radixgen.mask.free import FreeMatcher
 from radixgen.mask.matcher import Matcher
 from radixgen.params import Constraint, Content, Ids, PromptPart, SamplingParams, Text, check_stop
-from radixgen.scheduler.request import Request
+from radixgen.scheduler.request import Request, Resumed
 from radixgen.tokens.fit import RenderedPrompt
 from radixgen.tokens.healing import TakenBack
 from radixgen.tokens.tokenizer import Tokenizer
@@ -69,12 +69,17 @@ class Preparer:
         matchers = self._matchers(message.constraint, prompt.document, params, taken.prefix)
         vocabulary = self.tokenizer.vocabulary
         texts = [AnswerText(vocabulary, params.stop, len(taken.prefix)) for _ in range(params.n)]
+        resumed = _resumed(message, matchers or [], texts)
         places: Sequence[Matcher | None] = matchers or [None] * params.n
         answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
         ids = prompt.ids[: len(prompt.ids) - taken.num_ids]
-        patient = tuple(self._patient(one) for one in matchers or ())
+        patient = tuple(self._patient(one, request_id) for one in matchers or ())
         free = self._free_matchers(taken.prefix, params) if message.constraint is None else None
-        request = Request(request_id=request_id, ids=ids, params=params, matchers=patient or free, stops=texts)
+        for answer, told in zip(answers, message.resumed, strict=False):
+            answer.resume(told)
+        request = Request(
+            request_id=request_id, ids=ids, params=params, matchers=patient or free, stops=texts, resumed=resumed
+        )
         return Prepared(request, answers, prompt.truncated_chars, patient)
 
     def score(self, message: Score, prompt: RenderedPrompt, request_id: str) -> Prepared:
@@ -89,6 +94,7 @@ class Preparer:
             params=params,
             continuations=joint.continuations,
             among=joint.among,
+            num_tops=message.num_logprobs,
         )
         return Prepared(request, (), prompt.truncated_chars)
 
@@ -108,6 +114,10 @@ class Preparer:
         if not all(0 <= one < vocab_size for one in ids):
             raise ParamError(f"ids: they must lie in 0..{vocab_size - 1}")
         return self.tokenizer.decode(ids)
+
+    def token_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
+        """Of ids that `detokenize` took."""
+        return tuple(self.tokenizer.vocabulary.token_bytes[one] for one in ids)
 
     def min_tokens(self, constraint: Constraint, document: str | None, max_tokens: int) -> int:
         """Raises `ConstraintError`, `BudgetTooSmall`; else the tokens that certainly end an answer."""
@@ -141,8 +151,8 @@ class Preparer:
             return None
         return [self.masks.free_matcher(prefix, ignore_eos=params.ignore_eos) for _ in range(params.n)]
 
-    def _patient(self, matcher: Matcher) -> PatientMatcher:
-        return PatientMatcher(matcher, self.turns, mask_s=self.config.mask_s, add_time=self.meter.add)
+    def _patient(self, matcher: Matcher, key: str) -> PatientMatcher:
+        return PatientMatcher(matcher, self.turns, mask_s=self.config.mask_s, add_time=self.meter.add, key=key)
 
     def _settled(self, params: SamplingParams) -> SamplingParams:
         """With a seed, and with forced tokens only where the worker allows them."""
@@ -162,3 +172,23 @@ class Preparer:
                 raise ParamError(f"continuations: token ids must lie between 0 and {_MAX_ID}")
             return np.asarray(given.ids, dtype=np.int32)
         return self.tokenizer.encode_continuation(given.text)
+
+
+def _resumed(message: Generate, matchers: Sequence[Matcher], texts: Sequence[AnswerText]) -> tuple[Resumed, ...]:
+    """What another worker wrote of each output, seen by its matcher and its text.
+
+    Raises:
+        ParamError: ids of other outputs than there are. RequestFailed: ids that the grammar does not allow.
+    """
+    if not message.resumed:
+        return ()
+    if len(message.resumed) != message.params.n:
+        raise ParamError(f"resumed: {len(message.resumed)} outputs of {message.params.n}; give one for each")
+    found = []
+    for output, told in enumerate(message.resumed):
+        for token_id in told.ids if matchers else ():
+            matchers[output].advance(token_id)
+        is_stopped = bool(told.ids) and texts[output].push(told.ids)
+        texts[output].resume(told.num_chars)
+        found.append(Resumed(told.ids, is_stopped, sum(told.is_forced)))
+    return tuple(found)

@@ -29,9 +29,10 @@ LEAST_S = 0.0005
 
 
 class Job(Generic[_T]):
-    """Something that is done, in turns or at once."""
+    """Something that is done, in turns or at once. `key`: the request that it is done for."""
 
-    def __init__(self, do: Callable[[], _T]) -> None:
+    def __init__(self, do: Callable[[], _T], key: str = "") -> None:
+        self.key = key
         self.is_done = False
         self.is_cancelled = False
         self.go = threading.Semaphore(0)
@@ -65,6 +66,8 @@ class Turns:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.work.pause = self._pause
+        self.giving: Callable[[str], None] = _nothing
+        """Told before each turn for which request it is."""
         self._jobs: deque[Job[Any]] = deque()
         self._urgent: deque[Job[Any]] = deque()
         self._back = threading.Semaphore(0)
@@ -89,15 +92,15 @@ class Turns:
         finally:
             self._left_s -= time.perf_counter() - start
 
-    def attempt(self, do: Callable[[], _T], seconds: float) -> Job[_T]:
+    def attempt(self, do: Callable[[], _T], seconds: float, key: str = "") -> Job[_T]:
         """Do it at once if there is time (or what it raises comes first); else it goes on as a job."""
         job = Job(do)
         self.at_once(job.do, seconds)
-        return self.start(do) if isinstance(job.error, Late) else job
+        return self.start(do, key) if isinstance(job.error, Late) else job
 
-    def start(self, do: Callable[[], _T], *, is_urgent: bool = False) -> Job[_T]:
+    def start(self, do: Callable[[], _T], key: str = "", *, is_urgent: bool = False) -> Job[_T]:
         """A new job. Urgent ones go first: a running request waits for them."""
-        job = Job(do)
+        job = Job(do, key)
         (self._urgent if is_urgent else self._jobs).append(job)
         return job
 
@@ -123,6 +126,7 @@ class Turns:
 
     def _turn(self, job: Job[Any], end_s: float) -> None:
         """Let a job run until it is done or `end_s` has passed."""
+        self.giving(job.key)
         work, own = self.work, (self.work.span, self.work.account)
         work.span, work.account = job.span, job.account
         self._running, self._turn_ends_s = job, end_s
@@ -152,3 +156,7 @@ class Turns:
             job.go.acquire()
         if job.is_cancelled:
             raise RequestAborted("the request ended before its constraint was ready")
+
+
+def _nothing(_: str) -> None:
+    """Nobody wants to know."""

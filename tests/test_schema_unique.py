@@ -14,9 +14,35 @@ from radixgen.params import JsonSchema
 from radixgen.tokens.vocabulary import Vocabulary
 
 ACROSS = [
-    *('","', '", "', '"a","a"', '"a","b"', '"a","a', 'a","a"', '"a","a"]', 'b","a","b"', '"],["', '1,1', "1,1]", "2,", "2,2"),
-    *("12,1", "1, 1", "null,null", "true,1", "},{", '},{"a":1}', '"},{"a":"a"}', '"a":1},{"a":1}', "[1],[1]", "],[1", "ab"),
-    *('{"a":1}', '{},{', '{},{}', '"b":1,"b":', 'x":1},{"x', 'aa","aa', '","aa"', 'b","b'),
+    *(
+        '","',
+        '", "',
+        '"a","a"',
+        '"a","b"',
+        '"a","a',
+        'a","a"',
+        '"a","a"]',
+        'b","a","b"',
+        '"],["',
+        "1,1",
+        "1,1]",
+        "2,",
+        "2,2",
+    ),
+    *(
+        "12,1",
+        "1, 1",
+        "null,null",
+        "true,1",
+        "},{",
+        '},{"a":1}',
+        '"},{"a":"a"}',
+        '"a":1},{"a":1}',
+        "[1],[1]",
+        "],[1",
+        "ab",
+    ),
+    *('{"a":1}', "{},{", "{},{}", '"b":1,"b":', 'x":1},{"x', 'aa","aa', '","aa"', 'b","b'),
 ]
 WORDS = [*"abcdefghijklmnopqrstuvwxyz", "aa", "ab", "ba", "bb", "red", "green", "name", "tag", "value", "cat", "dog"]
 ITEMS: dict[str, object] = {
@@ -52,7 +78,9 @@ def engine() -> MaskEngine:
 
 @pytest.mark.parametrize("bounds", [{}, {"minItems": 2}, {"maxItems": 2}, {"minItems": 2, "maxItems": 4}])
 @pytest.mark.parametrize("name", ITEMS)
-def test_masks_of_unlike_items_equal_stepping_every_token(engine: MaskEngine, name: str, bounds: dict[str, int]) -> None:
+def test_masks_of_unlike_items_equal_stepping_every_token(
+    engine: MaskEngine, name: str, bounds: dict[str, int]
+) -> None:
     items = {"type": "array", "uniqueItems": True, "items": ITEMS[name], **bounds}
     schemas: list[object] = [items, {"type": "object", "properties": {"a": items, "b": items}}]
     for seed, schema in enumerate(schemas):
@@ -69,7 +97,9 @@ def test_masks_of_unlike_items_equal_stepping_every_token(engine: MaskEngine, na
 
 def _choose(rng: random.Random, engine: MaskEngine, ids: list[int]) -> int:
     """Mostly plain bytes of few letters, so that items become equal."""
-    plain = [one for one in ids if engine.index.token_bytes[one] in {b'"', b",", b"a", b"b", b"1", b"{", b"[", b":", b"}"}]
+    plain = [
+        one for one in ids if engine.index.token_bytes[one] in {b'"', b",", b"a", b"b", b"1", b"{", b"[", b":", b"}"}
+    ]
     return rng.choice(plain if plain and rng.random() < 0.6 else ids)
 
 

@@ -63,7 +63,8 @@ class Continuation:
         self.opened: State | None = None
         self.behind: dict[bytes, Continuation | None] = {}
         """Of `Keys`: what follows each word."""
-        self.follow: ByRow | None = None
+        self.follow: State | ByRow | Ask | None = None
+        """What a mask sees behind a scalar that this follows, once asked for."""
         self.text: bytes | None = None
         self.length: int | None = None
 

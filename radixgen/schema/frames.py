@@ -21,7 +21,6 @@ from radixgen.schema.formula import Kind
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
 
-
 SLACK = 64
 """Bytes that items may be longer for being unlike one that is not known."""
 
@@ -91,7 +90,7 @@ class Frames:
         assert isinstance(item, Vertex)
         if item.opened is None:
             item.opened = tuple(self._open(item))
-        return item.opened  # type: ignore[no-any-return]
+        return item.opened
 
     def _open(self, item: Vertex) -> Iterable[Items]:
         if isinstance(item, Node):

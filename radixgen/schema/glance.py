@@ -16,8 +16,8 @@ from radixgen.schema.reader import Location, SchemaReader
 
 MOST_BYTES = 6
 """A character takes no more in a JSON string."""
-MAX_LOOKS = 4
-"""Schemas inside each other that a glance takes in."""
+MAX_LOOKS = 64
+"""Schemas that a glance takes in: no value that it finds is nested deeper."""
 
 _SPEAKING = (frozenset(CHECKS) | {"const"}) - NAMING
 """Keywords that say anything of a value."""
@@ -94,23 +94,35 @@ class Glance:
         """shortest: characters of some string that satisfies the `pattern`, `format` and lengths of a place."""
         self._reader, self._shortest = reader, shortest
         self._found: dict[Location, int | None] = {}
+        self._looks = 0
+        """Schemas that this glance may still take in."""
+        self._inside: set[Location] = set()
 
     def find_bound(self, formula: Formula) -> int | None:
         """Bytes that are enough for some value that satisfies a formula over jobs; None where none is in sight."""
         if formula.kind == Kind.TRUE:
             return 1
         atom = formula.atom
-        return self._bound(atom, MAX_LOOKS) if isinstance(atom, Location) and formula.is_positive else None
+        if not isinstance(atom, Location) or not formula.is_positive:
+            return None
+        if atom not in self._found:
+            self._looks, self._inside = MAX_LOOKS, set()
+            self._found[atom] = self._bound(atom)
+        return self._found[atom]
 
-    def _bound(self, location: Location, looks: int) -> int | None:
-        if location in self._found:
-            return self._found[location]
-        found = self._look(location, looks - 1) if looks > 0 else None
-        if found is not None or looks == MAX_LOOKS:
+    def _bound(self, location: Location) -> int | None:
+        found = self._found.get(location)
+        if found is not None or location in self._inside or not self._looks:
+            return found
+        self._looks -= 1
+        self._inside.add(location)
+        found = self._look(location)
+        self._inside.discard(location)
+        if found is not None:
             self._found[location] = found
         return found
 
-    def _look(self, location: Location, looks: int) -> int | None:
+    def _look(self, location: Location) -> int | None:
         schema = location.schema
         if isinstance(schema, bool):
             return 1 if schema else None
@@ -118,22 +130,24 @@ class Glance:
         if not said:
             return 1
         if said == {"$ref"}:
-            return self._bound(self._reader.references(location)[0], looks)
+            return self._bound(self._reader.references(location)[0])
         if said == {"anyOf"}:
             children = (self._reader.child(location, "anyOf", at) for at in range(len(schema["anyOf"])))
-            return _least(self._bound(child, looks) for child in children)
+            return _least(self._bound(child) for child in children)
         types = schema.get("type", _ANY_TYPE)
         listed = said - {"type"}
         if listed in ({"enum"}, {"const"}):
             values = schema.get("enum", (schema.get("const"),))
-            return min((spelled_len(one) for one in values if types is _ANY_TYPE or _has_type(one, types)), default=None)
+            return min(
+                (spelled_len(one) for one in values if types is _ANY_TYPE or _has_type(one, types)), default=None
+            )
         if not listed <= _TYPED:
             return None
         return _least(
-            self._bound_of_type(location, listed, kind, looks) for kind in ((types,) if isinstance(types, str) else types)
+            self._bound_of_type(location, listed, kind) for kind in ((types,) if isinstance(types, str) else types)
         )
 
-    def _bound_of_type(self, location: Location, said: set[str], kind: str, looks: int) -> int | None:
+    def _bound_of_type(self, location: Location, said: set[str], kind: str) -> int | None:
         """Where there are only keywords of the kind that cannot contradict each other, or visibly do not."""
         schema: Any = location.schema
         if not said.isdisjoint(_OTHERS.get(kind, ())):
@@ -146,9 +160,9 @@ class Glance:
             case "string":
                 return self._bound_of_string(location)
             case "array":
-                return self._bound_of_array(location, looks)
+                return self._bound_of_array(location)
             case "object":
-                return self._bound_of_object(location, looks)
+                return self._bound_of_object(location)
         return _LITERAL
 
     def _bound_of_string(self, location: Location) -> int | None:
@@ -157,33 +171,33 @@ class Glance:
             shortest = self._shortest(location)
         return None if shortest is None else 2 + MOST_BYTES * int(shortest)
 
-    def _bound_of_array(self, location: Location, looks: int) -> int | None:
+    def _bound_of_array(self, location: Location) -> int | None:
         count = location.get("minItems") or 0
         if not count:
             return 2
         if "prefixItems" in location or (location.get("uniqueItems") is True and count > 1):
             return None
-        item = self._bound(self._reader.child(location, "items"), looks) if "items" in location else 1
+        item = self._bound(self._reader.child(location, "items")) if "items" in location else 1
         return None if item is None else 2 + count * (item + _SPACED)
 
-    def _bound_of_object(self, location: Location, looks: int) -> int | None:
+    def _bound_of_object(self, location: Location) -> int | None:
         size, required = 2, location.get("required") or ()
         if not (location.get("minProperties") or 0) <= len(required) <= location.get("maxProperties", len(required)):
             return None
         for name in required:
-            value = self._bound_of_member(location, name, looks)
+            value = self._bound_of_member(location, name)
             if value is None:
                 return None
             size += spelled_len(name) + value + 2 * _SPACED
         return size
 
-    def _bound_of_member(self, location: Location, name: str, looks: int) -> int | None:
+    def _bound_of_member(self, location: Location, name: str) -> int | None:
         if "patternProperties" in location:
             return None
         if name in (location.get("properties") or {}):
-            return self._bound(self._reader.child(location, "properties", name), looks)
+            return self._bound(self._reader.child(location, "properties", name))
         if "additionalProperties" in location:
-            return self._bound(self._reader.child(location, "additionalProperties"), looks)
+            return self._bound(self._reader.child(location, "additionalProperties"))
         return 1
 
 

@@ -111,38 +111,34 @@ class JsonMachine:
         rest = one.rest
         if rest is None:
             return None
-        if isinstance(rest.item, Keys):
-            return self._by_row(one, rest)
-        return self._view(rest)
+        if rest.follow is None:
+            rest.follow = self._by_row(one, rest) if isinstance(rest.item, Keys) else self._view(rest)
+        return rest.follow
 
-    def _view(self, rest: Continuation) -> State | Ask | None:
+    def _view(self, rest: Continuation) -> State | Ask:
         """The state before a continuation as a mask sees it, which looks beyond values whose text it does not know."""
         if isinstance(rest.item, KeyEnd | ItemEnd):
-            beyond = self._beyond(rest) if self.frames.is_open(rest.item) else ASK
-            return self._opened(beyond) if isinstance(beyond, Continuation) else beyond
+            return self._opened(self._beyond(rest)) if self.frames.is_open(rest.item) else ASK
         if rest.is_before and _next_end(rest).rest.is_sealed:
             return ASK
         return self._opened(rest)
 
-    def _beyond(self, rest: Continuation) -> Continuation | None:
+    def _beyond(self, rest: Continuation) -> Continuation:
         """What follows a value whose text matters, that text not known."""
         assert isinstance(rest.item, KeyEnd | ItemEnd)
-        return self._continued(self.frames.beyond(rest.item), rest.rest)
+        return self._continuation(self.frames.beyond(rest.item), rest.rest)
 
     def _by_row(self, one: Configuration, rest: Continuation) -> ByRow:
         """What follows each key."""
-        if rest.follow is None:
-            automaton = one.automaton
-            assert isinstance(automaton, ListAutomaton)
+        automaton, keys = one.automaton, rest.item
+        assert isinstance(automaton, ListAutomaton)
+        assert isinstance(keys, Keys)
 
-            def follow(row: int) -> State | Ask | None:
-                behind = self._behind_key(rest, automaton.word(row))
-                return None if behind is None else self._view(behind)
+        def follow(row: int) -> State | Ask | None:
+            behind = self._behind_key(rest, automaton.word(row))
+            return None if behind is None else self._view(behind)
 
-            keys = rest.item
-            assert isinstance(keys, Keys)
-            rest.follow = ByRow(follow, lambda: self.frames.longest(keys) + self._length(rest.rest))
-        return rest.follow
+        return ByRow(follow, lambda: self.frames.longest(keys) + self._length(rest.rest))
 
     def _step(self, state: State, byte: int) -> State | None:
         gathered = Gathered()
@@ -350,8 +346,7 @@ class JsonMachine:
 
 def _next_end(rest: Continuation) -> KeyEnd | ItemEnd:
     """The end of the value that comes next."""
-    after: Continuation | None = rest
-    while after is not None and not isinstance(after.item, KeyEnd | ItemEnd):
-        after = after.rest
-    assert after is not None and isinstance(after.item, KeyEnd | ItemEnd), "an end follows what comes before a value"
-    return after.item
+    while not isinstance(rest.item, KeyEnd | ItemEnd):
+        assert rest.rest is not None, "an end follows what comes before a value"
+        rest = rest.rest
+    return rest.item

@@ -26,16 +26,18 @@ _LINE = re.compile(r"(\w+): (.+?)(\?)?(?: - (.*?))? => (.*)")
 MAX_ITEMS = 12
 
 
-class HandWritten(NamedTuple):
+class Task(NamedTuple):
     """A document, the schema asked of it, and the right record."""
 
     id: str
     text: str
     schema: dict[str, Any]
     expected: dict[str, Any]
+    answer: str = ""
+    """The record as compact JSON with the document's digits."""
 
 
-def load(half: str) -> list[HandWritten]:
+def load(half: str) -> list[Task]:
     """The documents of `dev` or `test`, file by file.
 
     Raises:
@@ -44,14 +46,14 @@ def load(half: str) -> list[HandWritten]:
     return [one for path in sorted((FOLDER / half).glob("*.txt")) for one in _read(path.read_text(encoding="utf-8"))]
 
 
-def _read(text: str) -> Iterator[HandWritten]:
+def _read(text: str) -> Iterator[Task]:
     pieces = iter(_HEAD.split(text)[1:])
     for name, document, _, lines in zip(pieces, pieces, pieces, pieces, strict=True):
         yield _document(name, document.rstrip("\n"), lines.strip().split("\n"))
 
 
-def _document(name: str, text: str, lines: list[str]) -> HandWritten:
-    properties, expected = {}, {}
+def _document(name: str, text: str, lines: list[str]) -> Task:
+    properties, expected, answer = {}, {}, []
     for line in lines:
         match = _LINE.fullmatch(line)
         if match is None:
@@ -60,7 +62,12 @@ def _document(name: str, text: str, lines: list[str]) -> HandWritten:
         schema = type_schema(kind, is_nullable=mark is not None)
         properties[field] = schema | ({"description": description} if description else {})
         expected[field] = json.loads(value)
-    return HandWritten(name, text, _object(properties), expected)
+        answer.append(f"{json.dumps(field)}:{_compact(value)}")
+    return Task(name, text, _object(properties), expected, "{" + ",".join(answer) + "}")
+
+
+def _compact(value: str) -> str:
+    return "".join(re.findall(r'"(?:[^"\\]|\\.)*"|[^\s"]', value))
 
 
 def type_schema(kind: str, *, is_nullable: bool = False) -> dict[str, Any]:

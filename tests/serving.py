@@ -26,15 +26,17 @@ class Process:
     popen: subprocess.Popen[str]
     url: str = ""
     lines: list[str] = field(default_factory=list)
+    client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
     def post(self, path: str, body: Any = None, **options: Any) -> httpx2.Response:
-        return httpx2.post(self.url + path, json=body, timeout=60, **options)
+        return self.client.post(self.url + path, json=body, **options)
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
-        return httpx2.get(self.url + path, timeout=60, **options)
+        return self.client.get(self.url + path, **options)
 
     def end(self, sent: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
+        self.client.close()
         self.popen.send_signal(sent)
         return self.popen.wait(60)
 

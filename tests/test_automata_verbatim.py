@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import unicodedata
 from pathlib import Path
 
@@ -16,17 +17,24 @@ from walking import row_bytes, spell
 from radixgen.automata.machine import DEAD, UNKNOWN
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import NumberAutomaton
-from radixgen.automata.quotable import read_document
+from radixgen.automata.quotable import WALL, read_document
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers
 from radixgen.automata.verbatim import VerbatimAutomaton
 from radixgen.automata.words import WordsAutomaton
 
 CASES = json.loads((Path(__file__).parent / "data" / "quote_cases.json").read_text("utf-8"))
-DOCUMENTS = st.text(alphabet='ab1 2\n.,:"(\\/$’s-é😀\t', max_size=24)
+DOCUMENTS = st.text(alphabet='ab1 2\n.,:"(\\/$’s-é😀\t–', max_size=24)
+RANGES = "–〜～"
+CLOCKS = re.compile(r"\d[:.]\d\d-\d\d?[:.]\d\d")
+BRACKETS = "([{<“„«‘（「『【"
 
 
 def is_word(char: str) -> bool:
     return char.isalnum() or unicodedata.category(char)[0] == "M"
+
+
+def is_range(text: str, at: int) -> bool:
+    return text[at] in RANGES or (at > 3 and CLOCKS.match(text, at - 4) is not None)
 
 
 def may_start(text: str, at: int) -> bool:
@@ -35,28 +43,40 @@ def may_start(text: str, at: int) -> bool:
     word = text.rfind(" ", 0, at) + 1
     if not any(map(is_word, text[word:at])):
         return True
-    joins = at > 1 and text[at - 2].isdigit() and text[at].isdigit()
-    return (text[at - 1] in ':=/|([{<>"“„«‘—,;#*' or unicodedata.category(text[at - 1]) == "Sc") and not joins
+    joins = at > 1 and text[at - 2].isdigit() and text[at].isdigit() and not is_range(text, at - 1)
+    is_opener = (
+        is_range(text, at - 1) or text[at - 1] in ':=/|>"—,;#*' + BRACKETS or unicodedata.category(text[at - 1]) == "Sc"
+    )
+    return is_opener and not joins
 
 
 def may_end(text: str, at: int) -> bool:
     """Whether a quote may end before character `at`."""
-    if text[at - 1] == " ":
+    if text[at - 1] == " " or text[at - 1] in BRACKETS:
         return False
     end = (text + " ").find(" ", at)
     if not any(map(is_word, text[at:end])):
         return True
     if text[at] in "'’" and text[at + 1] == "s" and (at + 2 == len(text) or not is_word(text[at + 2])):
         return True
-    joins = at + 1 < len(text) and text[at - 1].isdigit() and text[at + 1].isdigit()
-    return (text[at] in ':=/|)]}<>"”»’—,;*' or unicodedata.category(text[at]) == "Sc") and not joins
+    joins = at + 1 < len(text) and text[at - 1].isdigit() and text[at + 1].isdigit() and not is_range(text, at)
+    is_closer = (
+        is_range(text, at) or text[at] in ':=/|)]}>"”»’—,;*' + BRACKETS or unicodedata.category(text[at]) == "Sc"
+    )
+    return is_closer and not joins
+
+
+def white(run: re.Match[str]) -> str:
+    """One space, or what no quote crosses: three spaces or a tab within a line."""
+    return "\0" if len(run[0].replace("\t", "   ")) > 2 and len((run[0] + ".").splitlines()) == 1 else " "
 
 
 def naive_quotes(document: str) -> set[str]:
-    text = " ".join(document.split())
+    walled = re.sub(r"\s+", white, document.strip())
+    text = walled.replace("\0", " ")
     starts = [at for at in range(len(text)) if may_start(text, at) and not (at and may_end(text, at))]
     ends = [at for at in range(1, len(text) + 1) if may_end(text, at)]
-    return {text[start:end] for start in starts for end in ends if end > start}
+    return {text[start:end] for start in starts for end in ends if end > start and "\0" not in walled[start:end]}
 
 
 def spelled(text: str) -> bytes:
@@ -104,7 +124,8 @@ def test_a_text_index_says_what_the_rows_say(document: str, seed: int) -> None:
             assert live == []
             return
         inside = index.positions[index.positions < len(index.text)]
-        follows = set(index.text[inside].tolist()) | ({ord('"')} if index.may_end[index.positions].any() else set())
+        follows = set(index.text[inside].tolist()) - {WALL}
+        follows |= {ord('"')} if index.may_end[index.positions].any() else set()
         assert len(walked.completion(q)) == index.gaps[index.positions].min()
         assert set(live) == follows
         byte = rng.choice(live)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from bench.hand_written import HandWritten, load, type_schema
+from bench.hand_written import Task, load, type_schema
+from radixgen.params import JsonSchema
+from radixgen.schema import SchemaCompiler
 
 HALVES = {half: load(half) for half in ("dev", "test")}
 CASES = [pytest.param(one, id=f"{half}-{one.id}") for half, all_of_it in HALVES.items() for one in all_of_it]
@@ -52,11 +55,23 @@ def test_every_kind_of_field_stands_in_both_halves() -> None:
 
 
 @pytest.mark.parametrize("document", CASES)
-def test_a_record_is_valid_and_its_strings_quote_the_document(document: HandWritten) -> None:
+def test_a_record_is_valid_and_its_strings_quote_the_document(document: Task) -> None:
     Draft202012Validator(document.schema).validate(document.expected)
     text = " ".join(document.text.split())
     quotes = strings(document.schema, document.expected)
     assert [one for one in quotes if not re.search(rf"(?<!\w)(?=\S){re.escape(one)}(?!\w)", text)] == []
+
+
+@pytest.mark.parametrize("document", CASES)
+def test_a_verbatim_schema_lets_the_right_record_be_written(document: Task) -> None:
+    constraint = JsonSchema(json.dumps(document.schema), verbatim=True)
+    machine = SchemaCompiler().compile(constraint, document=document.text, default_white_space="compact")
+    state = machine.start()
+    for byte in document.answer.encode():
+        following = machine.step(state, byte)
+        assert following is not None, document.answer
+        state = following
+    assert machine.is_accepting(state)
 
 
 def test_types_are_read_as_the_command_line_reads_them() -> None:

@@ -11,6 +11,10 @@ Narrower than the standard, never wider:
 - idn-email: letters, marks and digits beyond ASCII only, and no quoted local part.
 - idn-hostname: letters of the Latin, Greek and Cyrillic alphabets, Chinese, Japanese and Korean; no contextual rules.
 
+Two more are asserted of quotes only, so as to tell a model what to quote; no standard knows them:
+- phone: 7 to 15 digits with single marks between them, as a rule from the `+`, `00` or area code on.
+- money: a number with a currency's sign, code or word before or behind it.
+
 Known and never asserted: `ANNOTATIONS`. Whether a text is a regular expression is not a regular language.
 """
 
@@ -136,6 +140,22 @@ _PATTERNS: dict[str, Callable[[], str]] = {
 _NODES = {"time": format_times.time, "date-time": format_times.date_time}
 NAMES = frozenset((*_PATTERNS, *_NODES))
 """The formats that are asserted."""
+
+
+_AMOUNT = r"-?(?:[0-9]{1,3}(?:[., '’][0-9]{3}){1,3}|[0-9]{1,9})(?:[.,][0-9]{1,2}|[.,][-–—]{1,2})?"
+_SIGN = r"(?:[A-Z]{3}|(?:US|CA|AU|NZ|HK|A|C|R)?\$|[€£¥₹₩₺₽]|kr\.?|Kč|zł|Ft|lei|Fr\.|Rs\.?)"
+_UNIT = r"(?:euros?|dollars?|pounds?|francs?|yen|kroner|kronor|cents?|pence|p|円|元)"
+_SHAPES = {
+    "phone": r"(?:\+?[0-9]{1,3}[ -]?)?\([0-9]{1,5}\)(?:[ ./-]?[0-9]){4,12}|\+?[0-9](?:[ ./-]?[0-9]){6,14}",
+    "money": f"(?:{_SIGN} ?{_AMOUNT}|{_AMOUNT} ?(?:{_SIGN}|{_UNIT}))",
+}
+QUOTED = frozenset(_SHAPES)
+"""The shapes of quotes."""
+
+
+def quoted_node(regexes: Regexes, name: str) -> Node:
+    """The texts that have one of the shapes in `QUOTED`, as a whole."""
+    return format_times.whole(regexes, _SHAPES[name])
 
 
 def find_node(regexes: Regexes, name: str) -> Node | None:

@@ -7,14 +7,16 @@
 
 A word is what stands between white space. A quote may start at a word, or behind marks that open it (`(`, `$`, `"`),
 and end with a word, or before marks that close it (`.`, `,`, `)`). Inside a word it may start behind, and end before, a
-separator (`key:value`, `a/b`, `(UK)`), unless that joins digits (`12:30`, `1,200`) - and never at the dots, at signs
-and hyphens that hold together `ada@x.org`, `12.03.2024` and `GL-2041`. Where a quote may end, none starts: so no quote
-is empty.
+separator (`key:value`, `a/b`, `(UK)`, `9:00-17:00`), unless that joins digits (`12:30`, `1,200`) - and never at the
+dots, at signs and hyphens that hold together `ada@x.org`, `12.03.2024` and `GL-2041`. No quote ends with an opening
+bracket. Where a quote may end, none starts: so no quote is empty.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +28,20 @@ Bool = npt.NDArray[np.bool_]
 Int32 = npt.NDArray[np.int32]
 UInt8 = npt.NDArray[np.uint8]
 
-_OPENERS = frozenset(':=/|([{<>"“„«‘—,;#*')
-_CLOSERS = frozenset(':=/|)]}<>"”»’—,;*')
+_RANGES = frozenset("–〜～")
+_BRACKETS = frozenset("([{<“„«‘（「『【")
+_OPENERS = frozenset(':=/|>"—,;#*：、。，；・') | _BRACKETS | _RANGES
+_CLOSERS = frozenset(':=/|)]}>"”»’—,;*：）」』】、。，；・') | _BRACKETS | _RANGES
+_CLOCKS = re.compile(r"(?<=[0-9][:.][0-9]{2})-(?=[0-9]{1,2}[:.][0-9]{2})")
+"""What stands between two times of day."""
+_BREAKS = tuple(map(ord, "\n\r\x0b\x0c\x85\u2028\u2029"))
 _APOSTROPHES = frozenset("'’")
+
+
+WALL = 0
+"""The byte of a text that nothing quotes."""
+WIDE = 3
+"""So many spaces part columns."""
 
 
 class QuotableText(NamedTuple):
@@ -43,6 +56,8 @@ class QuotableText(NamedTuple):
     """[n+1] bytes to the nearest end from here, the closing quote counted."""
     num_chars: Int32
     """[n+1] characters that begin before this byte."""
+    stops: Int32
+    """[n+1] where the nearest border that no quote crosses is."""
     origins: Int32
     """[n] the document's character that each byte is part of."""
     begins: UInt8
@@ -63,21 +78,25 @@ class _Chars(NamedTuple):
     opener: Bool
     closer: Bool
     apostrophe: Bool
+    span: Bool
+    bracket: Bool
     sizes: Int32
 
 
 def read_document(document: str) -> QuotableText:
     """The quotable text of a document; lone surrogates in it are left out."""
     raw = np.frombuffer(document.encode("utf-32-le", "surrogatepass"), np.uint32)
-    points, kept = _normal(raw)
+    points, kept, is_wall = _normal(raw)
     chars = _classify(points)
     is_end = _ends(chars)
     is_start = _starts(chars) & ~np.concatenate([[False], is_end[:-1]])[: len(points)]
     offsets = np.concatenate([[0], np.cumsum(chars.sizes)]).astype(np.int32)
     data = escape_json(points.tobytes().decode("utf-32-le")).encode()
-    text = np.frombuffer(data, np.uint8)
+    text = np.frombuffer(data, np.uint8).copy()
     may_end = np.zeros(len(text) + 1, np.uint8)
     may_end[offsets[1:][is_end]] = 1
+    stops = _nearest(np.append(offsets[:-1][is_wall], len(text)), len(text))
+    text[_nearest(np.append(np.flatnonzero(may_end), len(text) + 1), len(text))[1:] > stops[:-1]] = WALL
     begins = np.zeros(len(text), np.uint8)
     begins[offsets[:-1]] = 1
     return QuotableText(
@@ -86,13 +105,27 @@ def read_document(document: str) -> QuotableText:
         may_end=may_end,
         gaps=_gaps(may_end),
         num_chars=np.concatenate([[0], np.cumsum(begins)]).astype(np.int32),
+        stops=stops,
         origins=np.repeat(kept, chars.sizes).astype(np.int32),
         begins=begins,
     )
 
 
-def _normal(raw: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
-    """The characters with each run of white space as one space, none at the borders; and their places."""
+def _nearest(places: npt.NDArray[np.intp], size: int) -> Int32:
+    """[size+1] the first of some ascending places, at or behind each byte; the last of them is behind all."""
+    return places[np.searchsorted(places, np.arange(size + 1))].astype(np.int32)
+
+
+class _Normal(NamedTuple):
+    """A document's characters with each run of white space as one space, none at the borders."""
+
+    points: npt.NDArray[np.uint32]
+    places: npt.NDArray[np.intp]
+    is_wall: Bool
+    """Spaces that no quote crosses."""
+
+
+def _normal(raw: npt.NDArray[np.uint32]) -> _Normal:
     distinct, which = np.unique(raw, return_inverse=True)
     space = np.array([chr(point).isspace() for point in distinct.tolist()], bool)[which]
     surrogate = (raw >= 0xD800) & (raw < 0xE000)
@@ -102,21 +135,40 @@ def _normal(raw: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint32], npt.ND
     kept = kept[~is_repeat]
     if len(kept) and space[kept[-1]]:
         kept = kept[:-1]
-    return points[kept], kept
+    return _Normal(points[kept], kept, space[kept] & _parts_columns(raw, space)[kept])
+
+
+def _parts_columns(raw: npt.NDArray[np.uint32], space: Bool) -> Bool:
+    """[characters] whether what is white from here on is a gap within a line."""
+    count = len(raw)
+    words = np.flatnonzero(np.append(~space, True))
+    ends = words[np.searchsorted(words, np.arange(count))]
+    width, breaks = (
+        np.concatenate([[0], np.cumsum(one)]) for one in (np.where(raw == ord("\t"), WIDE, 1), np.isin(raw, _BREAKS))
+    )
+    here = np.arange(count)
+    return (width[ends] - width[here] >= WIDE) & (breaks[ends] == breaks[here])
 
 
 def _classify(points: npt.NDArray[np.uint32]) -> _Chars:
     distinct, which = np.unique(points, return_inverse=True)
     chars = [chr(point) for point in distinct.tolist()]
-    money = [unicodedata.category(char) == "Sc" for char in chars]
+
+    def where(is_one: Callable[[str], bool]) -> Bool:
+        return np.array([is_one(char) for char in chars], bool)[which]
+
+    span, money = where(_RANGES.__contains__), where(lambda char: unicodedata.category(char) == "Sc")
+    span[[match.start() for match in _CLOCKS.finditer(points.tobytes().decode("utf-32-le"))]] = True
     return _Chars(
         points,
-        np.array([char == " " for char in chars], bool)[which],
-        np.array([char.isalnum() or unicodedata.category(char)[0] == "M" for char in chars], bool)[which],
-        np.array([char.isdigit() for char in chars], bool)[which],
-        np.array([char in _OPENERS or is_money for char, is_money in zip(chars, money, strict=True)], bool)[which],
-        np.array([char in _CLOSERS or is_money for char, is_money in zip(chars, money, strict=True)], bool)[which],
-        np.array([char in _APOSTROPHES for char in chars], bool)[which],
+        where(" ".__eq__),
+        where(lambda char: char.isalnum() or unicodedata.category(char)[0] == "M"),
+        where(str.isdigit),
+        where(_OPENERS.__contains__) | money | span,
+        where(_CLOSERS.__contains__) | money | span,
+        where(_APOSTROPHES.__contains__),
+        span,
+        where(_BRACKETS.__contains__),
         np.array([len(escape_json(char).encode()) for char in chars], np.int32)[which],
     )
 
@@ -140,14 +192,14 @@ def _ends(chars: _Chars) -> Bool:
     next_alnum = np.minimum.accumulate(np.where(chars.alnum, here, count)[::-1])[::-1]
     next_alnum = np.concatenate([next_alnum[1:], [count]])[-count or count :]
     before_closer = np.concatenate([chars.closer[1:], [False]])[-count or count :] & ~_joins_digits(chars, -1)
-    return ~chars.space & ((next_alnum > word_end) | before_closer | _before_genitive(chars))
+    return ~chars.space & ~chars.bracket & ((next_alnum > word_end) | before_closer | _before_genitive(chars))
 
 
 def _joins_digits(chars: _Chars, side: int) -> Bool:
     """[characters] whose neighbour (side 1: the one before; -1: the one behind) stands between two digits."""
     count = len(chars.points)
     between = np.zeros(count, bool)
-    between[1:-1] = chars.digit[:-2] & chars.digit[2:]
+    between[1:-1] = chars.digit[:-2] & chars.digit[2:] & ~chars.span[1:-1]
     shifted = np.zeros(count, bool)
     if side == 1:
         shifted[1:] = between[:-1]

@@ -107,6 +107,17 @@ def find_quotes(quotable: QuotableText, rule: Automaton) -> dict[bytes, Span]:
     return found
 
 
+def longest(places: Mapping[bytes, Span]) -> dict[bytes, Span]:
+    """Without quotes whose place lies inside another's."""
+    found: dict[bytes, Span] = {}
+    end = -1
+    for text, place in sorted(places.items(), key=lambda item: (item[1].start, -item[1].end)):
+        if place.end > end:
+            found[text] = place
+            end = place.end
+    return found
+
+
 class _Run(NamedTuple):
     ends: list[int]
     num_steps: int

@@ -126,6 +126,7 @@ class SchemaCompiler:
                 self._work,
                 has_formats=schema.formats == "assert",
                 is_exact=options.is_any_order and not options.is_closed,
+                is_verbatim=options.is_verbatim,
             )
             found = _Compiled(meanings, options)
             self._compiled[key] = found

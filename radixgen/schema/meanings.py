@@ -58,15 +58,24 @@ class Meanings:
         SchemaError: for a pattern that cannot be read, naming its place.
     """
 
-    def __init__(self, reader: SchemaReader, texts: Texts, work: Work, *, has_formats: bool, is_exact: bool) -> None:
+    def __init__(
+        self,
+        reader: SchemaReader,
+        texts: Texts,
+        work: Work,
+        *,
+        has_formats: bool,
+        is_exact: bool,
+        is_verbatim: bool = False,
+    ) -> None:
         """has_formats: the formats that are known are asserted. is_exact: patterns as ECMA 262 reads them; else only
-        what every validator finds.
+        what every validator finds. is_verbatim: all strings are quotes, and formats of quotes are asserted, too.
 
         Raises:
             SchemaError: for anything wrong in reach of the root.
         """
         self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
-        self._has_formats, self._is_exact = has_formats, is_exact
+        self._has_formats, self._is_exact, self._is_verbatim = has_formats, is_exact, is_verbatim
         self.glance = Glance(reader, self._shortest)
         self._work, self._numbers = work, Numbers(work)
         locations = reader.check(work)
@@ -289,6 +298,8 @@ class Meanings:
             gathering.values.append(self._text(self.texts.grammar(schema["x-lark"], pointer)))
         if "format" in schema and self._has_formats:
             texts = self.texts.format(schema["format"])
+            if texts is None and (self._is_verbatim or schema.get("x-verbatim") is True):
+                texts = self.texts.shape(schema["format"])
             if texts is not None:
                 gathering.values.append(self._text(texts))
 

@@ -1,6 +1,8 @@
 """A document bound to a schema: which automaton quotes it for which form.
 
     string        substrings of the document from border to border, of the lengths and patterns that the schema asks for
+    date          (format) the dates that stand in the document, however they are spelled there, in ISO
+    other formats the longest quotes of that shape: never a part of an address or a number
     number        the numbers that stand in the document and keep the bounds
     enum, const   no quotes: the schema's own words
 
@@ -20,10 +22,10 @@ from collections.abc import Mapping
 
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.quotable import QuotableText, read_document
-from radixgen.automata.regex_nodes import Kind
-from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes
+from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes, longest
 from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
+from radixgen.automata.written_dates import find_dates
 from radixgen.schema.texts import DerivedTexts, Texts, TextSet
 
 
@@ -49,13 +51,20 @@ class Quotes:
             self._quotable = read_document(self._document)
         if self._quotable.is_empty:
             return None
-        low, high = 0, None
-        if isinstance(rule, DerivedTexts) or rule.words:
+        if isinstance(rule, DerivedTexts):
             return _spotted(find_quotes(self._quotable, plain))
-        if rule.node is not None:
-            if rule.node.kind != Kind.REPEAT or rule.node.items[0] is not self._texts.regexes.any_char:
-                return _spotted(find_quotes(self._quotable, plain))
+        name = None if rule.node is None else self._texts.find_format_name(rule.node)
+        if name == "date":
+            return _spotted(find_dates(self._document, plain))
+        if name is not None:
+            return _spotted(longest(find_quotes(self._quotable, plain)))
+        low, high = 0, None
+        if rule.node is not None and self._texts.is_lengths(rule.node):
             low, high = rule.node.low, rule.node.high
+        elif rule.node is not None:
+            return _spotted(find_quotes(self._quotable, plain))
+        if rule.words:
+            return _spotted(find_quotes(self._quotable, plain))
         automaton = VerbatimAutomaton(self._quotable, MAX_QUOTE if high is None else min(high, MAX_QUOTE), low)
         return None if automaton.is_empty() else automaton
 

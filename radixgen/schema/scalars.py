@@ -16,7 +16,6 @@ from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import NumberAutomaton
 from radixgen.automata.regex import Regexes
-from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.table import Automaton, TableAutomaton
 from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
 from radixgen.automata.work import Work
@@ -85,7 +84,7 @@ class Scalars:
             if isinstance(plain, JsonStringAutomaton):
                 return MinusAutomaton(plain, texts.words)
         regexes, node = self.texts.regexes, self.texts.node(texts)
-        if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
+        if self.texts.is_lengths(node):
             return CountedAutomaton(self.free_string(non_ascii), node.low, node.high)
         chars = Derivatives(regexes, node)
         return None if chars.is_empty() else JsonStringAutomaton(chars, non_ascii, plain=self.free_string(non_ascii))

@@ -91,6 +91,7 @@ class Texts:
         self.false = TextSet(NO_WORDS)
         self._patterns: dict[tuple[str, bool], TextSet] = {}
         self._formats: dict[str, TextSet | None] = {}
+        self._format_names: dict[Node, str] = {}
         self._grammars = GrammarCompiler(regexes.work)
         self._derived: dict[str, DerivedTexts] = {}
         self._examples: dict[Node | None, int] = {}
@@ -138,7 +139,7 @@ class Texts:
         """The strings of a format; None where it is unknown, or an annotation."""
         if name not in self._formats:
             node = formats.find_node(self.regexes, name)
-            self._formats[name] = None if node is None else self._general(node)
+            self._formats[name] = None if node is None else self._named(name, node)
             if node is not None and name in EXAMPLES:
                 self._examples[node] = len(EXAMPLES[name])
         return self._formats[name]
@@ -146,6 +147,20 @@ class Texts:
     def find_example(self, name: str) -> int | None:
         """Characters of a short text of a format, which need not be made for that."""
         return len(EXAMPLES[name]) if name in EXAMPLES else None
+
+    def shape(self, name: str) -> TextSet | None:
+        """The quotes of a shape that is a format for quotes only (`formats.QUOTED`); None for another name."""
+        if name not in formats.QUOTED:
+            return None
+        return self._named(name, formats.quoted_node(self.regexes, name))
+
+    def _named(self, name: str, node: Node) -> TextSet:
+        self._format_names[node] = name
+        return self._general(node)
+
+    def find_format_name(self, node: Node) -> str | None:
+        """The format or shape whose texts these are; None for any other set, and for a format with other rules."""
+        return self._format_names.get(node)
 
     def contains(self, texts: TextSet, text: str) -> bool:
         if isinstance(texts, DerivedTexts):
@@ -231,7 +246,7 @@ class Texts:
         if node.kind != Kind.AND or len(node.items) != 2:
             return None
         lengths, other = sorted(node.items, key=lambda one: one.kind != Kind.REPEAT)
-        if lengths.kind != Kind.REPEAT or lengths.items[0] is not self.regexes.any_char or not other.is_plain:
+        if not self.is_lengths(lengths) or not other.is_plain:
             return None
         most = other.min_len if lengths.high is None else lengths.high
         if lengths.low <= other.min_len <= most:
@@ -254,9 +269,11 @@ class Texts:
     def has_room(self, texts: TextSet) -> bool:
         """Whether a set is all strings of some lengths, two characters and more among them."""
         node = texts.node
-        if node is None or node.kind != Kind.REPEAT or node.items[0] is not self.regexes.any_char:
-            return False
-        return node.high is None or node.high > 1
+        return node is not None and self.is_lengths(node) and (node.high is None or node.high > 1)
+
+    def is_lengths(self, node: Node) -> bool:
+        """Whether a regular expression says nothing but how long a text is."""
+        return node.kind == Kind.REPEAT and node.items[0] is self.regexes.any_char
 
     def _explore_endless(self, chars: Derivatives) -> bool:
         """Looks at all derivatives: none may lead to its end only."""

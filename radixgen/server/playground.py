@@ -171,9 +171,9 @@ class Writer:
                 "text": self._decoder.decode(data[token_id]),
                 "kind": _kind(num_allowed, self._vocab_size, is_forced=is_forced),
                 "num_allowed": num_allowed,
-                "probability": _finite(math.exp(info.logprob)),
-                "mass": _finite(info.mass),
-                "likely": [[data[one].decode(errors="replace"), _finite(math.exp(lp))] for one, lp in info.top],
+                "probability": _share(math.exp(info.logprob)),
+                "mass": _share(info.mass),
+                "likely": [[data[one].decode(errors="replace"), _share(math.exp(lp))] for one, lp in info.top],
             }
             for token_id, is_forced, num_allowed, info in rows
         ]
@@ -185,5 +185,6 @@ def _kind(num_allowed: int, vocab_size: int, *, is_forced: bool) -> str:
     return "free" if num_allowed >= vocab_size else "narrowed"
 
 
-def _finite(value: float) -> float:
-    return round(value, 6) if math.isfinite(value) else 0.0
+def _share(value: float) -> float:
+    """Of probability: rounding may have left it a little above 1."""
+    return min(1.0, round(value, 6)) if math.isfinite(value) else 0.0

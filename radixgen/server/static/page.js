@@ -135,7 +135,9 @@ function table(target, heads, rows, empty) {
   $(target).replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...lines)));
 }
 
-function notice(id, text) {
+/** What went wrong; mild: what is to be known. */
+function notice(id, text, isMild = false) {
+  $(id).classList.toggle("mild", isMild);
   $(id).textContent = text ?? "";
   $(id).hidden = !text;
 }
@@ -149,8 +151,9 @@ function health(state, text) {
 
 const BILL = `Dear Mr. Okafor,
 
-thank you for your order of 3 March. Greenleaf Tools Ltd has sent you six bow saws and two mortise
-chisels today, with invoice GT-20418. The total of 181.68 GBP is due by 13 April 2025.
+thank you for your order of 3 March. Greenleaf Tools Ltd has sent
+you six bow saws and two mortise chisels today, with invoice GT-20418.
+The total of 181.68 GBP is due by 13 April 2025.
 
 Greenleaf Tools Ltd, 12 Mill Lane, Bristol`;
 
@@ -160,8 +163,9 @@ Subject: Refund for my kettle
 
 Hello,
 
-I bought the Morningside Swan kettle before Christmas, order MH-558120. It began to drip in the
-second week, and this morning the counter was under water. Please refund my 64.90.
+I bought the Morningside Swan kettle before Christmas, order MH-558120.
+It began to drip in the second week, and this morning the counter was
+under water. Please refund my 64.90.
 
 Annelie Wikström`;
 
@@ -193,26 +197,27 @@ const PRESETS = {
       category: { enum: ["defect", "billing", "account", "question"] }, wants_refund: { type: "boolean" },
     }),
   },
-  "Numbers, a pattern, a list": {
-    mode: "extract", prompt: BILL, kind: "schema", verbatim: false,
+  "Patterns, ranges, a list": {
+    mode: "extract", prompt: MAIL, kind: "schema", verbatim: false,
     constraint: record({
-      invoice_number: { type: "string", pattern: "^[A-Z]{2}-\\d+$" },
-      months_to_pay: { type: "integer", minimum: 0, maximum: 12 },
-      amounts: { type: "array", minItems: 1, maxItems: 3, uniqueItems: true, items: { type: "number", multipleOf: 0.01 } },
+      order_number: { type: "string", pattern: "^[A-Z]{2}-\\d{6}$" },
+      product: { type: "string", minLength: 3, maxLength: 30 },
+      topics: { type: "array", items: { enum: ["refund", "repair", "delivery"] }, minItems: 1, maxItems: 2, uniqueItems: true },
     }),
   },
-  "A date by regex": {
-    mode: "text", prompt: "Due by 13 April 2025.\nIn ISO 8601 that is ", kind: "regex",
-    constraint: "20\\d\\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])", max_tokens: 16,
+  "By a regex": {
+    mode: "extract", system: "Fields:\ninvoice_number: string", prompt: BILL, kind: "regex",
+    constraint: "\\{\"invoice_number\":\"[A-Z]{2}-\\d{5}\"\\}", max_tokens: 48,
   },
-  "A sum by grammar": {
-    mode: "text", prompt: "Net 151.40 and VAT 30.28. As a sum: ", kind: "grammar",
-    constraint: "start: term (\" + \" term)+\nterm: NUMBER | \"(\" start \")\"\nNUMBER: /[1-9][0-9]{0,4}(\\.[0-9]{2})?/",
-    max_tokens: 48,
+  "By a grammar": {
+    mode: "extract", system: "Fields:\norder_number: string\nwants_refund: boolean", prompt: MAIL, kind: "grammar",
+    constraint: `start: "{" order "," refund "}"
+order: "\\"order_number\\":\\"" /[A-Z]{2}-[0-9]{6}/ "\\""
+refund: "\\"wants_refund\\":" ("true" | "false")`, max_tokens: 64,
   },
   "One of some choices": {
-    mode: "text", prompt: `${MAIL}\n\nWhat this mail is about: `, kind: "choices",
-    constraint: "a defect\na bill\nan account\na question", max_tokens: 16,
+    mode: "extract", system: "Fields:\ncategory: defect|billing|account|question", prompt: MAIL, kind: "choices",
+    constraint: ["defect", "billing", "account", "question"].map((one) => `{"category":"${one}"}`).join("\n"), max_tokens: 32,
   },
 };
 
@@ -301,7 +306,7 @@ function asked() {
 function curl() {
   try {
     const { path, body } = asked();
-    const quoted = JSON.stringify(body, null, 1).replaceAll("'", "'\\''");
+    const quoted = laid(body).replaceAll("'", "'\\''");
     const key = sessionStorage.getItem(KEY) ? " \\\n  -H \"Authorization: Bearer $RADIXGEN_API_KEY\"" : "";
     $("curl").textContent = `curl ${location.origin}/v1/${path} -H "Content-Type: application/json"${key} \\\n  -d '${quoted}'`;
   } catch {
@@ -353,7 +358,7 @@ function summary(told) {
   if (told.is_too_small) return [["refused", "", "", `No answer fits in so few tokens; ${told.sure} are certainly enough.`]];
   const enforced = new Set(told.findings.filter((one) => one.kind === "enforced").map((one) => one.what));
   const words = [...enforced].slice(0, 12).join(", ");
-  const text = words ? `Enforced: ${words}${enforced.size > 12 ? " …" : ""}.` : "Enforced as a whole.";
+  const text = words ? `Enforced: ${words}${enforced.size > 12 ? " …" : "."}` : "Enforced as a whole.";
   return [["good", "", "", `${text} An answer takes ${told.sure} tokens or more.`]];
 }
 
@@ -403,7 +408,7 @@ async function run() {
     }
     health("live", "");
   } catch (error) {
-    if (error.name === "AbortError") notice("notice", "Stopped.");
+    if (error.name === "AbortError") notice("notice", "Stopped.", true);
     else notice("notice", error instanceof SyntaxError ? `The schema is not JSON: ${error.message}` : error.message);
     if (error.status === 401) openKey();
     health(error.status === 0 ? "gone" : "live", "");
@@ -434,9 +439,10 @@ function write(more) {
 
 function finish(end) {
   ended = end;
+  const places = end.closed.filter(Boolean).join(", ");
   if (end.sure) notice("notice", `No answer fits in so few tokens; ${end.sure} are certainly enough.`);
-  else if (end.closed.length) notice("notice", `Cut short at ${end.closed.join(", ")} by the limit of tokens; it fits all the same.`);
-  else if (end.finish_reason === "length") notice("notice", "Cut short by the limit of tokens.");
+  else if (end.closed.length) notice("notice", `Cut short${places && ` at ${places}`} by the limit of tokens; it fits all the same.`, true);
+  else if (end.finish_reason === "length") notice("notice", "Cut short by the limit of tokens.", true);
   if (end.usage) figures({ end });
   $("text").textContent = pretty(end.text);
   values(end);
@@ -575,6 +581,7 @@ $("tokens").addEventListener("keydown", (event) => {
 // ---------------------------------------------------------------- the engine: figures
 
 const HISTORY = 120;
+const SHORTEST = 20; // readings that a line is drawn for at least, so that the first few are no wall
 const history = { written: [], computed: [], running: [], waiting: [], hits: [], first: [], per: [] };
 let before = null;
 
@@ -607,14 +614,15 @@ const SVG = "http://www.w3.org/2000/svg";
 
 function spark(values, most) {
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", `0 0 ${HISTORY - 1} 30`);
+  const span = Math.max(SHORTEST, values.length);
+  svg.setAttribute("viewBox", `0 0 ${span - 1} 30`);
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");
   const top = Math.max(most ?? 0, ...values, 1e-9);
-  const from = HISTORY - values.length;
+  const from = span - values.length;
   const line = values.map((value, place) => `${place ? "L" : "M"}${from + place} ${(29 - (27 * value) / top).toFixed(1)}`).join("");
   if (values.length > 1) {
-    for (const [kind, d] of [["under", `${line}L${HISTORY - 1} 30L${from} 30Z`], ["", line]]) {
+    for (const [kind, d] of [["under", `${line}L${span - 1} 30L${from} 30Z`], ["", line]]) {
       const path = document.createElementNS(SVG, "path");
       path.setAttribute("d", d);
       if (kind) path.setAttribute("class", kind);
@@ -641,11 +649,11 @@ function tiles(state) {
     tile("Running", count(values["scheduler.num_running"]), `of ${count(state.max_rows)}`, `${count(values["scheduler.num_waiting"])} waiting`, spark(history.running)),
     tile("Written", count(history.written.at(-1) ?? 0), "tokens/s", `${percent(values["scheduler.forced_tokens"] / Math.max(1, written))} of ${count(written)} forced`, spark(history.written)),
     tile("Computed", count(history.computed.at(-1) ?? 0), "tokens/s", `${count(values["scheduler.computed_tokens"])} in all`, spark(history.computed)),
-    tile("Found in cache", percent(rate), "of prompts", `${count(values["cache.cached_tokens"])} tokens not computed again`, spark(history.hits, 1)),
+    tile("Found in cache", percent(rate), "of prompts", `${count(values["cache.cached_tokens"])} tokens spared`, spark(history.hits, 1)),
     tile("First token", seconds(latency.first_s.p50), "p50", `p99 ${seconds(latency.first_s.p99)}, last minute`, spark(history.first)),
     tile("Per token", seconds(latency.per_token_s.p50), "p50", `p99 ${seconds(latency.per_token_s.p99)}, last minute`, spark(history.per)),
-    tile("KV pool", percent((slots - free) / slots, 1), `of ${count(slots)}`, `${count(slots - free - idle)} in use, ${count(idle)} kept`, bar("meter", (slots - free) / slots)),
-    tile("Constraints", seconds(values["mask.compile_s"] / Math.max(1, values["mask.num_compiled"] - values["mask.num_found"])), "to compile",
+    tile("KV pool", percent((slots - free) / slots, 1), `of ${count(slots)}`, `${count(slots - free - idle)} used, ${count(idle)} kept`, bar("meter", (slots - free) / slots)),
+    tile("Compiling", seconds(values["mask.compile_s"] / Math.max(1, values["mask.num_compiled"] - values["mask.num_found"])), "each",
       `${count(values["mask.num_found"])} of ${count(values["mask.num_compiled"])} known already`, bar("meter", values["mask.num_found"] / Math.max(1, values["mask.num_compiled"]))),
   );
 }
@@ -672,6 +680,7 @@ function tables(state) {
 const canvas = $("tree");
 const ROOT_SCALE = 0.5; // widths grow with the root of tokens, so that long documents leave room for what they share
 const LEAF_MOST_PX = 26;
+const ON_COLOR = "#0b1513"; // on a full color, in either theme
 let tree = { nodes: [], roots: [], numLeftOut: 0 };
 let boxes = [];
 let focus = null; // the key of the node that fills the picture; null: all
@@ -690,6 +699,8 @@ function grow(told) {
   for (const node of [...nodes].reverse()) {
     node.leaves = Math.max(1, node.leaves);
     node.above.leaves += node.leaves;
+    node.isInUse ||= node.num_holds > 0;
+    node.above.isInUse ||= node.isInUse;
   }
   for (const node of [...roots, ...nodes]) node.children.sort((a, b) => b.leaves - a.leaves || b.num_uses - a.num_uses);
   tree = { nodes, roots, numLeftOut: told.num_left_out };
@@ -765,8 +776,9 @@ function drawLabel(pen, label, colors) {
 function drawNode(pen, { node, x, y, width, height }, colors) {
   const gap = height > 4 ? 1 : 0.25;
   const box = [x + 0.5, y + gap / 2, Math.max(1, width - 1), Math.max(0.5, height - gap)];
-  const age = node.num_holds ? 0 : node.idle_s;
-  pen.globalAlpha = Math.max(0.3, 0.95 - 0.13 * Math.log2(1 + age / 15));
+  const age = node.isInUse ? 0 : node.idle_s;
+  const alpha = Math.max(0.3, 0.95 - 0.13 * Math.log2(1 + age / 15));
+  pen.globalAlpha = alpha;
   pen.fillStyle = node.num_uses > 8 ? colors.many : node.num_uses > 1 ? colors.few : colors.one;
   pen.beginPath();
   pen.roundRect(...box, Math.min(4, height / 3));
@@ -779,14 +791,14 @@ function drawNode(pen, { node, x, y, width, height }, colors) {
     pen.stroke();
     pen.setLineDash([]);
   }
-  if (height >= 11 && width > 34) {
+  if (height >= 12.5 && width > 34) {
     pen.save();
     pen.beginPath();
     pen.rect(...box);
     pen.clip();
-    pen.fillStyle = colors.ink;
-    pen.font = `11px ${colors.mono}`;
-    pen.fillText(node.text.replace(/\s+/g, " ").trimStart(), x + 6, y + Math.min(height / 2, 13) + 4);
+    pen.fillStyle = alpha > 0.6 ? ON_COLOR : colors.ink;
+    pen.font = `10.5px ${colors.mono}`;
+    pen.fillText(node.text.replace(/\s+/g, " ").trimStart(), x + 6, y + Math.min(height / 2, 13) + 3.5);
     pen.restore();
   }
 }
@@ -816,8 +828,8 @@ function boxAt(event) {
 
 function aboutNode(node) {
   const more = node.end - node.start > 32 ? " …" : "";
-  const held = node.num_holds ? `in use by ${count(node.num_holds)}` : node.num_uses ? `unused for ${seconds(node.idle_s)}` : "";
-  const state = [held, node.is_pinned && "pinned", node.is_pending && "being computed", node.eviction_order !== null && `goes as number ${count(node.eviction_order + 1)}`];
+  const held = node.num_holds ? `in use by ${count(node.num_holds)}` : node.isInUse ? "in use farther on" : `unused for ${seconds(node.idle_s)}`;
+  const state = [held, node.is_pinned && "pinned", node.is_pending && "being computed", node.eviction_order !== null && `number ${count(node.eviction_order + 1)} to be forgotten`];
   return [
     make("b", {}, node.text.slice(0, 240) + more),
     make("p", {}, `${count(node.end - node.start)} tokens, ${count(node.start)} to ${count(node.end)}; ${count(node.children.length)} ways on`),
@@ -979,8 +991,7 @@ function theme(name) {
 
 $("theme").addEventListener("click", () => theme(THEMES[(THEMES.indexOf(localStorage.getItem(THEME) ?? "") + 1) % THEMES.length]));
 $("key-open").addEventListener("click", openKey);
-$("key-use").addEventListener("click", useKey);
-$("key").addEventListener("keydown", (event) => { if (event.key === "Enter") useKey(); });
+$("key-form").addEventListener("submit", (event) => { event.preventDefault(); useKey(); });
 $("key-cancel").addEventListener("click", () => $("key-dialog").close());
 $("run").addEventListener("click", run);
 $("stop").addEventListener("click", () => answering?.abort());

@@ -59,7 +59,7 @@ def listening(popen: subprocess.Popen[str]) -> Process:
     for line in popen.stderr:
         process.lines.append(line)
         if "listens on" in line:
-            process.url = line.split()[-1]
+            process.url = next(word for word in line.split() if word.startswith("http://"))
             threading.Thread(target=process.follow, daemon=True).start()
             return process
     raise AssertionError(f"it ended with {popen.wait()}: {''.join(process.lines)}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from radixgen.automata.regex import NODE_BYTES
+from radixgen.automata.table import ROW_BYTES
 from radixgen.automata.work import Limits, Work
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
@@ -93,6 +95,16 @@ class SchemaCompiler:
         """Leave a schema's machine to those who hold it."""
         for key in [key for key in self._compiled if key[0] == schema]:
             del self._compiled[key]
+
+    def forget_schemas(self, max_bytes: int) -> int:
+        """Leave all schemas to those who hold them; and the automata of scalars too, where these hold more than
+        `max_bytes`. Returns the bytes that are kept."""
+        self._compiled.clear()
+        num_bytes = self._scalars.num_rows * ROW_BYTES + self._scalars.texts.regexes.num_nodes * NODE_BYTES
+        if num_bytes <= max_bytes:
+            return num_bytes
+        self._scalars = Scalars(self._work)
+        return 0
 
     def _forget_tables(self) -> None:
         if self._scalars.num_rows > MAX_ROWS or self._scalars.texts.regexes.num_nodes > MAX_NODES:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from radixgen.automata.machine import ASK, Ask, ByRow, Scalar
+from radixgen.automata.machine import ASK, MOST_BRACKETS, Ask, ByRow, Scalar
 from radixgen.automata.table import Automaton
 from radixgen.schema.frames import Item, ItemEnd, KeyEnd, Keys
 from radixgen.schema.nodes import Node
@@ -24,6 +24,9 @@ _INSIDE = frozenset((ObjectRest, ArrayRest, Keys, KeyEnd))
 """Items that stand inside a container."""
 HIGH = 100
 """Where no more containers than this can be opened, it is looked at how many a value needs; elsewhere all fit."""
+
+MOST_SPLIT = MAX_OPEN - HIGH - MOST_BRACKETS
+"""Where no more containers than this are open, no token opens so many that it is looked."""
 
 
 class Continuation:
@@ -86,7 +89,7 @@ class Configuration(NamedTuple):
 class State:
     """Interned by its machine: compare by identity."""
 
-    __slots__ = ("completion", "configurations", "is_ended", "length", "next", "scalars")
+    __slots__ = ("completion", "configurations", "free", "is_ended", "length", "next", "scalars")
 
     def __init__(self, configurations: tuple[Configuration, ...], is_ended: bool) -> None:
         self.configurations, self.is_ended = configurations, is_ended
@@ -95,6 +98,8 @@ class State:
         """ASK: not looked for yet."""
         self.length: int | None = None
         self.scalars: tuple[Scalar, ...] | None = None
+        self.free: Continuation | None = None
+        """The state is what this opens to, and its item is asked nothing."""
 
 
 class Gathered:

@@ -100,6 +100,14 @@ class Frames:
         assert isinstance(item, ArrayRest)
         return self._open_array(item)
 
+    def is_free(self, item: Item) -> bool:
+        """Whether nothing is asked of what is left of a value."""
+        if isinstance(item, Node):
+            return item.formula.kind == Kind.TRUE
+        if isinstance(item, ArrayRest):
+            return item.debt.kind == Kind.TRUE
+        return isinstance(item, ObjectRest) and item.debt.kind == Kind.TRUE and not item.used and not item.at
+
     def height(self, item: Item) -> int:
         """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""
         if isinstance(item, Node):

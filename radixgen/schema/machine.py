@@ -22,12 +22,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar
+from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar, Split
 from radixgen.automata.machine import State as AnyState
 from radixgen.automata.table import Automaton
 from radixgen.automata.words import ListAutomaton
 from radixgen.errors import ConstraintError
-from radixgen.schema.continuations import HIGH, MAX_OPEN, Captured, Configuration, Continuation, Gathered, State
+from radixgen.schema.continuations import (
+    HIGH,
+    MAX_OPEN,
+    MOST_SPLIT,
+    Captured,
+    Configuration,
+    Continuation,
+    Gathered,
+    State,
+)
 from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
 from radixgen.schema.rests import Vertex
 from radixgen.schema.values import read_value
@@ -106,6 +115,17 @@ class JsonMachine:
         if state.scalars is None:
             state.scalars = tuple(Scalar(one.automaton, one.q, self._follow(one)) for one in state.configurations)
         return state.scalars
+
+    def split(self, state: AnyState) -> Split | None:
+        """The state as a value that may be anything, and what follows it: the former is the same everywhere.
+
+        Exact for so many bytes as a token has: nobody opens so many containers that their number matters.
+        """
+        assert isinstance(state, State)
+        free = state.free
+        if free is None or free.rest is None:
+            return None
+        return Split(self._opened(self._continuation((free.item,), None)), self._opened(free.rest))
 
     def _follow(self, one: Configuration) -> State | ByRow | Ask | None:
         rest = one.rest
@@ -263,7 +283,10 @@ class JsonMachine:
                     if opened.fits and opened not in seen:
                         seen.add(opened)
                         waiting.append(opened)
-            continuation.opened = self._state(gathered)
+            opened_state = continuation.opened = self._state(gathered)
+            is_low = continuation.depth <= MOST_SPLIT and not continuation.num_captures
+            if is_low and self.frames.is_free(continuation.item):
+                opened_state.free = continuation
         return continuation.opened
 
     def _fitting(self, alternatives: Sequence[Items], rest: Continuation | None) -> Sequence[Items]:

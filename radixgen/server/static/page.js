@@ -1027,4 +1027,4 @@ shown.set("tokens");
 takeDraft();
 show();
 view();
-meet().then(check).catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });
+meet().catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });

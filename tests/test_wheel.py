@@ -21,12 +21,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_holds_the_model_and_the_grammars(wheel: Path) -> None:
+def test_the_wheel_holds_the_model_the_grammars_and_the_page(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     model = ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "model.safetensors")
     assert {f"radixgen/builtin/{name}" for name in model} <= names
     shipped = {path.name for path in (ROOT / "grammars").iterdir() if path.is_file()}
     assert {f"radixgen/grammar/files/{name}" for name in shipped} <= names
+    assert {f"radixgen/server/static/{name}" for name in ("index.html", "page.css", "page.js")} <= names
     assert not [name for name in names if name.startswith(("tests/", "bench/", "examples/"))]
 
 

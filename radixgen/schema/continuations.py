@@ -20,6 +20,8 @@ MAX_OPEN = 200
 `compiler.MAX_ANSWER_DEPTH`, so every schema has an answer."""
 
 
+_INSIDE = frozenset((ObjectRest, ArrayRest, Keys, KeyEnd))
+"""Items that stand inside a container."""
 HIGH = 100
 """Where no more containers than this can be opened, it is looked at how many a value needs; elsewhere all fit."""
 
@@ -46,21 +48,26 @@ class Continuation:
 
     def __init__(self, item: Item, rest: Continuation | None, height: int) -> None:
         self.item, self.rest = item, rest
-        depth = 0 if rest is None else rest.depth
-        self.depth: int = depth + isinstance(item, ObjectRest | ArrayRest | Keys | KeyEnd)
+        kind = type(item)
+        is_end = kind is KeyEnd or kind is ItemEnd
+        depth, num_captures = (0, 0) if rest is None else (rest.depth, rest.num_captures)
+        self.depth: int = depth + (kind in _INSIDE)
         """Containers open before the item."""
         self.fits: bool = (rest is None or rest.fits) and depth + height <= MAX_OPEN
         """Whether the whole of it can be finished within MAX_OPEN."""
-        self.num_captures: int = (0 if rest is None else rest.num_captures) + isinstance(item, KeyEnd | ItemEnd)
-        is_end_next = rest is not None and isinstance(rest.item, KeyEnd | ItemEnd)
+        self.num_captures: int = num_captures + is_end
         self.is_before: bool = (
-            isinstance(item, Automaton | Node) and rest is not None and (is_end_next or rest.is_before)
+            num_captures > 0
+            and rest is not None
+            and (rest.is_before or isinstance(rest.item, KeyEnd | ItemEnd))
+            and isinstance(item, Automaton | Node)
         )
         """Whether a value whose text matters has not begun: only punctuation comes before it."""
         self.opened: State | None = None
         self.behind: dict[bytes, Continuation | None] = {}
         """Of `Keys`: what follows each word."""
-        self.follow: ByRow | None = None
+        self.follow: State | ByRow | Ask | None = None
+        """What a mask sees behind a scalar that this follows, once asked for."""
         self.text: bytes | None = None
         self.length: int | None = None
 

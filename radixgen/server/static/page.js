@@ -45,7 +45,8 @@ async function ask(path, body, signal) {
   if (response.ok) return response;
   const told = await response.json().catch(() => null);
   if (response.status === 401) $("key-open").hidden = false;
-  const text = told?.error?.message ?? `The server answers ${response.status}.`;
+  let text = told?.error?.message ?? `The server answers ${response.status}.`;
+  if (response.status >= 500) text += ` (${response.headers.get("x-request-id")})`;
   throw new Refused(text, response.status, Number(response.headers.get("Retry-After")) || 1);
 }
 
@@ -306,7 +307,7 @@ function asked() {
 function curl() {
   try {
     const { path, body } = asked();
-    const quoted = JSON.stringify(body, null, 1).replaceAll("'", "'\\''");
+    const quoted = laid(body).replaceAll("'", "'\\''");
     const key = sessionStorage.getItem(KEY) ? " \\\n  -H \"Authorization: Bearer $RADIXGEN_API_KEY\"" : "";
     $("curl").textContent = `curl ${location.origin}/v1/${path} -H "Content-Type: application/json"${key} \\\n  -d '${quoted}'`;
   } catch {
@@ -359,7 +360,7 @@ function summary(told) {
   const enforced = new Set(told.findings.filter((one) => one.kind === "enforced").map((one) => one.what));
   const words = [...enforced].slice(0, 12).join(", ");
   const text = words ? `Enforced: ${words}${enforced.size > 12 ? " …" : "."}` : "Enforced as a whole.";
-  return [["good", "", "", `${text} An answer takes ${told.sure} tokens or more.`]];
+  return [["good", "", "", `${text} ${told.sure} tokens are enough for an answer.`]];
 }
 
 function said(lines) {
@@ -633,7 +634,7 @@ function spark(values, most) {
 }
 
 function tile(name, value, unit, more, drawing) {
-  return make("div", { class: "tile" }, make("h3", {}, name),
+  return make("div", { class: "tile" }, make("h2", {}, name),
     make("strong", {}, value, " ", make("small", {}, unit)), make("p", {}, more), drawing);
 }
 
@@ -652,7 +653,7 @@ function tiles(state) {
     tile("Found in cache", percent(rate), "of prompts", `${count(values["cache.cached_tokens"])} tokens spared`, spark(history.hits, 1)),
     tile("First token", seconds(latency.first_s.p50), "p50", `p99 ${seconds(latency.first_s.p99)}, last minute`, spark(history.first)),
     tile("Per token", seconds(latency.per_token_s.p50), "p50", `p99 ${seconds(latency.per_token_s.p99)}, last minute`, spark(history.per)),
-    tile("KV pool", percent((slots - free) / slots, 1), `of ${count(slots)}`, `${count(slots - free - idle)} in use, ${count(idle)} kept`, bar("meter", (slots - free) / slots)),
+    tile("KV pool", percent((slots - free) / slots, 1), `of ${count(slots)}`, `${count(slots - free - idle)} used, ${count(idle)} kept`, bar("meter", (slots - free) / slots)),
     tile("Compiling", seconds(values["mask.compile_s"] / Math.max(1, values["mask.num_compiled"] - values["mask.num_found"])), "each",
       `${count(values["mask.num_found"])} of ${count(values["mask.num_compiled"])} known already`, bar("meter", values["mask.num_found"] / Math.max(1, values["mask.num_compiled"]))),
   );
@@ -680,6 +681,9 @@ function tables(state) {
 const canvas = $("tree");
 const ROOT_SCALE = 0.5; // widths grow with the root of tokens, so that long documents leave room for what they share
 const LEAF_MOST_PX = 26;
+const USUAL_PX = 430;
+const NAMESPACE_LEAST_PX = 32;
+const ON_COLOR = "#0b1513"; // on a full color, in either theme
 let tree = { nodes: [], roots: [], numLeftOut: 0 };
 let boxes = [];
 let focus = null; // the key of the node that fills the picture; null: all
@@ -744,6 +748,8 @@ function place(node, y, unit, x) {
 
 function draw() {
   if ($("view-engine").hidden) return;
+  const needed = 24 + NAMESPACE_LEAST_PX * (focus ? 0 : tree.roots.length);
+  canvas.style.height = needed > USUAL_PX ? `${needed}px` : "";
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
@@ -776,7 +782,8 @@ function drawNode(pen, { node, x, y, width, height }, colors) {
   const gap = height > 4 ? 1 : 0.25;
   const box = [x + 0.5, y + gap / 2, Math.max(1, width - 1), Math.max(0.5, height - gap)];
   const age = node.isInUse ? 0 : node.idle_s;
-  pen.globalAlpha = Math.max(0.3, 0.95 - 0.13 * Math.log2(1 + age / 15));
+  const alpha = Math.max(0.3, 0.95 - 0.13 * Math.log2(1 + age / 15));
+  pen.globalAlpha = alpha;
   pen.fillStyle = node.num_uses > 8 ? colors.many : node.num_uses > 1 ? colors.few : colors.one;
   pen.beginPath();
   pen.roundRect(...box, Math.min(4, height / 3));
@@ -794,7 +801,7 @@ function drawNode(pen, { node, x, y, width, height }, colors) {
     pen.beginPath();
     pen.rect(...box);
     pen.clip();
-    pen.fillStyle = colors.ink;
+    pen.fillStyle = alpha > 0.6 ? ON_COLOR : colors.ink;
     pen.font = `10.5px ${colors.mono}`;
     pen.fillText(node.text.replace(/\s+/g, " ").trimStart(), x + 6, y + Math.min(height / 2, 13) + 3.5);
     pen.restore();
@@ -827,7 +834,7 @@ function boxAt(event) {
 function aboutNode(node) {
   const more = node.end - node.start > 32 ? " …" : "";
   const held = node.num_holds ? `in use by ${count(node.num_holds)}` : node.isInUse ? "in use farther on" : `unused for ${seconds(node.idle_s)}`;
-  const state = [held, node.is_pinned && "pinned", node.is_pending && "being computed", node.eviction_order !== null && `goes as number ${count(node.eviction_order + 1)}`];
+  const state = [held, node.is_pinned && "pinned", node.is_pending && "being computed", node.eviction_order !== null && `number ${count(node.eviction_order + 1)} to be forgotten`];
   return [
     make("b", {}, node.text.slice(0, 240) + more),
     make("p", {}, `${count(node.end - node.start)} tokens, ${count(node.start)} to ${count(node.end)}; ${count(node.children.length)} ways on`),
@@ -894,7 +901,7 @@ function namespaces(names) {
 // ---------------------------------------------------------------- the engine: asking, only while somebody looks
 
 const STATE_MS = 1000;
-const TREE_EVERY = 2;
+const TREE_EVERY = 3;
 let timer = 0;
 let round = 0;
 

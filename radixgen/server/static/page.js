@@ -684,7 +684,7 @@ const LEAF_MOST_PX = 26;
 const USUAL_PX = 430;
 const NAMESPACE_LEAST_PX = 32;
 const ON_COLOR = "#0b1513"; // on a full color, in either theme
-let tree = { nodes: [], roots: [], numLeftOut: 0 };
+let tree = { nodes: [], roots: [], isRead: false };
 let boxes = [];
 let focus = null; // the key of the node that fills the picture; null: all
 let chosen = null; // the node under the pointer or the arrow keys
@@ -706,7 +706,7 @@ function grow(told) {
     node.above.isInUse ||= node.isInUse;
   }
   for (const node of [...roots, ...nodes]) node.children.sort((a, b) => b.leaves - a.leaves || b.num_uses - a.num_uses);
-  tree = { nodes, roots, numLeftOut: told.num_left_out };
+  tree = { nodes, roots, isRead: true };
 }
 
 /** Where everything stands: x by tokens, y by leaves. */
@@ -765,7 +765,7 @@ function draw() {
   if (!tree.nodes.length) {
     pen.fillStyle = colors.soft;
     pen.font = `14px ${colors.sans}`;
-    pen.fillText("The cache is empty. Whatever is asked leaves its prefix here.", 16, 30);
+    if (tree.isRead) pen.fillText("The cache is empty. Whatever is asked leaves its prefix here.", 16, 30);
     return;
   }
   for (const box of boxes) box.label ? drawLabel(pen, box.label, colors) : drawNode(pen, box, colors);
@@ -958,7 +958,7 @@ async function useKey() {
     check();
     poll();
   } catch (error) {
-    notice("key-wrong", error.message);
+    notice("key-wrong", error.status === 401 ? "This server does not know that key." : error.message);
   }
 }
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import uvicorn
+from fastapi import FastAPI
 
 from radixgen import Engine
 from radixgen.config import ServerConfig
@@ -24,12 +25,14 @@ from radixgen.server.store import data_folder
 class Served:
     url: str
     service: Service
+    app: FastAPI
+    client: httpx2.Client
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
-        return httpx2.get(self.url + path, timeout=30, **options)
+        return self.client.get(self.url + path, **options)
 
     def post(self, path: str, body: Any, **options: Any) -> httpx2.Response:
-        return httpx2.post(self.url + path, json=body, timeout=30, **options)
+        return self.client.post(self.url + path, json=body, **options)
 
 
 @contextmanager
@@ -40,11 +43,13 @@ def served(engine: Engine, tmp_path: Any, **options: Any) -> Iterator[Served]:
     door = bind("127.0.0.1", 0)
     door.listen(64)
     with data_folder(config.data_folder, door.getsockname()[1]) as folder:
-        server = uvicorn.Server(uvicorn.Config(make_app(service, folder), log_config=None, access_log=False))
+        app = make_app(service, folder)
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
         thread = threading.Thread(target=asyncio.run, args=(server.serve([door]),))
         thread.start()
         try:
-            yield Served(f"http://127.0.0.1:{door.getsockname()[1]}", service)
+            with httpx2.Client(timeout=30) as client:
+                yield Served(f"http://127.0.0.1:{door.getsockname()[1]}", service, app, client)
         finally:
             server.should_exit = True
             thread.join(20)

@@ -26,15 +26,17 @@ class Process:
     popen: subprocess.Popen[str]
     url: str = ""
     lines: list[str] = field(default_factory=list)
+    client: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=60))
 
     def post(self, path: str, body: Any = None, **options: Any) -> httpx2.Response:
-        return httpx2.post(self.url + path, json=body, timeout=60, **options)
+        return self.client.post(self.url + path, json=body, **options)
 
     def get(self, path: str, **options: Any) -> httpx2.Response:
-        return httpx2.get(self.url + path, timeout=60, **options)
+        return self.client.get(self.url + path, **options)
 
     def end(self, sent: signal.Signals = signal.SIGTERM) -> int:
         """The exit code."""
+        self.client.close()
         self.popen.send_signal(sent)
         return self.popen.wait(60)
 
@@ -57,7 +59,7 @@ def listening(popen: subprocess.Popen[str]) -> Process:
     for line in popen.stderr:
         process.lines.append(line)
         if "listens on" in line:
-            process.url = line.split()[-1]
+            process.url = next(word for word in line.split() if word.startswith("http://"))
             threading.Thread(target=process.follow, daemon=True).start()
             return process
     raise AssertionError(f"it ended with {popen.wait()}: {''.join(process.lines)}")

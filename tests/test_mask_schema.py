@@ -172,3 +172,41 @@ def test_a_quote_that_would_be_empty_is_in_no_mask_and_no_plan(document: str, ma
         matcher.advance(token_id)
     assert matcher.is_finished
     assert json.loads(matcher.text)["a"]
+
+
+ANYTHING = {
+    "type": "object",
+    "properties": {
+        "name": {},
+        "tags": {"type": "array"},
+        "kind": {"type": "array", "items": {"type": "object"}},
+        "value": {"type": "object", "properties": {"id": {}}, "additionalProperties": False},
+        "left": {"items": {}, "minItems": 2, "type": "array"},
+    },
+}
+
+
+@pytest.mark.parametrize("white_space", ["compact", "spaced", "free"])
+def test_values_that_may_be_anything_are_masked_exactly_wherever_they_stand(white_space: str) -> None:
+    engine, row = new_engine(), np.zeros(40, np.uint32)
+    for seed in range(6):
+        rng = random.Random(seed)
+        matcher = matcher_of(engine, ANYTHING, white_space=white_space, extra_keys=rng.choice(["never", "schema"]))
+        for _ in range(30):
+            allowed = masking.brute_allowed(matcher)
+            matcher.fill_mask(row)
+            assert unpack_ids(row).tolist() == allowed, matcher.text
+            goes_on = [one for one in allowed if one not in engine.index.eos_ids]
+            short = [one for one in goes_on if len(engine.index.token_bytes[one]) < 6]
+            if not goes_on:
+                break
+            matcher.advance(rng.choice(short or goes_on))
+
+
+def test_a_token_of_many_brackets_is_masked_exactly() -> None:
+    plain = masking.small_vocabulary()
+    vocabulary = Vocabulary([*plain.token_bytes, b"[" * 90, b"[" * 150], plain.special_ids, plain.eos_ids)
+    matcher = matcher_of(masking.engine(vocabulary), {"type": "array", "items": {}}, max_tokens=3000)
+    for _ in range(130):
+        assert masking.filled(matcher) == masking.brute_allowed(matcher)
+        matcher.advance(3 + ord("["))

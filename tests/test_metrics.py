@@ -73,6 +73,7 @@ def test_gauges_of_the_pool_and_the_queue_are_there(server: Served) -> None:
     states = ("free", "cached", "used")
     assert sum(found[f'radixgen:kv_cache_tokens{{state="{one}"}}'] for one in states) == 4096
     assert found["radixgen:worker_up"] == 1
+    assert found["radixgen:worker_start_time_seconds"] > 1.7e9
     assert found["radixgen:num_requests_running"] == found["radixgen:num_requests_waiting"] == 0
     assert found["radixgen:kv_cache_usage_perc"] == 0
 

@@ -14,7 +14,9 @@ from naive_schema import is_valid
 from test_schema import compact, find_machine
 from walking import accepts, write
 
+from radixgen.automata.regex import Regexes
 from radixgen.schema.reader import SchemaReader
+from radixgen.schema.texts import EXAMPLES, Texts
 
 KEYS = ["a", "b", "ab", "c"]
 COUNTS = st.integers(0, 3)
@@ -90,3 +92,11 @@ def test_whatever_is_written_is_valid_and_can_be_ended(schema: Any, order: str, 
     for num_bytes in (0, 6, 25) if machine else ():
         text = write(machine, rng, num_bytes)
         assert is_valid(SchemaReader(json.dumps(schema)), json.loads(text, parse_float=Decimal)), text
+
+
+def test_examples_of_formats_have_these_formats() -> None:
+    texts = Texts(Regexes())
+    for name, example in EXAMPLES.items():
+        found = texts.format(name)
+        assert found is not None
+        assert texts.contains(found, example), name

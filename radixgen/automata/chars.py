@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -29,8 +30,9 @@ MAX_PARTS = 6
 class CharMachine(Protocol):
     """Deterministic, over code points; every state is live."""
 
-    max_need: int
-    """Upper bound of the characters in any state's completion."""
+    @property
+    def max_need(self) -> int:
+        """Upper bound of the characters in any state's completion."""
 
     @property
     def work(self) -> Work | None:
@@ -109,8 +111,13 @@ class Derivatives:
         self._dead: set[Node] = {regexes.empty}
         if node.min_len > MAX_SHORTEST:
             raise ConstraintError(f"pattern: no text is shorter than {node.min_len} characters; at most {MAX_SHORTEST}")
+
+    @cached_property
+    def max_need(self) -> int:
+        """Looked for when first asked for: whoever only wants to know whether there is a text need not wait for it."""
+        node = self._node
         is_known = node.is_plain or node.need <= SMALL_NEED or node.max_len is not None
-        self.max_need = node.need if is_known else self._explored_need(node.need)
+        return node.need if is_known else self._explored_need(node.need)
 
     def start(self) -> Node:
         return self._node

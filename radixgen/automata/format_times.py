@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 from radixgen.automata import regex_anchors
 from radixgen.automata.regex import Regexes
@@ -23,6 +23,10 @@ DATE = f"(?:{_YEAR}-{_DAYS}|{_LEAP_YEAR}-02-29)"
 _HOUR, _SIXTY, _FRACTION = "(?:[01][0-9]|2[0-3])", "[0-5][0-9]", r"(?:\.[0-9]+)?"
 _CLOCK = f"{_HOUR}:{_SIXTY}:{_SIXTY}{_FRACTION}(?:[Zz]|[+-]{_HOUR}:{_SIXTY})"
 
+_DAY = 24 * 60
+_LEN, _ENDS_AT = len("mm:60+hh:mm"), len("59:60Z")
+"""Characters of a leap second behind its hour."""
+
 _N = "[0-9]+"
 _DAY_TIME = f"T(?:{_N}H(?:{_N}M(?:{_N}S)?)?|{_N}M(?:{_N}S)?|{_N}S)"
 DURATION = f"P(?:(?:{_N}D|{_N}M(?:{_N}D)?|{_N}Y(?:{_N}M(?:{_N}D)?)?)(?:{_DAY_TIME})?|{_DAY_TIME}|{_N}W)"
@@ -41,57 +45,40 @@ def whole(regexes: Regexes, pattern: str) -> Node:
 
 
 class _LeapSecond:
-    """23:59:60 in UTC, as every offset writes it: what hours and minutes have to do with those of the offset.
-
-    East of Greenwich, 23:59 + hh:mm is hh-1:59 where mm is 00, else hh:mm-1; west, 23:59 - hh:mm is 23-hh:59-mm. Told
-    digit by digit, as conditions that hold at once.
-    """
+    """23:59:60 in UTC, as every offset writes it: +hh:mm is one minute more than the clock's, -hh:mm what is left of
+    it to 23:59. Made as far as somebody writes one: there are 2,880 of them."""
 
     def __init__(self, regexes: Regexes) -> None:
         self._regexes = regexes
-        self._second = f":60{_FRACTION}"
+        self._second = whole(regexes, f":60{_FRACTION}")
 
     def node(self) -> Node:
-        ten, sixty, day = range(10), range(6), range(24)
-        east = [
-            self._shape("[+]", _SIXTY),
-            self._hours("[+]", ((off, off) for off in day)),
-            self._units("[+]", (((off - 1) % 10, off) for off in ten)),
-            self._regexes.alt(
-                [
-                    self._both(self._tens("[+]", ((off, off) for off in sixty)), ".*[1-9]"),
-                    self._both(self._tens("[+]", ((off - 1, off) for off in sixty[1:])), ".*0"),
-                ]
-            ),
-        ]
-        full = [self._shape("[+]", "00", "59"), self._hours("[+]", (((off - 1) % 24, off) for off in day))]
-        west = [
-            self._shape("-", _SIXTY),
-            self._hours("-", ((23 - off, off) for off in day)),
-            self._units("-", ((9 - off, off) for off in ten)),
-            self._tens("-", ((5 - off, off) for off in sixty)),
-        ]
-        at_greenwich = whole(self._regexes, f"23:59{self._second}[Zz]")
-        return self._regexes.alt([at_greenwich, *(self._regexes.both(one) for one in (east, full, west))])
+        hours = (self._hour(hour) for hour in range(24))
+        return self._regexes.choice(hours)
 
-    def _both(self, left: Node, pattern: str) -> Node:
-        return self._regexes.both([left, whole(self._regexes, pattern)])
+    def _hour(self, hour: int) -> Node:
+        def tens() -> Node:
+            return self._regexes.alt(self._ten(60 * hour + 10 * ten) for ten in range(6))
 
-    def _shape(self, sign: str, offset_minutes: str, minutes: str = _SIXTY) -> Node:
-        return whole(self._regexes, f"{_HOUR}:{minutes}{self._second}{sign}{_HOUR}:{offset_minutes}")
+        return self._before(f"{hour:02}:", tens, "012345", _ENDS_AT if hour == 23 else _LEN)
 
-    def _hours(self, sign: str, pairs: Iterable[tuple[int, int]]) -> Node:
-        return self._related("", f":..{self._second}{sign}", ((f"{one:02}", f"{two:02}") for one, two in pairs))
+    def _ten(self, time: int) -> Node:
+        """From the tens of the minute on; `time` is the least minute of the day that has them."""
 
-    def _tens(self, sign: str, pairs: Iterable[tuple[int, int]]) -> Node:
-        return self._related("..:", f".{self._second}{sign}..:", ((str(one), str(two)) for one, two in pairs))
+        def units() -> Node:
+            return self._regexes.alt(self._unit(time + unit) for unit in range(10))
 
-    def _units(self, sign: str, pairs: Iterable[tuple[int, int]]) -> Node:
-        return self._related("..:.", f"{self._second}{sign}..:.", ((str(one), str(two)) for one, two in pairs))
+        return self._before(str(time % 60 // 10), units, "0123456789", (_ENDS_AT if time == 1430 else _LEN) - 1)
 
-    def _related(self, before: str, between: str, pairs: Iterable[tuple[str, str]]) -> Node:
-        """Texts in which the two of one pair stand behind `before` and `between`."""
-        regexes = self._regexes
-        gap = whole(regexes, between)
-        found = [regexes.sequence([regexes.text(one), gap, regexes.text(two)]) for one, two in pairs]
-        return regexes.sequence([whole(regexes, before), regexes.choice(found), regexes.anything])
+    def _unit(self, time: int) -> Node:
+        def rest() -> Node:
+            later, left = (time + 1) % _DAY, _DAY - 1 - time
+            offsets = [f"+{later // 60:02}:{later % 60:02}", f"-{left // 60:02}:{left % 60:02}"]
+            zones = [self._regexes.text(one) for one in (*offsets, *("Zz" if left == 0 else ""))]
+            return self._regexes.concat(self._second, self._regexes.choice(zones))
+
+        return self._before(str(time % 10), rest, ":", (_ENDS_AT if time == _DAY - 1 else _LEN) - 2)
+
+    def _before(self, text: str, make: Callable[[], Node], first: str, min_len: int) -> Node:
+        later = self._regexes.later(make, first=first, min_len=min_len, need=_LEN)
+        return self._regexes.concat(self._regexes.text(text), later)

@@ -141,6 +141,10 @@ _NODES = {"time": format_times.time, "date-time": format_times.date_time}
 NAMES = frozenset((*_PATTERNS, *_NODES))
 """The formats that are asserted."""
 
+_NEED = 16
+_LOOKING = frozenset(("email", "hostname", "idn-email", "idn-hostname"))
+"""Formats with lookarounds: that `_NEED` characters end any beginning does not show without a long look."""
+
 
 _AMOUNT = r"-?(?:[0-9]{1,3}(?:[., '’][0-9]{3}){1,3}|[0-9]{1,9})(?:[.,][0-9]{1,2}|[.,][-–—]{1,2})?"
 _SIGN = r"(?:[A-Z]{3}|(?:US|CA|AU|NZ|HK|A|C|R)?\$|[€£¥₹₩₺₽]|kr\.?|Kč|zł|Ft|lei|Fr\.|Rs\.?)"
@@ -162,4 +166,9 @@ def find_node(regexes: Regexes, name: str) -> Node | None:
     """The texts that have a format, as a whole; None for one that is not known, or an annotation."""
     if name in _NODES:
         return _NODES[name](regexes)
-    return format_times.whole(regexes, _PATTERNS[name]()) if name in _PATTERNS else None
+    if name not in _PATTERNS:
+        return None
+    node = format_times.whole(regexes, _PATTERNS[name]())
+    if name in _LOOKING:
+        node.need = min(node.need, _NEED)
+    return node

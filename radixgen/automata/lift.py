@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
+from functools import cached_property
 from itertools import count
 from typing import Literal, NamedTuple
 
@@ -73,10 +74,15 @@ class Utf8Automaton(TableAutomaton):
     """The texts of a `CharMachine` as raw UTF-8."""
 
     has_parts = True
+    _bytes_per_char = _BYTES_PER_CHAR
 
     def __init__(self, chars: CharMachine) -> None:
         self._chars = chars
-        super().__init__(self._start(), chars.max_need * _BYTES_PER_CHAR + _TAIL, chars.work)
+        super().__init__(self._start(), None, chars.work)
+
+    @cached_property
+    def growth(self) -> int:  # type: ignore[override]
+        return self._chars.max_need * self._bytes_per_char + _TAIL
 
     def _start(self) -> Hashable:
         return _Body(self._chars.start())
@@ -150,6 +156,8 @@ _ESCAPED = {char: f"\\{letter}" for letter, char in _SHORT_ESCAPES.items() if ch
 
 def escape_json(text: str) -> str:
     """The inside of a JSON string as `json.dumps(ensure_ascii=False)` writes it."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return text
     return "".join(_ESCAPED.get(char) or (f"\\u{ord(char):04x}" if char < " " else char) for char in text)
 
 
@@ -172,7 +180,7 @@ class JsonStringAutomaton(Utf8Automaton):
         self.plain = plain
         super().__init__(chars)
         if non_ascii == "escaped":
-            self.growth = chars.max_need * 2 * _BYTES_PER_CHAR + _TAIL
+            self._bytes_per_char = 2 * _BYTES_PER_CHAR
 
     def is_between(self, q: int) -> bool:
         """Whether row q stands between two characters, inside the quotes."""
@@ -185,7 +193,13 @@ class JsonStringAutomaton(Utf8Automaton):
 
     def allows_all(self, q: int) -> bool:
         key = self._keys[q]
-        return self.plain is not None and isinstance(key, _Body) and self._chars.allows_all(key.state)
+        if self.plain is None or not (isinstance(key, _Body) or key is _OPEN):
+            return False
+        return self._chars.allows_all(key.state if isinstance(key, _Body) else self._chars.start())
+
+    def plain_row(self, q: int) -> int:
+        """The row of `plain` that stands where row q does, where `allows_all` says yes."""
+        return 0 if q == 0 else self.between if self.plain is None else self.plain.between
 
     def _part(self, state: Hashable) -> Part:
         if self.plain is not None and self.has_quotes and self._chars.is_everything(state):

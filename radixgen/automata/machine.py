@@ -93,6 +93,17 @@ class Scalar(NamedTuple):
     """The machine state after the scalar ends; None is the end of the text."""
 
 
+MOST_BRACKETS = 80
+"""What a machine says of a split holds for texts with no more opening brackets than this."""
+
+
+class Split(NamedTuple):
+    """A state whose language is that of `inner` followed by that of `follow`."""
+
+    inner: State
+    follow: State
+
+
 class ByteMachine(Protocol):
     """What a constraint compiles to. States are interned and hashable; equal futures should be equal states."""
 

@@ -10,7 +10,7 @@ re-examined, 2009.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from radixgen.automata import codepoints
 from radixgen.automata.codepoints import Ranges
@@ -35,6 +35,7 @@ class Regexes:
         self.classes: list[Node] = []
         """The CLASS nodes; each knows its place here as `low`."""
         self._nodes: dict[tuple[object, ...], Node] = {}
+        self._later: list[Callable[[], Node]] = []
         self._max_nodes = max_nodes
         self.empty = self._make(Kind.EMPTY)
         self.epsilon = self._make(Kind.EPSILON)
@@ -156,6 +157,20 @@ class Regexes:
         if node.kind == Kind.REPEAT and node.low == 0 and node.high is None:
             return node
         return self._make(Kind.REPEAT, (node,), low, high)
+
+    def later(self, make: Callable[[], Node], *, first: str, min_len: int, need: int) -> Node:
+        """What `make` returns, called once somebody derives it: a plain node of that `min_len` and of at most that
+        `need`, whose first character is told from others by being one of `first`."""
+        node = self._make(Kind.LATER, tuple(map(self.text, first)), len(self._later), min_len)
+        node.need = need
+        self._later.append(make)
+        return node
+
+    def made(self, node: Node) -> Node:
+        """The node that a LATER node stands for."""
+        found = self._later[node.low]()
+        self._later[node.low] = lambda: found
+        return found
 
     # ---- or, and, not
 

@@ -68,6 +68,8 @@ class Deriver:
                 return regexes.invert(self.derive(node.items[0], true))
             case Kind.REPEAT:
                 return regexes.concat(self.derive(node.items[0], true), self._rest(node))
+            case Kind.LATER:
+                return self.derive(regexes.made(node), true)
             case Kind.PLACED:
                 try:
                     return self._derive_placed(node, true)

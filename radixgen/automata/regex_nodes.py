@@ -33,6 +33,11 @@ class Kind(IntEnum):
 
     low 1: it accepts where the text ends here.
     """
+    LATER = 11
+    """Made, by `low`, when it is derived: a plain node with the first classes `items`, and with `high` as `min_len`."""
+
+
+_NOT_PLAIN = frozenset((Kind.AND, Kind.NOT, Kind.AHEAD, Kind.BEHIND, Kind.PLACED))
 
 
 class Node:
@@ -99,7 +104,7 @@ def measure(node: Node) -> None:
     """Fill what follows from kind and items."""
     items = node.items
     node.derived = {}
-    node.is_plain = node.kind < Kind.AHEAD and node.kind not in (Kind.AND, Kind.NOT)
+    node.is_plain = node.kind not in _NOT_PLAIN
     node.is_plain = node.is_plain and all(item.is_plain for item in items)
     node.front = 0
     node.behinds = frozenset()
@@ -138,6 +143,8 @@ def _size(node: Node) -> _Size:
         case Kind.PLACED:
             node.behinds, node.has_ahead = frozenset(), False
             return _Size(bool(node.low), items[0].min_len, items[0].max_len, need=MANY, positions=MANY)
+        case Kind.LATER:
+            return _Size(nullable=False, min_len=node.high or 0, max_len=None, need=MANY, positions=MANY)
     return _Size(nullable=node.kind == Kind.EPSILON, min_len=0, max_len=0, need=0, positions=1)
 
 

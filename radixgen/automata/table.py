@@ -88,12 +88,13 @@ class Automaton:
 class TableAutomaton(Automaton):
     """A `ByteAutomaton` whose rows are computed from hashable keys. State 0 is the start."""
 
-    def __init__(self, start: Hashable, growth: int, work: Work | None = None) -> None:
-        """work: told of every row."""
+    def __init__(self, start: Hashable, growth: int | None, work: Work | None = None) -> None:
+        """growth: None where a subclass finds it when asked. work: told of every row."""
         self._work = work
         self.table: Row = np.full((8, 256), UNKNOWN, np.int32)
         self.accepting: npt.NDArray[np.uint8] = np.zeros(8, np.uint8)
-        self.growth = growth
+        if growth is not None:
+            self.growth = growth
         self._keys: list[Hashable] = []
         self._ids: dict[Hashable, int] = {}
         self._completions: dict[int, bytes] = {}

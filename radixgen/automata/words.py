@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +35,7 @@ class Listed(NamedTuple):
 
 def list_texts(texts: Sequence[bytes]) -> Listed:
     """The arrays of sorted, different texts."""
-    starts = np.zeros(len(texts) + 1, np.int32)
-    np.cumsum([len(text) for text in texts], out=starts[1:])
+    starts = np.array([*accumulate(map(len, texts), initial=0)], np.int32)
     return Listed(np.frombuffer(b"".join(texts), np.uint8), starts)
 
 

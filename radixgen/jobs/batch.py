@@ -16,7 +16,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, Literal, NamedTuple, TextIO
+
+import msgspec
 
 from radixgen.errors import InputError
 
@@ -71,18 +73,21 @@ def read_batch(text: str, where: str, urls: frozenset[str], only: str | None = N
     return asks
 
 
-def _ask(line: str, where: str, urls: frozenset[str]) -> Ask:
+class _Line(msgspec.Struct):
+    custom_id: str
+    url: str
+    body: dict[str, Any]
+    method: Literal["POST"] = "POST"
+
+
+def _ask(text: str, where: str, urls: frozenset[str]) -> Ask:
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON: {error}") from None
-    if not isinstance(data, dict) or not isinstance(data.get("custom_id"), str):
-        raise InputError(f"{where}: custom_id is missing; give each request its own")
-    if data.get("method", "POST") != "POST" or data.get("url") not in urls:
-        raise InputError(f"{where}: method must be POST and url one of {', '.join(sorted(urls))}")
-    if not isinstance(data.get("body"), dict):
-        raise InputError(f"{where}: body must be an object")
-    return Ask(data["custom_id"], data["url"], data["body"])
+        line = msgspec.json.decode(text, type=_Line)
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as error:
+        raise InputError(f"{where}: no request: {error}") from None
+    if line.url not in urls:
+        raise InputError(f"{where}: url is {line.url[:100]!r}; it must be {' or '.join(sorted(urls))}")
+    return Ask(line.custom_id, line.url, line.body)
 
 
 class BatchRun:

@@ -7,9 +7,9 @@ All other states are the machine's own, so what a grammar has found out about th
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from radixgen.automata.machine import DEAD, ByteMachine, Scalar, State
+from radixgen.automata.machine import DEAD, ByteMachine, Scalar, Split, State
 from radixgen.automata.words import WordsAutomaton
 
 
@@ -74,6 +74,11 @@ class AheadMachine:
         if not isinstance(state, Ahead):
             return self._machine.scalars(state)
         return (Scalar(self._automaton(state.text), state.q, state.then),)
+
+    def split(self, state: State) -> Split | None:
+        """As the other machine does, if it does."""
+        found = None if isinstance(state, Ahead) else getattr(self._machine, "split", None)
+        return None if found is None else cast("Split | None", found(state))
 
     def _automaton(self, text: bytes) -> WordsAutomaton:
         found = self._automata.get(text)

@@ -97,8 +97,8 @@ class Pieces:
         key = (q, nodes.tobytes())
         piece = memo.entries.get(key)
         if piece is None:
-            if automaton.allows_all(q) and nodes is ROOT:
-                piece = self._unending(automaton, q)
+            if automaton.allows_all(q):
+                piece = self._unending(automaton, q, nodes)
             else:
                 piece = self._piece(automaton, self.walker.walk(automaton, q, nodes))
             memo.put(key, piece, _size(piece) + len(key[1]))
@@ -201,13 +201,12 @@ class Pieces:
         ends = closings.find(begun)
         return self._less(automaton, plain, np.array(ends, np.int32)) if ends else plain
 
-    def _unending(self, automaton: JsonStringAutomaton, q: int) -> Piece:
+    def _unending(self, automaton: JsonStringAutomaton, q: int, nodes: Int32) -> Piece:
         """The piece of the plain string less what ends it where the automaton may not end."""
-        assert automaton.plain is not None
-        row = automaton.plain.between
-        closings = self._find_closings(automaton, row, ROOT)
+        row = automaton.plain_row(q)
+        closings = self._find_closings(automaton, row, nodes)
         ends = [end for data, end in closings.by_bytes if not automaton.ends_with(q, data)]
-        piece = self._less(automaton, self.find(automaton.plain, row), np.array(ends, np.int32))
+        piece = self._less(automaton, self.find(automaton.plain, row, nodes), np.array(ends, np.int32))
         return piece._replace(rows=NONE)
 
     def _find_closings(self, automaton: Any, row: int, nodes: Int32) -> Closings:

@@ -138,10 +138,10 @@ class MaskEngine:
             return Matcher(grammar, max_tokens=max_tokens, encode_forced=self._encode if forced_tokens else None)
 
     def _forget_tables(self) -> None:
-        """Leave all tables to the requests that hold them. They are shared, so none could be told from the others."""
-        self._machines.forget()
+        """Leave tables to the requests that hold them. They are shared, so none could be told from the others; but what
+        masks of all strings and numbers stand on is kept."""
         self._grammars.clear()
-        self.work.num_bytes = 0
+        self.work.num_bytes = self._machines.forget(self._max_table_bytes // 2)
 
     def _kept(self, constraint: Constraint, machine: ByteMachine, account: Account | None) -> Grammar:
         """The one grammar of a machine that serves every request."""
@@ -154,6 +154,7 @@ class MaskEngine:
             self.num_found += 1
         self._grammars.move_to_end(constraint)
         self._ledger.touch(grammar.memo)
+        self._ledger.touch(grammar.records)
         return grammar
 
     def _grammar(self, constraint: Constraint, machine: ByteMachine, account: Account | None) -> Grammar:

@@ -1,6 +1,6 @@
-"""The table walk in numpy, for where numba is not: the same arguments, results and blocked nodes as the kernel's.
+"""The kernels that numpy does better than Python, for where numba is not: same arguments, same results.
 
-Breadth first: a level of the trie at a time, so the number of numpy calls is the depth of the trie, not its size.
+The walk is breadth first: a level of the trie at a time, so that it takes as many numpy calls as the trie is deep.
 """
 
 from __future__ import annotations
@@ -54,6 +54,15 @@ def fill_row(base: Any, removed: Any, ids: Any, row: Any) -> None:
     row[len(base) :] = 0
     np.bitwise_and.at(row, removed >> 5, ~_bits(removed))
     np.bitwise_or.at(row, ids >> 5, _bits(ids))
+
+
+def fill_rows(
+    pool: Any, slots: Any, removed: Any, removed_ends: Any, ids: Any, ids_ends: Any, rows: Any, out: Any
+) -> None:
+    """See `kernels.fill_rows`."""
+    lists = np.split(removed, removed_ends[:-1]), np.split(ids, ids_ends[:-1])
+    for slot, gone, more, row in zip(slots, *lists, rows, strict=True):
+        fill_row(pool[slot], gone, more, out[row])
 
 
 def _bits(ids: Any) -> npt.NDArray[np.uint32]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radixgen.automata.machine import MOST_BRACKETS
 from radixgen.grammar.parts import NO_TEXT, special_bytes
 from radixgen.mask import stored
 from radixgen.tokens.trie import Trie
@@ -68,6 +69,13 @@ class TokenIndex:
     @property
     def num_words(self) -> int:
         return (len(self.token_bytes) + 31) // 32
+
+    @cached_property
+    def most_brackets(self) -> int:
+        """Opening brackets in one token; more than there are of tokens that are too short for `MOST_BRACKETS`."""
+        if self.longest <= MOST_BRACKETS:
+            return self.longest
+        return max(data.count(b"[") + data.count(b"{") for data in self.token_bytes)
 
     @cached_property
     def eos_bits(self) -> UInt32:

@@ -30,7 +30,8 @@ class Kernels(NamedTuple):
 def plain_kernels() -> Kernels:
     """The kernels without numba."""
     plain = Kernels(*(getattr(kernels, name) for name in Kernels._fields))
-    return plain._replace(walk_table=fallback.walk_table, fill_row=fallback.fill_row)
+    numpys = (fallback.walk_table, fallback.fill_row, fallback.fill_rows)
+    return plain._replace(**{one.__name__: one for one in numpys})
 
 
 def load_kernels() -> Kernels:

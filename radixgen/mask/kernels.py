@@ -262,8 +262,10 @@ def merge_ids(parts: Any, base: Any, removed: Any, bits: Any, gone: Any, ids: An
 def fill_row(base: Any, removed: Any, ids: Any, row: Any) -> Any:
     """Write a mask: `base` less `removed`, and `ids`; what of `row` is beyond the base becomes 0."""
     num_words = len(base)
-    row[:num_words] = base
-    row[num_words:] = 0
+    for w in range(num_words):  # numba copies a slice at a quarter of this speed
+        row[w] = base[w]
+    for w in range(num_words, len(row)):
+        row[w] = 0
     for k in range(len(removed)):
         word, bit = removed[k] >> 5, 1 << int(removed[k] & 31)
         if row[word] & bit:

@@ -24,12 +24,14 @@ class Machines:
         self._work = work
         self._limits = limits
         self._white_space = default_white_space
-        self.forget()
+        self.schemas = SchemaCompiler(work, limits=limits)
+        self._grammars = GrammarCompiler(work)
 
-    def forget(self) -> None:
-        """Begin with empty tables; machines that were made go on with theirs."""
-        self.schemas = SchemaCompiler(self._work, limits=self._limits)
+    def forget(self, max_bytes: int) -> int:
+        """Begin with empty tables, but for those of strings and numbers that many schemas share, while they take no
+        more than `max_bytes`; machines that were made go on with theirs. Returns the bytes that are kept."""
         self._grammars = GrammarCompiler(self._work)
+        return self.schemas.forget_schemas(max_bytes)
 
     def forget_one(self, constraint: Constraint) -> None:
         """Begin with an empty machine for a constraint."""

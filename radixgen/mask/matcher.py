@@ -61,11 +61,13 @@ class Matcher:
         self.max_tokens = max_tokens
         self.closed: tuple[str, ...] = ()
         self._encode_forced = encode_forced
+        self._records, self._fill_row = grammar.records.entries, grammar.pieces.walker.kernels.fill_row
         self._text = bytearray()
         self._path = [_Step(grammar.machine.start(), -1, 0)]
-        sure = self.min_tokens_left()
-        if sure > max_tokens:
-            raise BudgetTooSmall(_too_small(max_tokens, sure), sure=sure)
+        if not 0 < grammar.most_tokens(self.state) <= max_tokens:
+            sure = self.min_tokens_left()
+            if sure > max_tokens:
+                raise BudgetTooSmall(_too_small(max_tokens, sure), sure=sure)
 
     @property
     def state(self) -> State:
@@ -106,7 +108,7 @@ class Matcher:
         """
         record = self.find_record()
         if record is not None:
-            self.grammar.fill(record, row)
+            self._fill_row(record.slot.bits, record.removed, record.ids, row)
             return MaskFill(record.num_allowed, False)
         record = self.grammar.record(self.state)
         bits = self._narrowed(record)
@@ -125,10 +127,12 @@ class Matcher:
         Raises:
             ConstraintError: when no token goes on from here: a state was allowed of which no end was known.
         """
-        record = self.grammar.record(self.state)
+        state = self._path[-1].state  # not by properties: this is asked for at every step
+        record = self._records.get(state) or self.grammar.record(state)
         if not record.num_allowed:
             raise ConstraintError(_dead_end(self.text))
-        if self.remaining - 1 >= record.ceiling or self.remaining - 1 >= self.grammar.tight_ceiling(self.state):
+        num_behind = self.max_tokens - len(self._path)
+        if num_behind >= record.ceiling or num_behind >= self.grammar.tight_ceiling(state):
             return record
         return None
 
@@ -139,19 +143,20 @@ class Matcher:
             RequestFailed: when the grammar does not allow it here: the caller did not use the mask.
         """
         last = self._path[-1]
-        if not last.is_ended and token_id in self.grammar.index.eos_ids and self.is_accepting:
+        grammar = self.grammar
+        if not last.is_ended and token_id in grammar.index.eos_ids and self.is_accepting:
             self._path.append(_Step(last.state, token_id, last.text_len, is_ended=True))
             return
-        state = None if last.is_ended else self.grammar.next_state(last.state, token_id)
+        state = None if last.is_ended else grammar.next_state(last.state, token_id)
         if state is None:
             raise RequestFailed(
                 f"token id {token_id} is not allowed after {bytes(self._text[-40:])!r} (id {self.num_tokens} of the "
                 "answer): sampled without its mask; report this as a bug"
             )
-        self._text += self.grammar.index.token_bytes[token_id]
+        self._text += grammar.index.token_bytes[token_id]
         self._path.append(_Step(state, token_id, len(self._text)))
-        if self.grammar.thinking is not None and self.num_tokens == self.grammar.thinking.max_tokens:
-            self._path[-1].state = self._after_thinking(state, self.grammar.thinking)
+        if grammar.thinking is not None and self.num_tokens == grammar.thinking.max_tokens:
+            self._path[-1].state = self._after_thinking(state, grammar.thinking)
 
     def rollback(self, num_tokens: int) -> None:
         """Undo the last advances."""
@@ -166,6 +171,7 @@ class Matcher:
         other = Matcher.__new__(Matcher)
         other.grammar, other.max_tokens, other.closed = self.grammar, self.max_tokens, self.closed
         other._encode_forced, other._text, other._path = self._encode_forced, self._text[:], self._path[:]
+        other._records, other._fill_row = self._records, self._fill_row
         return other
 
     def forced(self) -> list[int]:

@@ -4,23 +4,25 @@
                                                  └ exits, nodes of the trie ──► the same of `follow`, from those nodes
 
 The recursion ends because every exit lies deeper in the trie; empty scalars are passed through by `closure`. What is
-found below some nodes is kept by state and nodes, unless it was stepped: then it holds for one origin alone.
+found below some nodes is kept by state and nodes, unless it was stepped: then it holds for one origin alone. A state
+that a machine can `split` is found in two: what it has in common with others, and what follows that, from its ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from radixgen.automata.machine import ASK, ByRow, ByteMachine, Scalar, State
+from radixgen.automata.machine import ASK, MOST_BRACKETS, ByRow, ByteMachine, Scalar, Split, State
 from radixgen.automata.words import ListAutomaton
 from radixgen.mask.base import ROOT, Base, Pieces
 from radixgen.mask.index import Int32
 from radixgen.mask.kernels import FAR
 from radixgen.mask.lengths import Lengths
 from radixgen.mask.memo import Memo
+from radixgen.mask.walk import NONE
 
 
 class Reach(NamedTuple):
@@ -32,6 +34,8 @@ class Reach(NamedTuple):
     """Bytes that end the text after any of the tokens, at most."""
     is_shared: bool
     """True of every state that is the same from these nodes on; not where tokens were stepped."""
+    ends: Int32 = NONE
+    """Nodes, with tokens below them, where the state's whole text may end."""
 
 
 class Reacher:
@@ -40,6 +44,8 @@ class Reacher:
     def __init__(self, machine: ByteMachine, pieces: Pieces, lengths: Lengths, memo: Memo) -> None:
         self._machine, self._pieces, self._lengths, self._memo = machine, pieces, lengths, memo
         self._index = pieces.walker.index
+        is_exact = self._index.most_brackets <= MOST_BRACKETS
+        self._split: Callable[[State], Split | None] = getattr(machine, "split", _never) if is_exact else _never
 
     def find(self, state: State) -> Reach:
         """The tokens of a state.
@@ -51,11 +57,15 @@ class Reacher:
 
     def _find(self, state: State, nodes: Int32, origin: State) -> Reach:
         """What allows the tokens below `nodes` that go on from `state`, on the way from `origin` at the root."""
+        split = self._split(state)
+        if split is not None:
+            return self._find_split(split, nodes, origin)
         bases: list[Base] = []
         ids: list[Int32] = []
+        ends: list[Int32] = []
         ceiling, is_shared = 0, True
         for scalar in _parts(closure(self._machine, state)):
-            automaton, q, follow = scalar
+            automaton, q, _ = scalar
             piece = self._pieces.find(automaton, q, nodes)
             is_used = False
             if piece.slot.index:
@@ -66,14 +76,33 @@ class Reacher:
                 is_used = True
             if is_used:
                 ceiling = max(ceiling, piece.growth + self._lengths.longest_follow(scalar, state))
-            if follow is None or not (piece.exits.shape[1] or automaton.accepting[q]):
+            if not (piece.exits.shape[1] or automaton.accepting[q]):
                 continue
             for after, exits in _deeper(scalar, piece.exits, nodes):
+                if after is None:
+                    ends.append(exits)
+                    continue
                 found = self._stepped(origin, exits) if after is ASK else self._find_below(after, exits, origin)
                 bases += found.bases
                 ids += found.ids
                 ceiling, is_shared = max(ceiling, found.ceiling), is_shared and found.is_shared
-        return Reach(bases, ids, min(ceiling, FAR), is_shared)
+                if len(found.ends):
+                    ends.append(found.ends)
+        return Reach(bases, ids, min(ceiling, FAR), is_shared, _joined(ends))
+
+    def _find_split(self, split: Split, nodes: Int32, origin: State) -> Reach:
+        inner = self._find_below(split.inner, nodes, origin)
+        ceiling = min(inner.ceiling + self._lengths.length(split.follow), FAR)
+        if not len(inner.ends):
+            return inner._replace(ceiling=ceiling)
+        behind = self._find_below(split.follow, inner.ends, origin)
+        return Reach(
+            inner.bases + behind.bases,
+            inner.ids + behind.ids,
+            max(ceiling, behind.ceiling),
+            inner.is_shared and behind.is_shared,
+            behind.ends,
+        )
 
     def _find_below(self, state: State, nodes: Int32, origin: State) -> Reach:
         key = ("below", state, nodes.tobytes())
@@ -81,7 +110,7 @@ class Reacher:
         if found is None:
             found = self._find(state, nodes, origin)
             if found.is_shared:
-                self._memo.put(key, found, len(key[2]) + sum(ids.nbytes for ids in found.ids))
+                self._memo.put(key, found, len(key[2]) + found.ends.nbytes + sum(ids.nbytes for ids in found.ids))
         return found
 
     def _stepped(self, origin: State, nodes: Int32) -> Reach:
@@ -113,10 +142,12 @@ class Reacher:
 
 
 def _deeper(scalar: Scalar, exits: Int32, nodes: Int32) -> list[tuple[Any, Int32]]:
-    """What follows a scalar (a state or ASK), and from which nodes."""
+    """What follows a scalar (a state, ASK, or None: the end), and from which nodes."""
     found = find_follows(scalar, exits) if exits.shape[1] else []
-    if scalar.automaton.accepting[scalar.q] and follow_at(scalar, scalar.q) is ASK:
-        found.append((ASK, nodes))
+    if scalar.automaton.accepting[scalar.q]:
+        after = follow_at(scalar, scalar.q)
+        if after is ASK or after is None:
+            found.append((after, nodes))
     return found
 
 
@@ -174,13 +205,23 @@ def follow_at(scalar: Scalar, row: int) -> Any:
 
 
 def find_follows(scalar: Scalar, exits: Int32) -> list[tuple[Any, Int32]]:
-    """What follows a scalar at some exits (a state or ASK), and the nodes of those exits."""
+    """What follows a scalar at some exits (a state, ASK, or None: the end), and the nodes of those exits."""
     automaton, _, follow = scalar
     if not isinstance(follow, ByRow):
         return [(follow, exits[0])]
     found = []
     for row in set(exits[1].tolist()):
         after = follow.at(automaton.end_row(row) if isinstance(automaton, ListAutomaton) else row)
-        if after is not None:
-            found.append((after, exits[0, exits[1] == row]))
+        found.append((after, exits[0, exits[1] == row]))
     return found
+
+
+def _joined(parts: list[Int32]) -> Int32:
+    """Nodes in order, each once."""
+    if len(parts) <= 1:
+        return parts[0] if parts else NONE
+    return np.unique(np.concatenate(parts))
+
+
+def _never(state: State) -> None:
+    """Of a machine that splits no state."""

@@ -59,6 +59,8 @@ class Grammar:
         self.index = pieces.walker.index
         self.is_json = is_json
         self.memo = ledger.open()
+        self.records = ledger.open()
+        """The masks, by state: apart, for they are asked for at every step."""
         self._bind(machine)
         self.prefix = b""
         """What an answer writes before the constraint's own text begins."""
@@ -93,10 +95,8 @@ class Grammar:
         Raises:
             ConstraintError: when a limit of an automaton does not let the mask be found.
         """
-        found = self.memo.entries.get(("mask", state))
-        if found is None:
-            found = self._make_record(state)
-        return found
+        found = self.records.entries.get(state)
+        return self._make_record(state) if found is None else found
 
     def mask_bits(self, state: State) -> UInt32:
         """[W] the mask of a state, written anew."""
@@ -116,6 +116,10 @@ class Grammar:
         except KeyError:
             data = self.index.token_bytes[token_id] if 0 <= token_id < self.index.vocab_size else b""
             return self.memo.put(key, step_bytes(self.machine, state, data) if data else None)
+
+    def most_tokens(self, state: State) -> int:
+        """Tokens that certainly end the text, found without a plan; 0 where that shows nothing."""
+        return self._lengths.length(state) if self.index.has_all_bytes else 0
 
     def tight_ceiling(self, state: State) -> int:
         """An upper bound as a record's, in tokens of the vocabulary where that is in bytes."""
@@ -178,7 +182,7 @@ class Grammar:
             ceiling = max(ceiling, tail + self._lengths.most_tokens(scalar, state))
             if scalar.follow is not None and piece.exits.shape[1]:
                 for follow, exits in find_follows(scalar, piece.exits):
-                    if follow is not ASK:
+                    if follow is not ASK and follow is not None:
                         ceiling = max(ceiling, self._tight_ceiling(follow, exits))
         return min(ceiling, FAR)
 
@@ -191,7 +195,7 @@ class Grammar:
         merged, num_gone = self.pieces.walker.merge(parts, base.slot.bits, base.removed)
         num_allowed = base.slot.num_ids - num_gone + len(merged)
         record = Record(base.slot, base.removed, merged, num_allowed, reach.ceiling, is_accepting)
-        self.memo.put(("mask", state), record, merged.nbytes)
+        self.records.put(state, record, merged.nbytes)
         return record
 
 

@@ -18,15 +18,15 @@ from radixgen.schema.texts import Texts, TextSet
 
 
 class Constant:
-    """The job of being equal to one JSON value. Compare by identity: made once for each value."""
+    """The job of being equal to one of some JSON values. Compare by identity: made once for each value, or set."""
 
-    __slots__ = ("value",)
+    __slots__ = ("values",)
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    def __init__(self, values: tuple[Any, ...]) -> None:
+        self.values = values
 
     def __repr__(self) -> str:
-        return f"const {self.value!r}"
+        return f"const {', '.join(map(repr, self.values))}"
 
 
 class Mark:
@@ -60,7 +60,8 @@ class Members:
     def asks(self, key: Key, algebra: Texts) -> list[Formula]:
         """What the value of a key must be."""
         found = [self.names[key.name]] if key.name is not None and key.name in self.names else []
-        found += [formula for test, formula in self.patterns if key.is_in(test, algebra)]
+        if self.patterns:
+            found += [formula for test, formula in self.patterns if key.is_in(test, algebra)]
         return found or [self.rest]
 
     def lists(self, key: Key, algebra: Texts) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from radixgen.automata.regex import NODE_BYTES
+from radixgen.automata.table import ROW_BYTES
 from radixgen.automata.work import Limits, Work
 from radixgen.errors import SchemaError
 from radixgen.params import JsonSchema
@@ -94,6 +96,16 @@ class SchemaCompiler:
         for key in [key for key in self._compiled if key[0] == schema]:
             del self._compiled[key]
 
+    def forget_schemas(self, max_bytes: int) -> int:
+        """Leave all schemas to those who hold them; and the automata of scalars too, where these hold more than
+        `max_bytes`. Returns the bytes that are kept."""
+        self._compiled.clear()
+        num_bytes = self._scalars.num_rows * ROW_BYTES + self._scalars.texts.regexes.num_nodes * NODE_BYTES
+        if num_bytes <= max_bytes:
+            return num_bytes
+        self._scalars = Scalars(self._work)
+        return 0
+
     def _forget_tables(self) -> None:
         if self._scalars.num_rows > MAX_ROWS or self._scalars.texts.regexes.num_nodes > MAX_NODES:
             self._scalars = Scalars(self._work)
@@ -146,6 +158,8 @@ class SchemaCompiler:
 def _check_answer(nodes: Nodes, costs: Costs) -> None:
     """Refuse a schema without an answer, or without a short and flat one."""
     root = nodes.root
+    if costs.bound(root) <= MAX_ANSWER and not nodes.is_bound and not root.is_final:
+        return  # at a glance: no glance is deep
     cost = costs.cost(root)
     if cost >= FAR:
         raise SchemaError("no JSON value satisfies this schema", costs.dead_pointer(root))

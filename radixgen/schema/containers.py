@@ -13,10 +13,11 @@ from radixgen.automata.table import Automaton
 from radixgen.automata.work import Work
 from radixgen.schema.atoms import Has, Key, Members
 from radixgen.schema.formula import Formula, Formulas, Kind, literals
-from radixgen.schema.guesses import Guesser
+from radixgen.schema.guesses import Guess, Guesser
 from radixgen.schema.nodes import Node, Nodes
 from radixgen.schema.reader import Location
 from radixgen.schema.rests import ArrayRest, ObjectForm, ObjectRest, Plain, is_over
+from radixgen.schema.scalars import spell_word
 from radixgen.schema.texts import TextSet
 
 NONE: frozenset[str] = frozenset()
@@ -58,6 +59,7 @@ class Containers:
         self._guesser = Guesser(self._formulas, _Twins(self._formulas).representative, _Values(nodes), work)
         self._cells: dict[tuple[TextSet, ...], tuple[Cell, ...]] = {(): (Cell(Key(None), self._texts.true),)}
         self._keys: dict[str, Key] = {}
+        self._spelled: dict[str, list[bytes]] = {}
 
     def plain(self, rest: ObjectRest | ArrayRest) -> Plain | None:
         return self.nodes.deriver.plain(rest.debt)
@@ -73,6 +75,13 @@ class Containers:
         found = self._keys.get(name)
         if found is None:
             found = self._keys[name] = Key(name)
+        return found
+
+    def spelled(self, name: str) -> list[bytes]:
+        """The ways to write a name."""
+        found = self._spelled.get(name)
+        if found is None:
+            found = self._spelled[name] = spell_word(name, self._non_ascii)
         return found
 
     def needed_name(self, rest: ObjectRest) -> str | None:
@@ -94,9 +103,12 @@ class Containers:
 
     def asked(self, plain: Plain, key: Key) -> Formula:
         """What the value of a key must be in a plain rest; FALSE where the key cannot come."""
-        if key.name in plain.banned or not all(key.is_in(test, self._texts) for test in plain.tests):
+        if key.name in plain.banned or (plain.tests and not all(key.is_in(one, self._texts) for one in plain.tests)):
             return self._formulas.false
-        found = [one for members in plain.members for one in members.asks(key, self._texts)]
+        if len(plain.members) == 1:
+            found = plain.members[0].asks(key, self._texts)
+        else:
+            found = [one for members in plain.members for one in members.asks(key, self._texts)]
         return found[0] if len(found) == 1 else self._formulas.both(found)
 
     def members(self, rest: ObjectRest, key: Key) -> tuple[Member, ...]:
@@ -104,13 +116,19 @@ class Containers:
         found = rest.members.get(key)
         if found is None:
             at = self._at_after(rest, key)
-            mixed = self.nodes.deriver.after_key(rest.debt, key, self._gone(rest.form, at, key))
             form, node = rest.form, self.nodes.node
             found = rest.members[key] = tuple(
                 Member(node(guess.value), form.rest(guess.rest, at, used=rest.used, is_sealed=rest.is_sealed))
-                for guess in self._guesser.guesses(mixed)
+                for guess in self._guesses(rest, key, self._gone(form, at, key))
             )
         return found
+
+    def _guesses(self, rest: ObjectRest, key: Key, gone: frozenset[str]) -> list[Guess]:
+        deriver, plain, false = self.nodes.deriver, self.plain(rest), self._formulas.false
+        if plain is None:
+            return self._guesser.guesses(deriver.after_key(rest.debt, key, gone))
+        one = Guess(self.asked(plain, key), deriver.owed_after_key(rest.debt, key, gone))
+        return [] if false in one else [one]
 
     def _at_after(self, rest: ObjectRest, key: Key) -> int:
         form = rest.form
@@ -161,7 +179,7 @@ class Containers:
             mixed = self.nodes.deriver.after_item(rest.debt, rest.index)
             found: list[Element] = []
             for guess in self._guesser.guesses(mixed):
-                after = rest.form.rest(guess.rest, rest.index + 1)
+                after = rest.form.rest(guess.rest, rest.index + 1, is_sealed=rest.is_sealed)
                 values = self.nodes.finite_values(guess.value, MAX_VALUES) if after.is_pending else None
                 if values is None:
                     found.append(Element(self.nodes.node(guess.value), after))
@@ -185,8 +203,14 @@ class Containers:
         """The rest behind an item whose value is now known."""
         if not rest.is_pending:
             return rest
-        constant = self.nodes.meanings.constant(value)
-        return rest.form.rest(self.nodes.deriver.settled(rest.debt, constant), rest.index)
+        return self._settled(rest, frozenset((self.nodes.meanings.constant(value),)), is_sealed=rest.is_sealed)
+
+    def sealed(self, rest: ArrayRest) -> ArrayRest:
+        """The rest behind an item whose value is not known: unlike it, as far as that holds for any value."""
+        return self._settled(rest, frozenset(), is_sealed=True)
+
+    def _settled(self, rest: ArrayRest, constants: frozenset[Formula], *, is_sealed: bool) -> ArrayRest:
+        return rest.form.rest(self.nodes.deriver.settled(rest.debt, constants), rest.index, is_sealed=is_sealed)
 
     def terms(self, debt: Formula) -> Iterator[Formula]:
         """Conjunctions that together say what a formula does; those that owe less come first."""

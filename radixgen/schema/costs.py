@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from radixgen.automata.work import Work
 from radixgen.schema.containers import Cell, Containers, Element
-from radixgen.schema.glance import easy_cost
+from radixgen.schema.glance import easy_cost, spelled_len
 from radixgen.schema.nodes import ContainerForm, Node, ScalarForm
-from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Vertex
+from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Vertex, is_over
 from radixgen.schema.search import UNKNOWN, Plan, Search, Step
 from radixgen.schema.values import read_value
 
@@ -37,7 +37,33 @@ class Costs:
         self.num_unknown = 0
 
     def is_live(self, vertex: Vertex) -> bool:
-        return self.cost(vertex) < FAR
+        return self.bound(vertex) < FAR
+
+    def bound(self, vertex: Vertex) -> int:
+        """Bytes that are enough for some text of a vertex: its cost, or more where that shows at a glance."""
+        if vertex.is_final or self._nodes.is_bound:
+            return self.cost(vertex)
+        if vertex.bound == -1:
+            vertex.bound = self._glance(vertex)
+        return self.cost(vertex) if vertex.bound is None else vertex.bound
+
+    def _glance(self, vertex: Vertex) -> int | None:
+        find_bound = self._nodes.meanings.glance.find_bound
+        if isinstance(vertex, Node):
+            return find_bound(vertex.formula)
+        assert isinstance(vertex, ObjectRest | ArrayRest)
+        if is_over(vertex.debt):
+            return 2
+        plain = self._containers.plain(vertex)
+        if plain is None or isinstance(vertex, ArrayRest) or plain.low > len(plain.required) or plain.high is not None:
+            return None
+        size = 2
+        for name in plain.required:
+            value = find_bound(self._containers.asked(plain, self._containers.key(name)))
+            if value is None:
+                return None
+            size += spelled_len(name) + value + len(self._style.comma) + len(self._style.colon)
+        return size
 
     def is_likely(self, element: Element) -> bool:
         """Whether an item whose value what follows waits for can be finished at least with its cheapest value."""
@@ -141,6 +167,8 @@ class Costs:
             return [_Part(None, start + b"}")]
         key = step.key
         if isinstance(key, Cell):
+            if rest.is_sealed:
+                raise LookupError("one of the names that were taken is not known")
             automaton = self._containers.key_automaton(rest, key, taken)
             if automaton is None:
                 raise LookupError("all names are taken")
@@ -162,6 +190,8 @@ class Costs:
         comma = self._style.comma if rest.index else b""
         if not isinstance(step, Step):
             return [_Part(None, b"]")]
+        if rest.is_sealed:
+            raise LookupError("one of the items that this must be unlike is not known")
         if step.rest is not None:
             return [_Part(None, comma), _Part(step.node), _Part(step.rest)]
         plain = self._containers.plain(rest)

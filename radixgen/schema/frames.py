@@ -10,16 +10,19 @@ offered, and of what a document does not hold, only as much as the cheapest way 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
 from radixgen.automata.table import Automaton
+from radixgen.schema.beyond import Beyond
 from radixgen.schema.containers import Cell, Containers, Element, Member
 from radixgen.schema.costs import FAR, Costs
-from radixgen.schema.formula import Formula
+from radixgen.schema.formula import Kind
 from radixgen.schema.nodes import EMPTY_QUOTE, ContainerForm, Form, Node, ScalarForm
 from radixgen.schema.rests import ArrayRest, ObjectRest, Plain, Vertex, is_over
-from radixgen.schema.scalars import spell_word
+
+SLACK = 64
+"""Bytes that items may be longer for being unlike one that is not known."""
 
 
 class Keys:
@@ -69,7 +72,9 @@ class Frames:
     def __init__(self, containers: Containers, costs: Costs) -> None:
         self.containers, self.costs, self.nodes = containers, costs, containers.nodes
         self._scalars, self.style = self.nodes.scalars, self.nodes.options.style
+        self._beyond = Beyond(containers, costs)
         self._literals: dict[bytes, Automaton] = {}
+        self._bounds: dict[Hashable, dict[str, int]] = {}
         self._gap: Items = (self._scalars.gap,) if self.style.is_free else ()
 
     def literal(self, data: bytes) -> Automaton:
@@ -80,14 +85,28 @@ class Frames:
 
     def open(self, item: Item) -> tuple[Items, ...]:
         """The alternatives of an item that is no terminal."""
-        if isinstance(item, Node):
-            return tuple(alternative for form in self._live_forms(item) for alternative in self._open_form(form))
         if isinstance(item, Fork):
             return item.alternatives
-        assert isinstance(item, ObjectRest | ArrayRest)
+        assert isinstance(item, Vertex)
         if item.opened is None:
-            item.opened = tuple(self._open_object(item) if isinstance(item, ObjectRest) else self._open_array(item))
+            item.opened = tuple(self._open(item))
         return item.opened
+
+    def _open(self, item: Vertex) -> Iterable[Items]:
+        if isinstance(item, Node):
+            return (alternative for form in self._live_forms(item) for alternative in self._open_form(form))
+        if isinstance(item, ObjectRest):
+            return self._open_object(item)
+        assert isinstance(item, ArrayRest)
+        return self._open_array(item)
+
+    def is_free(self, item: Item) -> bool:
+        """Whether nothing is asked of what is left of a value."""
+        if isinstance(item, Node):
+            return item.formula.kind == Kind.TRUE
+        if isinstance(item, ArrayRest):
+            return item.debt.kind == Kind.TRUE
+        return isinstance(item, ObjectRest) and item.debt.kind == Kind.TRUE and not item.used and not item.at
 
     def height(self, item: Item) -> int:
         """Containers inside each other that the item cannot do without; what a rest is inside of counts as one."""
@@ -107,8 +126,9 @@ class Frames:
             return len(item.completion(0))
         if isinstance(item, Fork):
             return max(sum(self.length(one) for one in items) for items in item.alternatives)
-        vertex = item.rest if isinstance(item, Keys | KeyEnd) else item
-        return 0 if isinstance(vertex, ItemEnd) else self.costs.cost(vertex) % EMPTY_QUOTE
+        if isinstance(item, ItemEnd):
+            return self.costs.bound(self.containers.sealed(item.rest)) % EMPTY_QUOTE + SLACK
+        return self.costs.bound(item.rest if isinstance(item, Keys | KeyEnd) else item) % EMPTY_QUOTE
 
     def longest(self, keys: Keys) -> int:
         """Bytes that are enough to end an object behind any of its keys."""
@@ -116,13 +136,20 @@ class Frames:
         names = [name for name in keys.names.values() if name is not None]
         if plain is None or self.nodes.is_bound:
             ways = [one for name in names for one in self.containers.members(keys.rest, self.containers.key(name))]
-            return max((self.costs.cost(one.node) % EMPTY_QUOTE + self.length(one.rest) for one in ways), default=0)
-        asked = [self.containers.asked(plain, self.containers.key(name)) for name in names]
-        return max((self._bound(one) for one in asked), default=0) + self.length(keys.rest)
+            return max((self.length(one.node) + self.length(one.rest) for one in ways), default=0)
+        bounds = self._bounds_of(plain)
+        return max((self._bound(bounds, plain, name) for name in names), default=0) + self.length(keys.rest)
 
-    def _bound(self, formula: Formula) -> int:
-        found = self.nodes.meanings.glance.find_bound(formula)
-        return self.costs.cost(self.nodes.node(formula)) if found is None else found
+    def _bounds_of(self, plain: Plain) -> dict[str, int]:
+        """Name -> bytes that are enough for its value, FAR where it cannot come: the same in all rests of an object."""
+        return self._bounds.setdefault((plain.members, plain.tests, plain.banned), {})
+
+    def _bound(self, bounds: dict[str, int], plain: Plain, name: str) -> int:
+        found = bounds.get(name)
+        if found is None:
+            asked = self.containers.asked(plain, self.containers.key(name))
+            found = bounds[name] = FAR if asked.kind == Kind.FALSE else self.costs.bound(self.nodes.node(asked))
+        return found
 
     def lower(self, items: Items, height: int) -> Items | None:
         """Behind `items`, which end in `Keys`, only those that stay below a height; None where that leaves none."""
@@ -139,21 +166,14 @@ class Frames:
     def _live_forms(self, node: Node) -> tuple[Form, ...]:
         if node.live is None:
             forms = self.nodes.forms(node)
-            if self.nodes.is_bound or len(forms) > 1 or not isinstance(next(iter(forms), None), ScalarForm):
-                costs = [self._form_cost(form) for form in forms]
+            if self.nodes.is_bound:
+                costs = [self.costs.cost(one.rest) if isinstance(one, ContainerForm) else one.cost for one in forms]
                 least = min(costs, default=FAR) // EMPTY_QUOTE
-                forms = tuple(
-                    form
-                    for form, cost in zip(forms, costs, strict=True)
-                    if cost < FAR and (not self.nodes.is_bound or cost // EMPTY_QUOTE == least)
-                )
-            node.live = forms
+                pairs = zip(forms, costs, strict=True)
+                node.live = tuple(form for form, cost in pairs if cost < FAR and cost // EMPTY_QUOTE == least)
+            else:
+                node.live = tuple(one for one in forms if isinstance(one, ScalarForm) or self.costs.is_live(one.rest))
         return node.live
-
-    def _form_cost(self, form: Form) -> int:
-        if isinstance(form, ContainerForm):
-            return self.costs.cost(form.rest)
-        return form.cost if self.nodes.is_bound else 1
 
     def _open_form(self, form: Form) -> Iterator[Items]:
         if isinstance(form, ScalarForm):
@@ -167,9 +187,9 @@ class Frames:
 
     def _live(self, members: Iterable[Way], rest: ObjectRest | ArrayRest) -> list[Way]:
         """The members that can be finished; of a bound schema, those that make up no more than they must."""
-        cost = self.costs.cost
+        cost, is_live = self.costs.cost, self.costs.is_live
         if not self.nodes.is_bound:
-            return [one for one in members if cost(one.node) < FAR and cost(one.rest) < FAR]
+            return [one for one in members if is_live(one.node) and is_live(one.rest)]
         least = cost(rest) // EMPTY_QUOTE
         return [one for one in members if (cost(one.node) // EMPTY_QUOTE) + (cost(one.rest) // EMPTY_QUOTE) == least]
 
@@ -177,7 +197,7 @@ class Frames:
         """Whether `_live` holds any; the first that is found is enough."""
         if self.nodes.is_bound:
             return bool(self._live(members, rest))
-        return any(self.costs.cost(one.node) < FAR and self.costs.cost(one.rest) < FAR for one in members)
+        return any(self.costs.is_live(one.node) and self.costs.is_live(one.rest) for one in members)
 
     def _open_object(self, rest: ObjectRest) -> Iterator[Items]:
         plain = self.containers.plain(rest)
@@ -186,7 +206,7 @@ class Frames:
         style, start = self.style, b"" if self.style.is_free else b"{" if rest.is_first else self.style.comma
         colon = b"" if style.is_free else style.colon
         for name in names:
-            for text in spell_word(name, self.nodes.options.non_ascii):
+            for text in self.containers.spelled(name):
                 words[start + text + colon] = name
         cells = [] if plain is not None and self._is_full(rest, plain, names) else self._live_cells(rest, plain)
         before = self._before_key(rest)
@@ -211,11 +231,8 @@ class Frames:
         return 1 + node.height
 
     def _listed(self, keys: Keys) -> Items:
-        """One automaton for all keys, and what tells them apart; of a single one, what follows it."""
-        words = tuple(keys.names)
-        if len(words) == 1:
-            return (self.literal(words[0]), *self.behind_key(keys, words[0]))
-        return (self._scalars.words(words), keys)
+        """One automaton for all keys, and what tells them apart; what follows one is looked at when it is written."""
+        return (self._scalars.words(tuple(keys.names)), keys)
 
     def _before_key(self, rest: ObjectRest) -> Items:
         if self.style.is_free:
@@ -229,23 +246,19 @@ class Frames:
             return []
         needs_look = self.nodes.is_bound or plain.low > len(plain.required)
         has_room = plain.high is None or plain.high > len(plain.required)
+        bounds = self._bounds_of(plain)
         found = []
         for name in containers.names_left(rest):
             is_required = name in plain.required
-            if (is_required or has_room) and self._is_offered(rest, plain, name, needs_look=needs_look):
-                found.append(name)
+            if is_required or has_room:
+                if needs_look:
+                    is_live = self._has_live(containers.members(rest, containers.key(name)), rest)
+                else:
+                    is_live = self._bound(bounds, plain, name) < FAR
+                found += [name] if is_live else []
             if is_required and not is_any_order:
                 break
         return found
-
-    def _is_offered(self, rest: ObjectRest, plain: Plain, name: str, *, needs_look: bool) -> bool:
-        key = self.containers.key(name)
-        asked = self.containers.asked(plain, key)
-        if asked is self.nodes.meanings.formulas.false:
-            return False
-        if needs_look:
-            return self._has_live(self.containers.members(rest, key), rest)
-        return self.nodes.meanings.glance.find_bound(asked) is not None or self.costs.is_live(self.nodes.node(asked))
 
     def _guessed_names(self, rest: ObjectRest) -> list[str]:
         needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)
@@ -291,6 +304,18 @@ class Frames:
 
     def behind_item(self, end: ItemEnd, value: object) -> Items:
         return (*self._gap, self.containers.settled(end.rest, value))
+
+    def beyond(self, end: KeyEnd | ItemEnd) -> Items:
+        """What follows a value whose text matters, and is not known (a mask looks beyond it)."""
+        if isinstance(end, KeyEnd):
+            return self.behind_other_key(end, None)
+        return (*self._gap, self.containers.sealed(end.rest))
+
+    def is_open(self, end: KeyEnd | ItemEnd) -> bool:
+        """Whether `beyond` is exact until the next such value ends."""
+        if end.rest.is_sealed:
+            return False
+        return isinstance(end, KeyEnd) or self._beyond.is_open(end.rest)
 
     def _colon(self) -> Items:
         return (*self._gap, self.literal(self.style.colon), *self._gap)

@@ -5,20 +5,22 @@ Whatever is not plain to see is left to `schema.meanings` and `schema.search`; n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from radixgen.schema.formula import Formula, Kind
+from radixgen.schema.keywords import CHECKS, NAMING, words
+from radixgen.schema.kinds import has_kind, kind_of
 from radixgen.schema.reader import Location, SchemaReader
 
 MOST_BYTES = 6
 """A character takes no more in a JSON string."""
-MAX_LOOKS = 4
-"""Schemas inside each other that a glance takes in."""
+MAX_LOOKS = 64
+"""Schemas that a glance takes in: no value that it finds is nested deeper."""
 
-_ANNOTATIONS = frozenset(
-    ("title", "description", "default", "examples", "$comment", "deprecated", "readOnly", "writeOnly", "$schema", "$id")
-) | frozenset(("$defs", "definitions", "$anchor", "$dynamicAnchor"))
+_SPEAKING = (frozenset(CHECKS) | {"const"}) - NAMING
+"""Keywords that say anything of a value."""
 
 
 class Easy(NamedTuple):
@@ -53,17 +55,16 @@ def easy_cost(formula: Formula) -> Easy | None:
     easy = _EASY.get(types) if isinstance(types, str) else None
     if easy is None or schema is None:
         return None
-    for keyword in schema:
-        if keyword != "type" and keyword not in _ANNOTATIONS and keyword not in easy.harmless:
-            return None
+    if any(keyword in _SPEAKING and keyword != "type" and keyword not in easy.harmless for keyword in schema):
+        return None
     return easy
 
 
 _COUNTS = (("minLength", "maxLength"), ("minItems", "maxItems"), ("minProperties", "maxProperties"))
-_NUMBERS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "format"))
-_STRINGS = frozenset(("minLength", "maxLength"))
-_OBJECTS = frozenset(("properties", "additionalProperties", "patternProperties", "required"))
-_ARRAYS = frozenset(("items", "minItems", "maxItems", "prefixItems"))
+_NUMBERS = words("minimum maximum exclusiveMinimum exclusiveMaximum")
+_STRINGS = words("minLength maxLength pattern format")
+_OBJECTS = words("properties additionalProperties patternProperties required minProperties maxProperties")
+_ARRAYS = words("items minItems maxItems prefixItems uniqueItems")
 _MODEST: dict[str, frozenset[str]] = {
     "string": _STRINGS,
     "number": _NUMBERS,
@@ -73,56 +74,83 @@ _MODEST: dict[str, frozenset[str]] = {
     "array": _ARRAYS,
     "object": _OBJECTS,
 }
+"""Keywords of a type that a glance understands."""
+_OTHERS = {
+    "string": words("x-lark"),
+    "number": words("multipleOf"),
+    "integer": words("multipleOf"),
+    "object": words("propertyNames dependentRequired dependentSchemas unevaluatedProperties"),
+    "array": words("contains minContains maxContains unevaluatedItems"),
+}
+"""Keywords of a type that it does not."""
+_TYPED = frozenset().union(*_MODEST.values(), *_OTHERS.values())
+_ANY_TYPE = ("null",)
 
 
 class Glance:
     """Tells schemas that some value satisfies for sure, and how long the shortest is at most."""
 
-    def __init__(self, reader: SchemaReader, is_stated: Callable[[str], bool]) -> None:
-        """is_stated: whether a format is asserted."""
-        self._reader, self._is_stated = reader, is_stated
+    def __init__(self, reader: SchemaReader, shortest: Callable[[Location], int | None]) -> None:
+        """shortest: characters of some string that satisfies the `pattern`, `format` and lengths of a place."""
+        self._reader, self._shortest = reader, shortest
         self._found: dict[Location, int | None] = {}
+        self._looks = 0
+        """Schemas that this glance may still take in."""
+        self._inside: set[Location] = set()
 
     def find_bound(self, formula: Formula) -> int | None:
         """Bytes that are enough for some value that satisfies a formula over jobs; None where none is in sight."""
         if formula.kind == Kind.TRUE:
             return 1
         atom = formula.atom
-        return self._bound(atom, MAX_LOOKS) if isinstance(atom, Location) and formula.is_positive else None
+        if not isinstance(atom, Location) or not formula.is_positive:
+            return None
+        if atom not in self._found:
+            self._looks, self._inside = MAX_LOOKS, set()
+            self._found[atom] = self._bound(atom)
+        return self._found[atom]
 
-    def _bound(self, location: Location, looks: int) -> int | None:
-        if location in self._found:
-            return self._found[location]
-        found = self._look(location, looks - 1) if looks > 0 else None
-        if found is not None or looks == MAX_LOOKS:
+    def _bound(self, location: Location) -> int | None:
+        found = self._found.get(location)
+        if found is not None or location in self._inside or not self._looks:
+            return found
+        self._looks -= 1
+        self._inside.add(location)
+        found = self._look(location)
+        self._inside.discard(location)
+        if found is not None:
             self._found[location] = found
         return found
 
-    def _look(self, location: Location, looks: int) -> int | None:
+    def _look(self, location: Location) -> int | None:
         schema = location.schema
         if isinstance(schema, bool):
             return 1 if schema else None
-        said = schema.keys() - _ANNOTATIONS
+        said = schema.keys() & _SPEAKING
         if not said:
             return 1
         if said == {"$ref"}:
-            return self._bound(self._reader.references(location)[0], looks)
+            return self._bound(self._reader.references(location)[0])
         if said == {"anyOf"}:
             children = (self._reader.child(location, "anyOf", at) for at in range(len(schema["anyOf"])))
-            return min((one for child in children if (one := self._bound(child, looks)) is not None), default=None)
-        if said <= {"enum", "type"} and "enum" in said:
+            return _least(self._bound(child) for child in children)
+        types = schema.get("type", _ANY_TYPE)
+        listed = said - {"type"}
+        if listed in ({"enum"}, {"const"}):
+            values = schema.get("enum", (schema.get("const"),))
             return min(
-                (_spelled(value) for value in schema["enum"] if _has_type(value, schema.get("type"))), default=None
+                (spelled_len(one) for one in values if types is _ANY_TYPE or _has_type(one, types)), default=None
             )
-        types = schema.get("type")
-        return self._bound_of_type(location, said - {"type"}, types, looks) if isinstance(types, str) else None
+        if not listed <= _TYPED:
+            return None
+        return _least(
+            self._bound_of_type(location, listed, kind) for kind in ((types,) if isinstance(types, str) else types)
+        )
 
-    def _bound_of_type(self, location: Location, said: set[str], kind: str, looks: int) -> int | None:
+    def _bound_of_type(self, location: Location, said: set[str], kind: str) -> int | None:
         """Where there are only keywords of the kind that cannot contradict each other, or visibly do not."""
         schema: Any = location.schema
-        if "format" in said and kind == "string" and not self._is_stated(schema["format"]):
-            said = said - {"format"}
-        if not said <= _MODEST[kind]:
+        if not said.isdisjoint(_OTHERS.get(kind, ())):
             return None
         if any(schema.get(high) is not None and schema[high] < schema.get(low, 0) for low, high in _COUNTS):
             return None
@@ -130,32 +158,51 @@ class Glance:
             case "number" | "integer":
                 return _longest_number(schema)
             case "string":
-                return 2 + MOST_BYTES * int(schema.get("minLength", 0))
+                return self._bound_of_string(location)
             case "array":
-                return self._bound_of_array(location, looks)
+                return self._bound_of_array(location)
             case "object":
-                return self._bound_of_object(location, looks)
+                return self._bound_of_object(location)
         return _LITERAL
 
-    def _bound_of_array(self, location: Location, looks: int) -> int | None:
+    def _bound_of_string(self, location: Location) -> int | None:
+        shortest = location.get("minLength") or 0
+        if "pattern" in location or "format" in location:
+            shortest = self._shortest(location)
+        return None if shortest is None else 2 + MOST_BYTES * int(shortest)
+
+    def _bound_of_array(self, location: Location) -> int | None:
         count = location.get("minItems") or 0
         if not count:
             return 2
-        if "prefixItems" in location:
+        if "prefixItems" in location or (location.get("uniqueItems") is True and count > 1):
             return None
-        item = self._bound(self._reader.child(location, "items"), looks) if "items" in location else 1
+        item = self._bound(self._reader.child(location, "items")) if "items" in location else 1
         return None if item is None else 2 + count * (item + _SPACED)
 
-    def _bound_of_object(self, location: Location, looks: int) -> int | None:
-        size = 2
-        for name in location.get("required") or ():
-            if "patternProperties" in location or name not in (location.get("properties") or {}):
-                return None
-            value = self._bound(self._reader.child(location, "properties", name), looks)
+    def _bound_of_object(self, location: Location) -> int | None:
+        size, required = 2, location.get("required") or ()
+        if not (location.get("minProperties") or 0) <= len(required) <= location.get("maxProperties", len(required)):
+            return None
+        for name in required:
+            value = self._bound_of_member(location, name)
             if value is None:
                 return None
-            size += _spelled(name) + value + 2 * _SPACED
+            size += spelled_len(name) + value + 2 * _SPACED
         return size
+
+    def _bound_of_member(self, location: Location, name: str) -> int | None:
+        if "patternProperties" in location:
+            return None
+        if name in (location.get("properties") or {}):
+            return self._bound(self._reader.child(location, "properties", name))
+        if "additionalProperties" in location:
+            return self._bound(self._reader.child(location, "additionalProperties"))
+        return 1
+
+
+def _least(bounds: Iterable[int | None]) -> int | None:
+    return min((one for one in bounds if one is not None), default=None)
 
 
 def _longest_number(schema: dict[str, Any]) -> int | None:
@@ -170,16 +217,13 @@ def _longest_number(schema: dict[str, Any]) -> int | None:
 _LITERAL = 5
 _SPACED = 2
 """`, ` and `: ` take so many bytes at most."""
-_PYTHON: dict[str, Any] = {"string": str, "object": dict, "array": list}
 
 
 def _has_type(value: Any, types: Any) -> bool:
-    """Whether a value is surely of a type; of none where that takes a closer look."""
-    if types is None:
-        return True
-    return isinstance(types, str) and types in _PYTHON and isinstance(value, _PYTHON[types])
+    """Whether a value is surely of one of some types."""
+    return has_kind(types, kind_of(value)) and (not isinstance(value, Decimal) or "number" in types)
 
 
-def _spelled(value: Any) -> int:
+def spelled_len(value: Any) -> int:
     """Bytes of a value's text, at most."""
     return 2 + MOST_BYTES * len(value) if isinstance(value, str) else len(str(value)) * MOST_BYTES + 2

@@ -34,7 +34,7 @@ def find_kinds(reader: SchemaReader, formula: Formula) -> tuple[str, ...]:
     if formula.kind != Kind.LITERAL or not formula.is_positive:
         return KINDS
     if isinstance(formula.atom, Constant):
-        return (kind_of(formula.atom.value),)
+        return tuple(dict.fromkeys(kind_of(value) for value in formula.atom.values))
     return _of_schema(reader, formula.atom) if isinstance(formula.atom, Location) else KINDS
 
 

@@ -20,14 +20,23 @@ shares all that the schema means. Not thread-safe.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
-from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar
+from radixgen.automata.machine import ASK, DEAD, Ask, ByRow, Scalar, Split
 from radixgen.automata.machine import State as AnyState
 from radixgen.automata.table import Automaton
-from radixgen.automata.words import WordsAutomaton
+from radixgen.automata.words import ListAutomaton
 from radixgen.errors import ConstraintError
-from radixgen.schema.continuations import HIGH, MAX_OPEN, Captured, Configuration, Continuation, Gathered, State
+from radixgen.schema.continuations import (
+    HIGH,
+    MAX_OPEN,
+    MOST_SPLIT,
+    Captured,
+    Configuration,
+    Continuation,
+    Gathered,
+    State,
+)
 from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
 from radixgen.schema.rests import Vertex
 from radixgen.schema.values import read_value
@@ -107,34 +116,49 @@ class JsonMachine:
             state.scalars = tuple(Scalar(one.automaton, one.q, self._follow(one)) for one in state.configurations)
         return state.scalars
 
+    def split(self, state: AnyState) -> Split | None:
+        """The state as a value that may be anything, and what follows it: the former is the same everywhere.
+
+        Exact for so many bytes as a token has: nobody opens so many containers that their number matters.
+        """
+        assert isinstance(state, State)
+        free = state.free
+        if free is None or free.rest is None:
+            return None
+        return Split(self._opened(self._continuation((free.item,), None)), self._opened(free.rest))
+
     def _follow(self, one: Configuration) -> State | ByRow | Ask | None:
         rest = one.rest
         if rest is None:
             return None
-        if isinstance(rest.item, Keys):
-            return self._by_row(one, rest)
-        if rest.is_before and rest.num_captures == 1:
-            return ASK if _is_before_sealed(rest) else self._capturing(self._opened(rest), None)
-        if isinstance(rest.item, KeyEnd) and rest.num_captures == 1 and not rest.item.rest.is_sealed:
-            return self._opened(self._continuation(self.frames.behind_other_key(rest.item, None), rest.rest))
-        return ASK if rest.num_captures else self._opened(rest)
-
-    def _by_row(self, one: Configuration, rest: Continuation) -> ByRow | Ask:
-        """What follows each key. Inside a captured value, what is opened does not know the text so far."""
-        if rest.num_captures:
-            return ASK
         if rest.follow is None:
-            automaton = one.automaton
-            assert isinstance(automaton, WordsAutomaton)
-
-            def follow(row: int) -> State | None:
-                behind = self._behind_key(rest, automaton.word(row))
-                return None if behind is None else self._opened(behind)
-
-            keys = rest.item
-            assert isinstance(keys, Keys)
-            rest.follow = ByRow(follow, lambda: self.frames.longest(keys) + self._length(rest.rest))
+            rest.follow = self._by_row(one, rest) if isinstance(rest.item, Keys) else self._view(rest)
         return rest.follow
+
+    def _view(self, rest: Continuation) -> State | Ask:
+        """The state before a continuation as a mask sees it, which looks beyond values whose text it does not know."""
+        if isinstance(rest.item, KeyEnd | ItemEnd):
+            return self._opened(self._beyond(rest)) if self.frames.is_open(rest.item) else ASK
+        if rest.is_before and _next_end(rest).rest.is_sealed:
+            return ASK
+        return self._opened(rest)
+
+    def _beyond(self, rest: Continuation) -> Continuation:
+        """What follows a value whose text matters, that text not known."""
+        assert isinstance(rest.item, KeyEnd | ItemEnd)
+        return self._continuation(self.frames.beyond(rest.item), rest.rest)
+
+    def _by_row(self, one: Configuration, rest: Continuation) -> ByRow:
+        """What follows each key."""
+        automaton, keys = one.automaton, rest.item
+        assert isinstance(automaton, ListAutomaton)
+        assert isinstance(keys, Keys)
+
+        def follow(row: int) -> State | Ask | None:
+            behind = self._behind_key(rest, automaton.word(row))
+            return None if behind is None else self._view(behind)
+
+        return ByRow(follow, lambda: self.frames.longest(keys) + self._length(rest.rest))
 
     def _step(self, state: State, byte: int) -> State | None:
         gathered = Gathered()
@@ -169,7 +193,7 @@ class JsonMachine:
         rest, captured = one.rest, one.captured
         assert rest is not None
         if isinstance(rest.item, Keys):
-            assert isinstance(one.automaton, WordsAutomaton)
+            assert isinstance(one.automaton, ListAutomaton)
             rest = self._behind_key(rest, one.automaton.word(one.q))
         while rest is not None and isinstance(rest.item, KeyEnd | ItemEnd):
             assert captured is not None
@@ -247,23 +271,31 @@ class JsonMachine:
                 if isinstance(one.item, Automaton):
                     gathered.found[Configuration(one.item, 0, one.rest)] = None
                     continue
-                for alternative in reversed(self.frames.open(one.item)):
-                    opened = self._fitting(alternative, one.rest)
-                    if opened is not None and opened.fits and opened not in seen:
+                for items in self._fitting(self.frames.open(one.item), one.rest):
+                    first = items[0]
+                    behind = self._continued(items[1:], one.rest)
+                    if behind is not None and not behind.fits:
+                        continue
+                    if isinstance(first, Automaton):
+                        gathered.found[Configuration(first, 0, behind)] = None
+                        continue
+                    opened = self._continuation((first,), behind)
+                    if opened.fits and opened not in seen:
                         seen.add(opened)
                         waiting.append(opened)
-            continuation.opened = self._state(gathered)
+            opened_state = continuation.opened = self._state(gathered)
+            is_low = continuation.depth <= MOST_SPLIT and not continuation.num_captures
+            if is_low and self.frames.is_free(continuation.item):
+                opened_state.free = continuation
         return continuation.opened
 
-    def _fitting(self, items: Items, rest: Continuation | None) -> Continuation | None:
-        """The continuation, without the keys whose values would be too deep."""
-        keys = items[-1]
-        if isinstance(keys, Keys):
-            room = MAX_OPEN - (0 if rest is None else rest.depth)
-            if room < HIGH:
-                lower = self.frames.lower(items, room)
-                return None if lower is None else self._continuation(lower, rest)
-        return self._continuation(items, rest)
+    def _fitting(self, alternatives: Sequence[Items], rest: Continuation | None) -> Sequence[Items]:
+        """The alternatives without the keys whose values would be too deep."""
+        room = MAX_OPEN - (0 if rest is None else rest.depth)
+        if room >= HIGH:
+            return alternatives
+        lower = (self.frames.lower(one, room) if isinstance(one[-1], Keys) else one for one in alternatives)
+        return [one for one in lower if one is not None]
 
     def _completion_of(self, one: Configuration) -> bytes | None:
         try:
@@ -277,11 +309,16 @@ class JsonMachine:
 
     def _text_behind(self, rest: Continuation | None, captured: Captured | None, text: bytes) -> bytes:
         """The cheapest text of what follows, `text` in front of it given; values that matter are read as they end."""
-        whole, starts = captured or Captured(b"", (0,) * (0 if rest is None else rest.num_captures))
+        starts: tuple[int, ...] = ()
+        if captured is None and rest is not None and rest.is_before:
+            captured = Captured(b"", (0,))
+        whole, starts = captured or Captured(b"", ())
         begun, whole = len(whole) + len(text), whole + text
         while rest is not None and rest.num_captures:
             if isinstance(rest.item, KeyEnd | ItemEnd):
-                rest = self._behind_value(rest, whole[starts[-1] :])
+                if rest.item.rest.is_sealed:
+                    raise LookupError("a value must be unlike one that is not known")
+                rest = self._behind_value(rest, whole[starts[-1] :]) if starts else self._beyond(rest)
                 starts = starts[:-1]
             else:
                 whole += self._first_text(rest)
@@ -301,7 +338,7 @@ class JsonMachine:
 
     def _keys_text(self, keys: Keys, automaton: Automaton, q: int) -> bytes:
         """The cheapest way to end an object, from inside a list of keys."""
-        assert isinstance(automaton, WordsAutomaton)
+        assert isinstance(automaton, ListAutomaton)
         if q == 0 and not self.frames.style.is_free:
             return self.frames.costs.text(keys.rest)
         first, end, depth = automaton.run(q)
@@ -330,9 +367,9 @@ class JsonMachine:
         return min((b"".join(self._text(one) for one in items) for items in self.frames.open(item)), key=len)
 
 
-def _is_before_sealed(rest: Continuation) -> bool:
-    """Whether an unlisted key comes next that must be unlike one that is not known."""
-    after = rest.rest
-    while after is not None and not isinstance(after.item, KeyEnd | ItemEnd):
-        after = after.rest
-    return after is not None and isinstance(after.item, KeyEnd) and after.item.rest.is_sealed
+def _next_end(rest: Continuation) -> KeyEnd | ItemEnd:
+    """The end of the value that comes next."""
+    while not isinstance(rest.item, KeyEnd | ItemEnd):
+        assert rest.rest is not None, "an end follows what comes before a value"
+        rest = rest.rest
+    return rest.item

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 
+from radixgen.automata import formats
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.work import Work
 from radixgen.schema.algebras import Algebra, Booleans, Markable, Marked, Numbers, exactly_one
@@ -31,11 +32,14 @@ from radixgen.schema.atoms import (
 )
 from radixgen.schema.formula import Formula, Formulas
 from radixgen.schema.glance import Glance
+from radixgen.schema.keywords import IN_PLACE
 from radixgen.schema.kinds import has_kind, kind_of
 from radixgen.schema.owed import Gathering, add_array, add_object
 from radixgen.schema.reader import Location, SchemaReader
 from radixgen.schema.texts import Texts, TextSet
 
+_PATTERNS = frozenset(("pattern", "x-lark", "patternProperties"))
+_APPLIED = IN_PLACE.union(("$ref", "$dynamicRef", "$recursiveRef", "unevaluatedProperties", "unevaluatedItems"))
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 Job = Location | Constant | Mark
@@ -72,13 +76,16 @@ class Meanings:
         """
         self.reader, self.texts, self.formulas = reader, texts, Formulas(work)
         self._has_formats, self._is_exact, self._is_verbatim = has_formats, is_exact, is_verbatim
-        self.glance = Glance(reader, self._is_stated)
+        self.glance = Glance(reader, self._shortest)
         self._work, self._numbers = work, Numbers(work)
         locations = reader.check(work)
-        self.is_marking = any(location.get("x-verbatim") is True for location in locations)
-        self.is_covering = any(one in location for location in locations for one in _UNEVALUATED)
+        self.is_marking = reader.may_have("x-verbatim") and any(one.get("x-verbatim") is True for one in locations)
+        self.is_covering = reader.may_have("unevaluated") and any(
+            keyword in one for one in locations for keyword in _UNEVALUATED
+        )
         for location in locations:
-            self._check_patterns(location)
+            if not isinstance(location.schema, bool) and not _PATTERNS.isdisjoint(location.schema):
+                self._check_patterns(location)
         self._markings = {"number": Marked(self._numbers), "string": Marked(texts)} if self.is_marking else {}
         self._algebras = self._make_algebras()
         self._found: dict[tuple[Job, str], Meaning] = {}
@@ -90,18 +97,21 @@ class Meanings:
             "array": self.formulas.debt(Items((), self.mark)),
         }
 
-    def _is_stated(self, name: str) -> bool:
-        return self._has_formats and self.texts.format(name) is not None
+    def _shortest(self, location: Location) -> int | None:
+        """Characters of some string that satisfies the string keywords of a place; None where none is in sight."""
+        name = location.get("format") if self._has_formats else None
+        if name in formats.NAMES and not any(one in location for one in ("pattern", "minLength", "maxLength")):
+            return self.texts.find_example(name)
+        return self.texts.find_shortest(self.unmarked(self.of(location, "string").value, "string"))
 
     def _check_patterns(self, location: Location) -> None:
         """Read the patterns of a place, so that a wrong one is refused before anything is written."""
-        if isinstance(location.schema, dict):
-            if "pattern" in location.schema:
-                self.pattern(location.schema["pattern"], location.keyword_pointer("pattern"))
-            if "x-lark" in location.schema:
-                self.texts.grammar(location.schema["x-lark"], location.keyword_pointer("x-lark"))
-            for pattern in location.schema.get("patternProperties") or {}:
-                self.pattern(pattern, location.keyword_pointer("patternProperties"))
+        if "pattern" in location:
+            self.pattern(location.get("pattern"), location.keyword_pointer("pattern"))
+        if "x-lark" in location:
+            self.texts.grammar(location.get("x-lark"), location.keyword_pointer("x-lark"))
+        for pattern in location.get("patternProperties") or {}:
+            self.pattern(pattern, location.keyword_pointer("patternProperties"))
 
     def pattern(self, pattern: str, pointer: str) -> TextSet:
         return self.texts.pattern(pattern, pointer, is_exact=self._is_exact)
@@ -125,7 +135,17 @@ class Meanings:
         key = same_value(value)
         found = self._constants.get(key)
         if found is None:
-            found = self._constants[key] = self.formulas.job(Constant(value))
+            found = self._constants[key] = self.formulas.job(Constant((value,)))
+        return found
+
+    def any_of(self, constants: frozenset[Formula]) -> Formula:
+        """The job of being equal to any of some constants, as a formula: one literal, however many there are."""
+        if len(constants) == 1:
+            return next(iter(constants))
+        found = self._constants.get(constants)
+        if found is None:
+            values = tuple(one.atom.values[0] for one in sorted(constants, key=lambda one: one.serial))  # type: ignore[attr-defined]
+            found = self._constants[constants] = self.formulas.job(Constant(values)) if values else self.formulas.false
         return found
 
     def of_formula(self, formula: Formula, kind: str) -> Any:
@@ -168,7 +188,7 @@ class Meanings:
 
     def _work_out(self, job: Job, kind: str) -> Meaning:
         if isinstance(job, Constant):
-            return Meaning(self._equal(job.value, kind))
+            return Meaning(self._equal_to_any(job.values, kind))
         algebra = self._algebras[kind]
         if isinstance(job, Mark):
             return Meaning(self._quoted(algebra.true, kind))
@@ -180,7 +200,8 @@ class Meanings:
             return Meaning(algebra.false)
         gathering = Gathering(job, kind, algebra, [], [])
         self._add_own(gathering)
-        self._add_applied(gathering)
+        if not _APPLIED.isdisjoint(schema):
+            self._add_applied(gathering)
         value = algebra.both(gathering.values) if len(gathering.values) != 1 else gathering.values[0]
         if schema.get("x-verbatim") is True:
             value = self._quoted(value, kind)

@@ -110,7 +110,7 @@ class Nodes:
 
     def __init__(self, meanings: Meanings, scalars: Scalars, options: Options, quotes: Quotes | None) -> None:
         self.meanings, self.scalars, self.options = meanings, scalars, options
-        self.deriver = Deriver(meanings.formulas, meanings.texts)
+        self.deriver = Deriver(meanings.formulas, meanings.texts, meanings.any_of)
         self._quotes = quotes
         self._nodes: dict[Formula, Node] = {}
         self._object_forms: dict[Formula, ObjectForm] = {}

@@ -22,7 +22,6 @@ from collections.abc import Mapping
 
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.quotable import QuotableText, read_document
-from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers, find_quotes, longest
 from radixgen.automata.table import Automaton
 from radixgen.automata.verbatim import MAX_QUOTE, Span, VerbatimAutomaton
@@ -52,19 +51,19 @@ class Quotes:
             self._quotable = read_document(self._document)
         if self._quotable.is_empty:
             return None
-        low, high = 0, None
         if isinstance(rule, DerivedTexts):
             return _spotted(find_quotes(self._quotable, plain))
-        if rule.node is not None:
-            name = self._texts.find_format_name(rule.node)
-            if name == "date":
-                return _spotted(find_dates(self._document, plain))
-            if name is not None:
-                return _spotted(longest(find_quotes(self._quotable, plain)))
-            if rule.node.kind != Kind.REPEAT or rule.node.items[0] is not self._texts.regexes.any_char:
-                return _spotted(find_quotes(self._quotable, plain))
+        name = None if rule.node is None else self._texts.find_format_name(rule.node)
+        if name == "date":
+            return _spotted(find_dates(self._document, plain))
+        if name is not None:
+            return _spotted(longest(find_quotes(self._quotable, plain)))
+        low, high = 0, None
+        if rule.node is not None and self._texts.is_lengths(rule.node):
             low, high = rule.node.low, rule.node.high
-        elif rule.words:
+        elif rule.node is not None:
+            return _spotted(find_quotes(self._quotable, plain))
+        if rule.words:
             return _spotted(find_quotes(self._quotable, plain))
         automaton = VerbatimAutomaton(self._quotable, MAX_QUOTE if high is None else min(high, MAX_QUOTE), low)
         return None if automaton.is_empty() else automaton

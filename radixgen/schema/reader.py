@@ -22,9 +22,11 @@ Path = tuple[str | int, ...]
 Scope = tuple[tuple[str, Resource], ...]
 """Dynamic anchor -> the outermost resource on the way here that has it, sorted by name."""
 
-_UNEVALUATED = ("unevaluated", "\\u00")
-"""One of them is in a text whose schemas have `unevaluated*`; an escape may hide it."""
+_HIDING = "\\u00"
+"""An escape that may hide a keyword in a text."""
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_LEADING = SUBSCHEMA | SUBSCHEMA_LISTS | SUBSCHEMA_MAPS | frozenset(_REFERENCES)
+"""Keywords that lead to other schemas."""
 
 
 class Location:
@@ -67,9 +69,9 @@ class Location:
         """Not in 2019-09: items that `contains` finds count as evaluated."""
         return self.resource.dialect.contains_evaluates
 
-    def get(self, keyword: str) -> Any:
-        """The keyword's value, or None where it is absent (or the schema a boolean)."""
-        return self.schema.get(keyword) if isinstance(self.schema, dict) else None
+    def get(self, keyword: str, default: Any = None) -> Any:
+        """The keyword's value, or `default` where it is absent (or the schema a boolean)."""
+        return self.schema.get(keyword, default) if isinstance(self.schema, dict) else default
 
     def __contains__(self, keyword: str) -> bool:
         return isinstance(self.schema, dict) and keyword in self.schema
@@ -102,11 +104,15 @@ class SchemaReader:
     def __init__(self, text: str, documents: Sequence[tuple[str, str]] = (), limits: Limits | None = None) -> None:
         """documents: (URI, JSON text) of other schemas."""
         self._library = Library(text, documents, limits or Limits())
-        self.uses_unevaluated = any(word in one for one in (text, *dict(documents).values()) for word in _UNEVALUATED)
+        self._texts = (text, *dict(documents).values())
         self._locations: dict[tuple[int, Scope], Location] = {}
         self._children: dict[tuple[Location, Path], Location] = {}
         root = self._library.root
         self.root = self._location(Target(root.schema, root, root.pointer), _outermost((), root), None)
+
+    def may_have(self, word: str) -> bool:
+        """Whether any schema may have a keyword that begins so."""
+        return any(word in text or _HIDING in text for text in self._texts)
 
     def child(self, location: Location, *path: str | int) -> Location:
         """The schema at `path` below a location, a keyword first."""
@@ -164,6 +170,9 @@ class SchemaReader:
                 continue
             if work is not None:
                 work.spend()
+            if isinstance(location.schema, bool) or _LEADING.isdisjoint(location.schema):
+                in_place[location] = []
+                continue
             around = [(step, self.follow(location, step)) for step in self.steps(location)]
             in_place[location] = [after for step, after in around if step.is_in_place]
             waiting += [after for _, after in reversed(around)]
@@ -231,7 +240,7 @@ def _fail(location: Location, keyword: str, message: str) -> NoReturn:
 
 def _check_cycles(in_place: dict[Location, list[Location]]) -> None:
     """Refuse a location that leads to itself without a value in between: what it says would have no end."""
-    done: set[Location] = set()
+    done = {location for location, after in in_place.items() if not after}
     for root in in_place:
         if root not in done:
             path: dict[Location, Iterator[Location]] = {root: iter(in_place[root])}

@@ -8,7 +8,7 @@ common obligations) are summed up once, and everything about them is looked up; 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from radixgen.schema.atoms import (
@@ -53,8 +53,9 @@ class Plain(NamedTuple):
 class Deriver:
     """Events on the obligations of one schema."""
 
-    def __init__(self, formulas: Formulas, texts: Texts) -> None:
-        self._formulas, self._texts = formulas, texts
+    def __init__(self, formulas: Formulas, texts: Texts, any_of: Callable[[frozenset[Formula]], Formula]) -> None:
+        """any_of: the job of being equal to any of some constants."""
+        self._formulas, self._texts, self._any_of = formulas, texts, any_of
 
     def after_key(self, debt: Formula, key: Key, gone: Gone) -> Formula:
         """What is owed after a key, mixed with what its value is asked; `gone` holds the key itself."""
@@ -87,10 +88,25 @@ class Deriver:
                 return formulas.both([formulas.either([*counted, job]), unevaluated(formulas, later, job)])
         return literal
 
+    def owed_after_key(self, debt: Formula, key: Key, gone: Gone) -> Formula:
+        """As `after_key` for a plain formula, less what the value is asked."""
+        kept = []
+        for literal in literals(debt):
+            atom = literal.atom
+            if isinstance(atom, Members):
+                kept += [] if self._is_over(atom, gone) else [literal]
+            elif isinstance(atom, Names):
+                kept.append(literal)
+            else:
+                kept.append(self._formulas.rewrite(literal, lambda one: self._literal_after_key(one, key, gone)))
+        return self._formulas.both(kept)
+
+    def _is_over(self, members: Members, gone: Gone) -> bool:
+        return members.rest is self._formulas.true and not members.patterns and members.names.keys() <= gone
+
     def _members_after(self, literal: Formula, members: Members, key: Key, gone: Gone) -> Formula:
         asked = members.asks(key, self._texts)
-        is_over = members.rest is self._formulas.true and not members.patterns and members.names.keys() <= gone
-        if is_over:
+        if self._is_over(members, gone):
             return self._formulas.both(asked)
         if len(asked) == 1 and asked[0] is self._formulas.true:
             return literal
@@ -112,8 +128,9 @@ class Deriver:
                 fewer = formulas.true if count <= 1 else formulas.debt(Contains(job, count - 1))
                 return formulas.either([formulas.both([job, fewer]), literal])
             case Unique(seen):
-                unlike = [formulas.invert(one) for one in sorted(seen, key=lambda one: one.serial)]
-                return formulas.both([*unlike, formulas.debt(Unique(seen, is_pending=True))])
+                return formulas.both(
+                    [formulas.invert(self._any_of(seen)), formulas.debt(Unique(seen, is_pending=True))]
+                )
             case UnevaluatedItems(covers, job):
                 conditions = [self.after_item(one.condition, index) for one in covers]
                 counted = [
@@ -125,15 +142,15 @@ class Deriver:
                 return formulas.both([formulas.either([*counted, job]), unevaluated_items(formulas, later, job)])
         return literal
 
-    def settled(self, debt: Formula, constant: Formula) -> Formula:
-        """What is owed now that the last item is known."""
+    def settled(self, debt: Formula, constants: frozenset[Formula]) -> Formula:
+        """What is owed now that the last item is known to be one of some constants (none: it is not known)."""
 
         def settle(literal: Formula) -> Formula:
             atom = literal.atom
             if isinstance(atom, Unique) and atom.is_pending:
-                return self._formulas.debt(Unique(atom.seen | {constant}))
+                return self._formulas.debt(Unique(atom.seen | constants))
             if isinstance(atom, UnevaluatedItems):
-                covers = [ItemCover(self.settled(one.condition, constant), one.end, one.job) for one in atom.covers]
+                covers = [ItemCover(self.settled(one.condition, constants), one.end, one.job) for one in atom.covers]
                 return unevaluated_items(self._formulas, covers, atom.job)
             return literal
 
@@ -258,13 +275,17 @@ def _tests(atoms: list[Any]) -> tuple[TextSet, ...]:
 class Vertex:
     """Something that has a cheapest text: a node, or a rest. See `schema.costs`."""
 
-    __slots__ = ("cost", "height", "is_final", "plan")
+    __slots__ = ("bound", "cost", "height", "is_final", "opened", "plan")
 
     def __init__(self) -> None:
+        self.bound: int | None = -1
+        """Bytes that are enough for one of its texts, seen at a glance; None: it takes a search; -1: not looked for."""
         self.cost = FAR
         self.height = 0
         self.is_final = False
         self.plan: Any = None
+        self.opened: Any = None
+        """The ways to begin it (`Frames.open`), once asked for."""
 
 
 FAR = 1 << 61
@@ -273,7 +294,7 @@ FAR = 1 << 61
 class ObjectRest(Vertex):
     """Inside an object. `at`: the next name's rank; with keys in any order, the bits of the names written."""
 
-    __slots__ = ("at", "debt", "form", "is_first", "is_sealed", "members", "opened", "used")
+    __slots__ = ("at", "debt", "form", "is_first", "is_sealed", "members", "used")
 
     def __init__(
         self, form: ObjectForm, debt: Formula, at: int, is_first: bool, used: frozenset[str], is_sealed: bool
@@ -285,7 +306,6 @@ class ObjectRest(Vertex):
         self.is_sealed = is_sealed
         """The last other key is not known (a mask looks beyond it)."""
         self.members: dict[Hashable, Any] = {}
-        self.opened: Any = None
 
 
 class ArrayForm:
@@ -300,10 +320,10 @@ class ArrayForm:
             cover.end or 0 for atom in mentions(debt) if isinstance(atom, UnevaluatedItems) for cover in atom.covers
         ]
         self.limit = max([*lengths, *covers, 1])
-        self.rests: dict[tuple[Formula, int], ArrayRest] = {}
+        self.rests: dict[tuple[Formula, int, bool], ArrayRest] = {}
 
-    def rest(self, debt: Formula, index: int) -> ArrayRest:
-        key = (debt, min(index, self.limit))
+    def rest(self, debt: Formula, index: int, *, is_sealed: bool = False) -> ArrayRest:
+        key = (debt, min(index, self.limit), is_sealed)
         found = self.rests.get(key)
         if found is None:
             found = self.rests[key] = ArrayRest(self, *key)
@@ -311,12 +331,13 @@ class ArrayForm:
 
 
 class ArrayRest(Vertex):
-    __slots__ = ("debt", "form", "index", "is_pending", "members", "opened")
+    __slots__ = ("debt", "form", "index", "is_pending", "is_sealed", "members")
 
-    def __init__(self, form: ArrayForm, debt: Formula, index: int) -> None:
+    def __init__(self, form: ArrayForm, debt: Formula, index: int, is_sealed: bool) -> None:
         super().__init__()
         self.form, self.debt, self.index = form, debt, index
+        self.is_sealed = is_sealed
+        """One of the items that later ones must be unlike is not known (a mask looks beyond it)."""
         self.is_pending = is_pending(debt)
         """Whether the value of the item in front is still to be noted."""
         self.members: Any = None
-        self.opened: Any = None

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
+from json.encoder import encode_basestring
 from typing import TypeVar
 
 from radixgen.automata.chars import AnyText, Derivatives
 from radixgen.automata.counted import CountedAutomaton
 from radixgen.automata.exponents import number_automaton
-from radixgen.automata.lift import JsonStringAutomaton, NonAscii, escape_json
+from radixgen.automata.lift import JsonStringAutomaton, NonAscii
 from radixgen.automata.minus import MinusAutomaton
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import NumberAutomaton
 from radixgen.automata.regex import Regexes
-from radixgen.automata.regex_nodes import Kind
 from radixgen.automata.table import Automaton, TableAutomaton
 from radixgen.automata.words import LiteralAutomaton, WordsAutomaton
 from radixgen.automata.work import Work
@@ -79,31 +79,19 @@ class Scalars:
     def _make_string(self, texts: TextSet, non_ascii: NonAscii) -> Automaton | None:
         if isinstance(texts, DerivedTexts):
             return texts.automaton
-        if texts.is_inverted:
-            return MinusAutomaton(self.free_string(non_ascii), texts.words or ())
+        if texts.words and self.texts.is_endless(texts):
+            plain = self.string(self.texts.whole(texts), non_ascii)
+            if isinstance(plain, JsonStringAutomaton):
+                return MinusAutomaton(plain, texts.words)
         regexes, node = self.texts.regexes, self.texts.node(texts)
-        if node.kind == Kind.REPEAT and node.items[0] is regexes.any_char:
+        if self.texts.is_lengths(node):
             return CountedAutomaton(self.free_string(non_ascii), node.low, node.high)
         chars = Derivatives(regexes, node)
         return None if chars.is_empty() else JsonStringAutomaton(chars, non_ascii, plain=self.free_string(non_ascii))
 
     def key(self, texts: TextSet, names: frozenset[str], non_ascii: NonAscii) -> Automaton | None:
         """A JSON string of a set that is none of `names`."""
-        if texts.node is None:
-            return self.string(self._less(texts, names), non_ascii)
-        inside = frozenset(name for name in names if self.texts.contains(texts, name))
-        if not inside:
-            return self.string(texts, non_ascii)
-        return self._once(("key", texts.key, inside, non_ascii), lambda: self._make_key(texts, inside, non_ascii))
-
-    def _make_key(self, texts: TextSet, names: frozenset[str], non_ascii: NonAscii) -> Automaton | None:
-        plain = self.string(texts, non_ascii)
-        if isinstance(plain, JsonStringAutomaton) and self.texts.is_endless(texts):
-            return MinusAutomaton(plain, names)
-        return self.string(self._less(texts, names), non_ascii)
-
-    def _less(self, texts: TextSet, names: frozenset[str]) -> TextSet:
-        return self.texts.both([texts, self.texts.invert(self.texts.words(names))])
+        return self.string(self.texts.both([texts, self.texts.invert(self.texts.words(names))]), non_ascii)
 
     def spellings(self, words: Iterable[str], non_ascii: NonAscii) -> list[bytes]:
         """How words are written, with their quotes."""
@@ -115,7 +103,7 @@ class Scalars:
 
 
 def spell_word(word: str, non_ascii: NonAscii) -> list[bytes]:
-    raw = f'"{escape_json(word)}"'.encode()
+    raw = encode_basestring(word).encode()
     if raw.isascii() or non_ascii == "raw":
         return [raw]
     escaped = json.dumps(word).encode()

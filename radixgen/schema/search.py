@@ -17,7 +17,6 @@ from radixgen.schema.containers import Cell, Containers, Member
 from radixgen.schema.formula import Formula, literals
 from radixgen.schema.nodes import ContainerForm, Node, ScalarForm
 from radixgen.schema.rests import FAR, ArrayRest, ObjectRest, Plain, Vertex, is_over
-from radixgen.schema.scalars import spell_word
 from radixgen.schema.spelling import Style
 
 MAX_VERTICES = 2_000
@@ -235,7 +234,7 @@ class Search:
         return Move(text, len(text), self._containers.members(rest, self._containers.key(name)))
 
     def _spelled(self, name: str) -> bytes:
-        return spell_word(name, self._nodes.options.non_ascii)[0]
+        return self._containers.spelled(name)[0]
 
     def _unlisted(self, rest: ObjectRest, cell: Cell) -> Move | None:
         """Keys of a cell; None where all are taken. Which ones a plan takes is settled when its text is made."""
@@ -318,5 +317,5 @@ def opening(form: ContainerForm, style: Style) -> int:
 def same_place(rest: ObjectRest | ArrayRest, debt: Formula) -> ObjectRest | ArrayRest:
     """The rest at the same place that owes `debt`."""
     if isinstance(rest, ArrayRest):
-        return rest.form.rest(debt, rest.index)
+        return rest.form.rest(debt, rest.index, is_sealed=rest.is_sealed)
     return rest.form.rest(debt, rest.at, is_first=rest.is_first, used=rest.used, is_sealed=rest.is_sealed)

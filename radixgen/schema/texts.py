@@ -1,4 +1,4 @@
-"""Sets of strings, closed under and, or and not: a few words, all but a few words, or a regular expression.
+"""Sets of strings, closed under and, or and not: a few words, or all but a few words of a regular expression.
 
 Most of what schemas say of strings needs no regular expression at all (any text, an enum, names that are taken), and
 then none is made. What a grammar derives is a set, too, but stands alone: it is joined with lists of words only.
@@ -21,7 +21,8 @@ from radixgen.grammar.strings import GrammarString
 from radixgen.params import GrammarText
 
 MAX_EXPLORED = 100
-_EXAMPLES = {
+NO_WORDS: frozenset[str] = frozenset()
+EXAMPLES = {
     "date": "2000-01-01",
     "time": "00:00:00Z",
     "date-time": "2000-01-01T00:00:00Z",
@@ -40,17 +41,17 @@ _EXAMPLES = {
 
 
 class TextSet:
-    """Immutable. `words` (all but those if `is_inverted`), or else `node`."""
+    """Immutable: `words`; or, if `is_inverted`, what `node` matches (None: any text) less `words`."""
 
     __slots__ = ("is_inverted", "node", "words")
 
-    def __init__(self, words: frozenset[str] | None, node: Node | None, *, is_inverted: bool = False) -> None:
+    def __init__(self, words: frozenset[str], node: Node | None = None, *, is_inverted: bool = False) -> None:
         self.words, self.node, self.is_inverted = words, node, is_inverted
 
     @property
     def key(self) -> Hashable:
         """Equal keys are equal sets."""
-        return (self.words, self.is_inverted) if self.node is None else self.node
+        return (self.words, self.is_inverted, self.node)
 
     @property
     def finite(self) -> frozenset[str] | None:
@@ -64,7 +65,7 @@ class DerivedTexts(TextSet):
     __slots__ = ("automaton", "pointer")
 
     def __init__(self, automaton: GrammarString, pointer: str) -> None:
-        super().__init__(None, None)
+        super().__init__(NO_WORDS, is_inverted=True)
         self.automaton, self.pointer = automaton, pointer
 
     @property
@@ -86,8 +87,8 @@ class Texts:
     def __init__(self, regexes: Regexes) -> None:
         self.regexes = regexes
         self._deriver = Deriver(regexes)
-        self.true = TextSet(frozenset(), None, is_inverted=True)
-        self.false = TextSet(frozenset(), None)
+        self.true = TextSet(NO_WORDS, is_inverted=True)
+        self.false = TextSet(NO_WORDS)
         self._patterns: dict[tuple[str, bool], TextSet] = {}
         self._formats: dict[str, TextSet | None] = {}
         self._format_names: dict[Node, str] = {}
@@ -98,7 +99,7 @@ class Texts:
         self._contained: dict[tuple[Node, str], bool] = {}
 
     def words(self, words: Iterable[str]) -> TextSet:
-        return TextSet(frozenset(words), None)
+        return TextSet(frozenset(words))
 
     def lengths(self, low: int, high: int | None) -> TextSet:
         return self._general(self.regexes.lengths(low, high))
@@ -139,10 +140,13 @@ class Texts:
         if name not in self._formats:
             node = formats.find_node(self.regexes, name)
             self._formats[name] = None if node is None else self._named(name, node)
-            example = _EXAMPLES.get(name)
-            if node is not None and example is not None and self._deriver.matches(node, example):
-                self._examples[node] = len(example)
+            if node is not None and name in EXAMPLES:
+                self._examples[node] = len(EXAMPLES[name])
         return self._formats[name]
+
+    def find_example(self, name: str) -> int | None:
+        """Characters of a short text of a format, which need not be made for that."""
+        return len(EXAMPLES[name]) if name in EXAMPLES else None
 
     def shape(self, name: str) -> TextSet | None:
         """The quotes of a shape that is a format for quotes only (`formats.QUOTED`); None for another name."""
@@ -161,8 +165,7 @@ class Texts:
     def contains(self, texts: TextSet, text: str) -> bool:
         if isinstance(texts, DerivedTexts):
             return texts.automaton.accepts(json.dumps(text).encode())
-        if texts.node is None:
-            assert texts.words is not None
+        if texts.node is None or text in texts.words:
             return (text in texts.words) != texts.is_inverted
         key = (texts.node, text)
         found = self._contained.get(key)
@@ -178,31 +181,35 @@ class Texts:
         if any(isinstance(one, DerivedTexts) for one in given):
             return self._both_derived(given)
         general: list[Node] = []
-        excluded: frozenset[str] = frozenset()
+        excluded: frozenset[str] = NO_WORDS
         words: frozenset[str] | None = None
         for one in given:
-            if one.node is not None:
-                general.append(one.node)
-            elif one.is_inverted:
-                excluded |= one.words or frozenset()
+            if one.is_inverted:
+                general += [] if one.node is None else [one.node]
+                excluded |= one.words
             else:
-                assert one.words is not None
                 words = one.words if words is None else words & one.words
         if words is not None:
-            rest = [TextSet(None, node) for node in general]
-            return TextSet(frozenset(one for one in words - excluded if all(self.contains(r, one) for r in rest)), None)
-        if not general:
-            return TextSet(excluded, None, is_inverted=True) if excluded else self.true
-        if excluded:
-            general.append(self.regexes.invert(self._words_node(excluded)))
-        return self._general(self.regexes.both(general))
+            rest = [self._general(node) for node in general]
+            return TextSet(frozenset(one for one in words - excluded if all(self.contains(r, one) for r in rest)))
+        whole = self._general(self.regexes.both(general)) if general else self.true
+        return self._less(whole, excluded) if excluded else whole
+
+    def whole(self, texts: TextSet) -> TextSet:
+        """The set with the words that it excludes."""
+        return self.true if texts.node is None else self._general(texts.node)
+
+    def _less(self, texts: TextSet, words: frozenset[str]) -> TextSet:
+        """A set that excludes no words yet, less some."""
+        inside = frozenset(word for word in words if self.contains(texts, word))
+        return TextSet(inside, texts.node, is_inverted=True) if inside else texts
 
     def _both_derived(self, sets: list[TextSet]) -> TextSet:
         rest = [one for one in sets if one is not self.true]
         lists = [one for one in rest if one.finite is not None]
         if lists:
             words = self.both(lists).finite or frozenset()
-            return TextSet(frozenset(word for word in words if all(self.contains(one, word) for one in rest)), None)
+            return TextSet(frozenset(word for word in words if all(self.contains(one, word) for one in rest)))
         if len(rest) > 1:
             raise next(one for one in rest if isinstance(one, DerivedTexts)).alone()
         return rest[0]
@@ -213,8 +220,8 @@ class Texts:
         if len(given) == 1 or self.true in given:
             return self.true if self.true in given else given[0]
         if all(one.finite is not None for one in given):
-            return TextSet(frozenset().union(*(one.words or () for one in given)), None)
-        if any(one.is_inverted for one in given):
+            return TextSet(frozenset().union(*(one.words for one in given)))
+        if any(one.is_inverted and one.node is None for one in given):
             return self.invert(self.both([self.invert(one) for one in given]))
         return self._general(self.regexes.alt([self.node(one) for one in given]))
 
@@ -222,12 +229,14 @@ class Texts:
         if isinstance(texts, DerivedTexts):
             raise texts.alone()
         if texts.node is not None:
-            return self._general(self.regexes.invert(texts.node))
-        return TextSet(texts.words, None, is_inverted=not texts.is_inverted)
+            return self._general(self.regexes.invert(self.node(texts)))
+        return TextSet(texts.words, is_inverted=not texts.is_inverted)
 
     def find_shortest(self, texts: TextSet) -> int | None:
         """Characters of the shortest text of a regular expression, or of some text; None where no text is in sight."""
         node = texts.node
+        if texts.words or texts is self.true:
+            return 0 if texts is self.true else None
         if node in self._examples:
             return self._examples[node]
         if node is None or node.is_plain:
@@ -237,7 +246,7 @@ class Texts:
         if node.kind != Kind.AND or len(node.items) != 2:
             return None
         lengths, other = sorted(node.items, key=lambda one: one.kind != Kind.REPEAT)
-        if lengths.kind != Kind.REPEAT or lengths.items[0] is not self.regexes.any_char or not other.is_plain:
+        if not self.is_lengths(lengths) or not other.is_plain:
             return None
         most = other.min_len if lengths.high is None else lengths.high
         if lengths.low <= other.min_len <= most:
@@ -245,14 +254,26 @@ class Texts:
         return lengths.low if other.min_len < lengths.low and self._takes_more(other) else None
 
     def is_endless(self, texts: TextSet) -> bool:
-        """Whether endless texts begin like any beginning of one of a set; False where that is hard to tell."""
-        node = self.node(texts)
+        """Whether endless texts begin like any beginning of one of a set; False where that is hard to tell. Some words
+        less or more do not count."""
+        node = texts.node
+        if node is None:
+            return texts.is_inverted and not isinstance(texts, DerivedTexts)
         found = self._endless.get(node)
         if found is None:
             found = self._endless[node] = self._takes_more(node) or self._explore_endless(
                 Derivatives(self.regexes, node)
             )
         return found
+
+    def has_room(self, texts: TextSet) -> bool:
+        """Whether a set is all strings of some lengths, two characters and more among them."""
+        node = texts.node
+        return node is not None and self.is_lengths(node) and (node.high is None or node.high > 1)
+
+    def is_lengths(self, node: Node) -> bool:
+        """Whether a regular expression says nothing but how long a text is."""
+        return node.kind == Kind.REPEAT and node.items[0] is self.regexes.any_char
 
     def _explore_endless(self, chars: Derivatives) -> bool:
         """Looks at all derivatives: none may lead to its end only."""
@@ -282,16 +303,15 @@ class Texts:
         """The regular expression of a set."""
         if isinstance(texts, DerivedTexts):
             raise texts.alone()
-        if texts.node is not None:
+        if texts.node is not None and not texts.words:
             return texts.node
-        assert texts.words is not None
-        node = self._words_node(texts.words)
-        return self.regexes.invert(node) if texts.is_inverted else node
-
-    def _words_node(self, words: frozenset[str]) -> Node:
-        return self.regexes.words(words)
+        words = self.regexes.words(texts.words)
+        if not texts.is_inverted:
+            return words
+        others = self.regexes.invert(words)
+        return others if texts.node is None else self.regexes.both([texts.node, others])
 
     def _general(self, node: Node) -> TextSet:
         if node is self.regexes.anything:
             return self.true
-        return self.false if node is self.regexes.empty else TextSet(None, node)
+        return self.false if node is self.regexes.empty else TextSet(NO_WORDS, node, is_inverted=True)

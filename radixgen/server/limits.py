@@ -16,6 +16,7 @@ from radixgen.server.keys import Tenant
 from radixgen.server.problems import Problem
 
 MINUTE_S = 60.0
+_ROUNDING = 1e-9
 
 
 class Bucket:
@@ -26,13 +27,14 @@ class Bucket:
         self._level, self._at = float(per_minute), clock()
 
     def wait_s(self) -> float:
-        """Seconds until something may be taken."""
+        """Seconds until one may be taken."""
         if not self._size:
             return 0.0
         now = self._clock()
         self._level = min(self._size, self._level + (now - self._at) * self._size / MINUTE_S)
         self._at = now
-        return 0.0 if self._level > 0 else (1.0 - self._level) * MINUTE_S / self._size
+        missing = 1.0 - self._level
+        return missing * MINUTE_S / self._size if missing > _ROUNDING else 0.0
 
     def take(self, amount: float) -> None:
         if self._size:

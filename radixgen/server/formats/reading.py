@@ -28,6 +28,8 @@ class CallReader:
         self._rest = ""
         self._state = "outside"
         self._depth = Depth()
+        self._separators = " \n" + (family.between or "") + family.tail
+        self._is_behind_call = False
 
     def push(self, text: str) -> list[Piece]:
         self._rest += text
@@ -81,14 +83,14 @@ class CallReader:
         if len(self._rest) < len(end) and end.startswith(self._rest):
             return False
         self._rest = self._rest.removeprefix(end)
-        self._state = "outside"
+        self._state, self._is_behind_call = "outside", True
         return True
 
     def _said(self, text: str) -> list[Piece]:
         """Behind a call, separators and brackets are no part of the answer's text."""
-        separators = (self._family.between or "") + self._family.tail
-        if self.num_calls and not text.strip(" \n" + separators):
-            return []
+        if self._is_behind_call:
+            text = text.lstrip(self._separators)
+            self._is_behind_call = not text
         return [Said(text)] if text else []
 
 
@@ -126,7 +128,7 @@ class ThoughtReader:
     def __init__(self, inner: Reader, begin: str = "<think>", end: str = "</think>") -> None:
         self._inner, self._begin, self._end = inner, begin, end
         self._rest = ""
-        self._has_begun = self._is_over = self._has_answered = False
+        self._has_begun = self._has_thought = self._is_over = self._has_answered = False
 
     @property
     def num_calls(self) -> int:
@@ -139,14 +141,17 @@ class ThoughtReader:
         if not self._has_begun:
             if self._begin.startswith(self._rest.lstrip()):
                 return []
-            self._rest = self._rest.lstrip().removeprefix(self._begin).lstrip("\n")
+            self._rest = self._rest.lstrip().removeprefix(self._begin)
             self._has_begun = True
+        if not self._has_thought:
+            self._rest = self._rest.lstrip("\n")
         thought, found, after = self._rest.partition(self._end)
         if found:
             self._is_over, self._rest = True, ""
             return [*self._thought(thought.rstrip("\n")), *self._answer(after)]
-        keep = max(held_back(self._rest, [self._end]), len(self._rest) - len(self._rest.rstrip("\n")))
-        thought, self._rest = self._rest[: len(self._rest) - keep], self._rest[len(self._rest) - keep :]
+        end = len(self._rest) - held_back(self._rest, [self._end])
+        end = len(self._rest[:end].rstrip("\n"))
+        thought, self._rest = self._rest[:end], self._rest[end:]
         return self._thought(thought)
 
     def finish(self) -> list[Piece]:
@@ -154,6 +159,8 @@ class ThoughtReader:
         return [*self._thought(rest), *self._inner.finish()]
 
     def _thought(self, text: str) -> list[Piece]:
+        """Line breaks at its ends are the marks', not its own."""
+        self._has_thought = self._has_thought or bool(text)
         return [Thought(text)] if text else []
 
     def _answer(self, text: str) -> list[Piece]:

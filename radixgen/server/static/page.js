@@ -633,7 +633,7 @@ function spark(values, most) {
 }
 
 function tile(name, value, unit, more, drawing) {
-  return make("div", { class: "tile" }, make("h3", {}, name),
+  return make("div", { class: "tile" }, make("h2", {}, name),
     make("strong", {}, value, " ", make("small", {}, unit)), make("p", {}, more), drawing);
 }
 
@@ -680,6 +680,8 @@ function tables(state) {
 const canvas = $("tree");
 const ROOT_SCALE = 0.5; // widths grow with the root of tokens, so that long documents leave room for what they share
 const LEAF_MOST_PX = 26;
+const USUAL_PX = 430;
+const NAMESPACE_LEAST_PX = 32;
 const ON_COLOR = "#0b1513"; // on a full color, in either theme
 let tree = { nodes: [], roots: [], numLeftOut: 0 };
 let boxes = [];
@@ -745,6 +747,8 @@ function place(node, y, unit, x) {
 
 function draw() {
   if ($("view-engine").hidden) return;
+  const needed = 24 + NAMESPACE_LEAST_PX * (focus ? 0 : tree.roots.length);
+  canvas.style.height = needed > USUAL_PX ? `${needed}px` : "";
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);

@@ -22,7 +22,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,11 +64,11 @@ def is_constrained(number: int) -> bool:
     return number % 2 == 0
 
 
-def reference(engine: Engine) -> list[Completion]:
-    """What an undisturbed worker answers, with the margins."""
+def reference(engine: Engine, count: int = NUM_PROMPTS) -> list[Completion]:
+    """What an undisturbed worker answers to the first prompts, with the margins."""
     pending = [
         engine.submit(prompt, max_tokens=MAX_TOKENS, logprobs=2, **({"schema": SCHEMA} if is_constrained(at) else {}))
-        for at, prompt in enumerate(PROMPTS)
+        for at, prompt in enumerate(PROMPTS[:count])
     ]
     return [one.result() for one in pending]
 
@@ -99,6 +100,16 @@ async def ask_rpc(engine: Engine, number: int) -> str:
     return str((await engine.agenerate(PROMPTS[at], max_tokens=MAX_TOKENS, **extra)).text)
 
 
+@contextmanager
+def clients_of(server: Server, count: int) -> Iterator[list[Client]]:
+    clients = [Client(server.port) for _ in range(count)]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
 async def all_answers(
     server: Server, engine: Engine, count: int, ended: Callable[[int], Awaitable[None]]
 ) -> dict[int, str]:
@@ -114,11 +125,9 @@ async def all_answers(
                 texts[number] = f"error: {type(error).__name__}: {error}"
             await ended(len(texts))
 
-    clients = [Client(server.port) for _ in range(CONNECTIONS)]
-    by_http = [run(lambda number, client=client: ask_http(client, number)) for client in clients]
-    await asyncio.gather(*by_http, *(run(lambda number: ask_rpc(engine, number)) for _ in clients))
-    for client in clients:
-        client.close()
+    with clients_of(server, CONNECTIONS) as clients:
+        by_http = [run(lambda number, client=client: ask_http(client, number)) for client in clients]
+        await asyncio.gather(*by_http, *(run(lambda number: ask_rpc(engine, number)) for _ in clients))
     return texts
 
 
@@ -136,7 +145,7 @@ async def kills(server: Server, engine: Engine, expected: Sequence[Completion], 
     start = time.perf_counter()
     texts = await all_answers(server, engine, asked.requests, ended)
     other = [number for number, text in texts.items() if text != expected[number % NUM_PROMPTS].text]
-    wrong = [one for one in other if not is_same(engine, texts[one], expected[one % NUM_PROMPTS])]
+    wrong = [one for one in other if not is_same(engine, texts[one], expected[one % len(expected)])]
     for number in wrong[:5]:
         print(f"    {number}: {texts[number]!r} is not {expected[number % NUM_PROMPTS].text!r}")
     is_whole = await asyncio.to_thread(whole, engine)
@@ -175,7 +184,8 @@ async def leaving(server: Server, engine: Engine, asked: argparse.Namespace) -> 
             num_left += is_leaving
             num_ended += not is_leaving and found.body[-1]["choices"][0]["finish_reason"] == "length"
 
-    await asyncio.gather(*(run(Client(server.port)) for _ in range(CONNECTIONS)))
+    with clients_of(server, CONNECTIONS) as clients:
+        await asyncio.gather(*map(run, clients))
     is_whole = await asyncio.to_thread(whole, engine)
     steps = [await steps_for_nobody(server, engine) for _ in range(10)]
     text = (
@@ -204,7 +214,8 @@ async def hanging(server: Server, engine: Engine) -> Found:
     before = server.worker_pid
     server.kill_worker(signal.SIGSTOP)
     start = time.perf_counter()
-    texts = await asyncio.gather(ask_http(Client(server.port), 1), ask_rpc(engine, 3))
+    with clients_of(server, 1) as clients:
+        texts = await asyncio.gather(ask_http(clients[0], 1), ask_rpc(engine, 3))
     seconds = time.perf_counter() - start
     is_good = not any(text.startswith("error") for text in texts) and server.worker_pid not in (0, before)
     return Found("hanging", is_good, f"a stopped worker was replaced and both doors answered after {seconds:.1f} s")
@@ -236,7 +247,8 @@ async def soak(server: Server, engine: Engine, asked: argparse.Namespace) -> Fou
             samples.append((time.perf_counter() - start, rss_bytes(server.process.pid), rss_bytes(server.worker_pid)))
             await asyncio.sleep(2.0)
 
-    await asyncio.gather(watch(), *(run(Client(server.port), number) for number in range(16)))
+    with clients_of(server, 16) as clients:
+        await asyncio.gather(watch(), *(run(client, number) for number, client in enumerate(clients)))
     settled = [one for one in samples if one[0] > min(120.0, asked.soak / 3)]
     tenth = max(1, len(settled) // 10)
     growth = [
@@ -258,7 +270,7 @@ async def hurt(
     faults: list[Callable[[], Awaitable[Found]]] = [
         lambda: kills(server, engine, expected, asked),
         lambda: leaving(server, engine, asked),
-        lambda: hanging(server, engine),
+        *([lambda: hanging(server, engine)] if asked.hang else []),
         *([lambda: soak(server, engine, asked)] if asked.soak else []),
     ]
     found = []
@@ -275,6 +287,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--soak", type=int, default=0, help="seconds of mixed load at the end")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--hang", action=argparse.BooleanOptionalAction, default=True)
     asked = parser.parse_args(argv)
     set_threads(asked.threads)
     print(f"load {os.getloadavg()[0]:.2f} before")

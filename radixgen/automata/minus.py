@@ -83,8 +83,9 @@ class MinusAutomaton(Automaton):
     def completion(self, q: int) -> bytes:
         """By breadth: the plain completion, or with a few characters more where that is left out."""
         row = self._rows[q]
-        if row.text is None or not (row.half or row.text in self.texts):
-            return self.plain.completion(row.plain)
+        plain = self.plain.completion(row.plain)
+        if row.text is None or (not row.half and row.text not in self.texts and plain in (b'"', b'""')):
+            return plain
         queue = deque([b""])
         for _ in range(_MOST_TRIED):
             more = queue.popleft()

@@ -45,7 +45,8 @@ async function ask(path, body, signal) {
   if (response.ok) return response;
   const told = await response.json().catch(() => null);
   if (response.status === 401) $("key-open").hidden = false;
-  const text = told?.error?.message ?? `The server answers ${response.status}.`;
+  let text = told?.error?.message ?? `The server answers ${response.status}.`;
+  if (response.status >= 500) text += ` (${response.headers.get("x-request-id")})`;
   throw new Refused(text, response.status, Number(response.headers.get("Retry-After")) || 1);
 }
 
@@ -359,7 +360,7 @@ function summary(told) {
   const enforced = new Set(told.findings.filter((one) => one.kind === "enforced").map((one) => one.what));
   const words = [...enforced].slice(0, 12).join(", ");
   const text = words ? `Enforced: ${words}${enforced.size > 12 ? " …" : "."}` : "Enforced as a whole.";
-  return [["good", "", "", `${text} An answer takes ${told.sure} tokens or more.`]];
+  return [["good", "", "", `${text} ${told.sure} tokens are enough for an answer.`]];
 }
 
 function said(lines) {
@@ -683,7 +684,7 @@ const LEAF_MOST_PX = 26;
 const USUAL_PX = 430;
 const NAMESPACE_LEAST_PX = 32;
 const ON_COLOR = "#0b1513"; // on a full color, in either theme
-let tree = { nodes: [], roots: [], numLeftOut: 0 };
+let tree = { nodes: [], roots: [], isRead: false };
 let boxes = [];
 let focus = null; // the key of the node that fills the picture; null: all
 let chosen = null; // the node under the pointer or the arrow keys
@@ -705,7 +706,7 @@ function grow(told) {
     node.above.isInUse ||= node.isInUse;
   }
   for (const node of [...roots, ...nodes]) node.children.sort((a, b) => b.leaves - a.leaves || b.num_uses - a.num_uses);
-  tree = { nodes, roots, numLeftOut: told.num_left_out };
+  tree = { nodes, roots, isRead: true };
 }
 
 /** Where everything stands: x by tokens, y by leaves. */
@@ -764,7 +765,7 @@ function draw() {
   if (!tree.nodes.length) {
     pen.fillStyle = colors.soft;
     pen.font = `14px ${colors.sans}`;
-    pen.fillText("The cache is empty. Whatever is asked leaves its prefix here.", 16, 30);
+    if (tree.isRead) pen.fillText("The cache is empty. Whatever is asked leaves its prefix here.", 16, 30);
     return;
   }
   for (const box of boxes) box.label ? drawLabel(pen, box.label, colors) : drawNode(pen, box, colors);
@@ -900,7 +901,7 @@ function namespaces(names) {
 // ---------------------------------------------------------------- the engine: asking, only while somebody looks
 
 const STATE_MS = 1000;
-const TREE_EVERY = 2;
+const TREE_EVERY = 3;
 let timer = 0;
 let round = 0;
 
@@ -957,7 +958,7 @@ async function useKey() {
     check();
     poll();
   } catch (error) {
-    notice("key-wrong", error.message);
+    notice("key-wrong", error.status === 401 ? "This server does not know that key." : error.message);
   }
 }
 
@@ -1026,4 +1027,4 @@ shown.set("tokens");
 takeDraft();
 show();
 view();
-meet().then(check).catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });
+meet().catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });

@@ -129,6 +129,8 @@ class Glance:
         said = schema.keys() & _SPEAKING
         if not said:
             return 1
+        if len(said) == 1 and "type" in said and isinstance(schema["type"], str):
+            return _LITERAL
         if said == {"$ref"}:
             return self._bound(self._reader.references(location)[0])
         if said == {"anyOf"}:
@@ -215,6 +217,7 @@ def _longest_number(schema: dict[str, Any]) -> int | None:
 
 
 _LITERAL = 5
+"""Bytes of `false`: every type has a value that is no longer."""
 _SPACED = 2
 """`, ` and `: ` take so many bytes at most."""
 

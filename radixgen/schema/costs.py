@@ -139,6 +139,7 @@ class Costs:
         waiting: list[_Part] = [_Part(vertex)]
         while waiting:
             one = waiting.pop()
+            self._work.spend(1 + len(one.taken))
             if one.vertex is None:
                 found.append(one.text)
             else:

@@ -326,6 +326,7 @@ class Meanings:
 
     def _equal_to_any(self, values: Iterable[Any], kind: str) -> Any:
         algebra, fitting = self._algebras[kind], [value for value in values if kind_of(value) == kind]
+        self._work.spend(1 + len(fitting))
         if kind == "string":
             return self._text(self.texts.words(fitting))
         if kind == "number":

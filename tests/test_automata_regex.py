@@ -240,3 +240,24 @@ def test_what_nests_too_deep_to_follow_is_a_named_error(pattern: str) -> None:
     work = Work()
     with work.limited(0.5, "compile_s"), pytest.raises(ConstraintError, match=r"too deep|takes longer"):
         regex_machine(pattern, work)
+
+
+def test_texts_that_patterns_do_not_match_are_ended_by_a_character_that_none_knows() -> None:
+    regexes = Regexes()
+    words = regexes.alt([regexes.text("ab"), regexes.repeat(regexes.text("c"), 2, None)])
+    least = regexes.lengths(3, None)
+    for node, need in [
+        (regexes.invert(words), 1),
+        (regexes.both([regexes.invert(words), regexes.invert(regexes.text("x")), least]), 3),
+        (regexes.both([regexes.invert(regexes.repeat(regexes.any_char, 2, 2)), regexes.text("d")]), None),
+    ]:
+        chars = Derivatives(regexes, node)
+        assert not chars.is_empty()
+        assert need is None or chars.max_need == need
+        rng, state = random.Random(1), chars.start()
+        for _ in range(20):
+            assert len(chars.completion(state)) <= chars.max_need
+            targets = chars.moves(state).targets
+            if not targets:
+                break
+            state = rng.choice(targets)

@@ -17,7 +17,7 @@ from walking import row_bytes, spell
 from radixgen.automata.machine import DEAD, UNKNOWN
 from radixgen.automata.numberset import NumberSet
 from radixgen.automata.numerals import NumberAutomaton
-from radixgen.automata.quotable import WALL, read_document
+from radixgen.automata.quotable import read_document
 from radixgen.automata.spotted import SpottedAutomaton, find_numbers
 from radixgen.automata.verbatim import VerbatimAutomaton
 from radixgen.automata.words import WordsAutomaton
@@ -52,7 +52,7 @@ def may_start(text: str, at: int) -> bool:
 
 def may_end(text: str, at: int) -> bool:
     """Whether a quote may end before character `at`."""
-    if text[at - 1] == " " or text[at - 1] in BRACKETS:
+    if text[at - 1] == " ":
         return False
     end = (text + " ").find(" ", at)
     if not any(map(is_word, text[at:end])):
@@ -66,17 +66,11 @@ def may_end(text: str, at: int) -> bool:
     return is_closer and not joins
 
 
-def white(run: re.Match[str]) -> str:
-    """One space, or what no quote crosses: three spaces or a tab within a line."""
-    return "\0" if len(run[0].replace("\t", "   ")) > 2 and len((run[0] + ".").splitlines()) == 1 else " "
-
-
 def naive_quotes(document: str) -> set[str]:
-    walled = re.sub(r"\s+", white, document.strip())
-    text = walled.replace("\0", " ")
+    text = " ".join(document.split())
     starts = [at for at in range(len(text)) if may_start(text, at) and not (at and may_end(text, at))]
     ends = [at for at in range(1, len(text) + 1) if may_end(text, at)]
-    return {text[start:end] for start in starts for end in ends if end > start and "\0" not in walled[start:end]}
+    return {text[start:end] for start in starts for end in ends if end > start}
 
 
 def spelled(text: str) -> bytes:
@@ -124,8 +118,7 @@ def test_a_text_index_says_what_the_rows_say(document: str, seed: int) -> None:
             assert live == []
             return
         inside = index.positions[index.positions < len(index.text)]
-        follows = set(index.text[inside].tolist()) - {WALL}
-        follows |= {ord('"')} if index.may_end[index.positions].any() else set()
+        follows = set(index.text[inside].tolist()) | ({ord('"')} if index.may_end[index.positions].any() else set())
         assert len(walked.completion(q)) == index.gaps[index.positions].min()
         assert set(live) == follows
         byte = rng.choice(live)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from served import Served, served
 
 from radixgen import Engine
@@ -73,15 +74,24 @@ def test_gauges_of_the_pool_and_the_queue_are_there(server: Served) -> None:
     states = ("free", "cached", "used")
     assert sum(found[f'radixgen:kv_cache_tokens{{state="{one}"}}'] for one in states) == 4096
     assert found["radixgen:worker_up"] == 1
+    assert found["radixgen:worker_start_time_seconds"] > 1.7e9
     assert found["radixgen:num_requests_running"] == found["radixgen:num_requests_waiting"] == 0
     assert found["radixgen:kv_cache_usage_perc"] == 0
+
+
+def test_a_scraper_reads_it_all_and_no_name_comes_twice(server: Served) -> None:
+    families = list(text_string_to_metric_families(server.get("/metrics").text))
+    names = [family.name for family in families]
+    assert len(names) == len(set(names)) > 40
+    assert all(family.documentation for family in families)
 
 
 def test_a_stream_tells_its_time_between_tokens(server: Served) -> None:
     name = "radixgen:inter_token_latency_seconds_count"
     before = read(server)[name]
-    assert server.post("/v1/completions", {"prompt": "a", "max_tokens": 9, "ignore_eos": True, "stream": True}).text
-    assert read(server)[name] > before + 3
+    body = {"prompt": "a", "max_tokens": 9, "ignore_eos": True, "seed": 1, "stream": True}
+    assert server.post("/v1/completions", body).text
+    assert read(server)[name] > before
 
 
 def test_a_refused_keyword_and_a_cut_answer_are_counted(server: Served) -> None:

@@ -20,7 +20,7 @@ from radixgen.errors import Overloaded, WorkerDied
 from radixgen.params import Regex
 from radixgen.server import playground
 from radixgen.server.page import MOST_NODES
-from radixgen.server.playground import MOST_WAITING, Checks
+from radixgen.server.playground import MOST_WAITING, CheckRequest, Checks
 
 STATIC = Path(radixgen.server.__file__).parent / "static"
 BILL = "Greenleaf Tools Ltd\nInvoice 2041\nTotal due: 63.70 EUR"
@@ -237,13 +237,13 @@ def test_what_is_no_constraint_is_a_bad_request(server: Served) -> None:
     assert server.post("/playground/check", {"regex": "a", "choice": ["b"]}).status_code == 400
 
 
-def test_too_many_checks_at_once_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_checks_at_once_are_sent_away(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
-    monkeypatch.setattr(playground, "_findings", lambda *_: gate.wait(20))
+    monkeypatch.setattr(playground.Checks, "_all", lambda *_: gate.wait(20))
 
     async def many() -> list[Any]:
-        checks = Checks()
-        tasks = [asyncio.ensure_future(checks.run(Regex("a"), Limits())) for _ in range(MOST_WAITING + 2)]
+        checks, asked = Checks(engine), CheckRequest(regex="a")
+        tasks = [asyncio.ensure_future(checks.run(Regex("a"), Limits(), asked)) for _ in range(MOST_WAITING + 2)]
         await asyncio.sleep(0)
         gate.set()
         return await asyncio.gather(*tasks, return_exceptions=True)

@@ -110,12 +110,12 @@ def test_parse_gives_an_instance_of_the_model(client: Any) -> None:
     answer = client.chat.completions.parse(model=MODEL, messages=ASK, response_format=Bill, temperature=0)
     parsed = answer.choices[0].message.parsed
     assert isinstance(parsed, Bill)
-    assert parsed.total == 63.70
 
 
 def test_what_max_tokens_cut_is_valid_and_says_so(client: Any, server: Process) -> None:
     (end,) = server.post("/tokenize", {"prompt": "]"}).json()["tokens"]
     asked: dict[str, Any] = {"prompt": "a", "max_tokens": 12, "logit_bias": {str(end): -100}, "model": MODEL}
+    asked["temperature"] = 0
     ones = {"type": "array", "items": {"const": 1}, "maxItems": 500}
     (choice,) = client.completions.create(**asked, extra_body={"json_schema": ones}).choices
     assert set(json.loads(choice.text)) == {1}

@@ -105,6 +105,7 @@ class Derivatives:
         self._regexes, self._node, self.work = regexes, node, regexes.work
         self._deriver = Deriver(regexes)
         self._partitions: dict[int, Partition] = {}
+        self._foreign: dict[int, bool] = {}
         self._live: dict[Node, Moves] = {}
         self._every: dict[Node, Moves] = {}
         self._steps: dict[Node, _Step] = {}
@@ -116,8 +117,10 @@ class Derivatives:
     def max_need(self) -> int:
         """Looked for when first asked for: whoever only wants to know whether there is a text need not wait for it."""
         node = self._node
-        is_known = node.is_plain or node.need <= SMALL_NEED or node.max_len is not None
-        return node.need if is_known else self._explored_need(node.need)
+        if node.is_plain or node.need <= SMALL_NEED or node.max_len is not None:
+            return node.need
+        known = self._foreign_len(node)
+        return self._explored_need(node.need) if known is None else known
 
     def start(self) -> Node:
         return self._node
@@ -180,7 +183,33 @@ class Derivatives:
     def is_live(self, node: Node) -> bool:
         if node in self._dead:
             return False
-        return _is_surely_live(node) or node in self._steps or self._search(node)
+        return _is_surely_live(node) or node in self._steps or self._foreign_len(node) is not None or self._search(node)
+
+    def _foreign_len(self, node: Node) -> int | None:
+        """How many characters that none of the patterns knows end any text that has begun, of a node that only says
+        what its texts are not, and their least length; None where there is no such character, or the node says more.
+
+        Nearly all that schemas negate is of this kind: keys that no pattern lists.
+        """
+        low, classes = 1, 0
+        for one in node.items if node.kind == Kind.AND else (node,):
+            if one.kind == Kind.NOT and one.items[0].is_plain:
+                classes |= one.items[0].classes
+            elif one.kind == Kind.REPEAT and one.items[0] is self._regexes.any_char and one.high is None:
+                low = max(low, one.low)
+            else:
+                return None
+        return low if self._knows_foreign(classes) else None
+
+    def _knows_foreign(self, classes: int) -> bool:
+        """Whether some character is in none of the classes."""
+        found = self._foreign.get(classes)
+        if found is None:
+            if classes < 0:
+                return False
+            every = [one.ranges for at, one in enumerate(self._regexes.classes) if classes >> at & 1]
+            found = self._foreign[classes] = codepoints.union(*every) != codepoints.ANY
+        return found
 
     def _explored_need(self, otherwise: int) -> int:
         """The longest completion of any state, when there are few enough to look at all of them."""

@@ -8,8 +8,8 @@
 A word is what stands between white space. A quote may start at a word, or behind marks that open it (`(`, `$`, `"`),
 and end with a word, or before marks that close it (`.`, `,`, `)`). Inside a word it may start behind, and end before, a
 separator (`key:value`, `a/b`, `(UK)`, `9:00-17:00`), unless that joins digits (`12:30`, `1,200`) - and never at the
-dots, at signs and hyphens that hold together `ada@x.org`, `12.03.2024` and `GL-2041`. No quote ends with an opening
-bracket. Where a quote may end, none starts: so no quote is empty.
+dots, at signs and hyphens that hold together `ada@x.org`, `12.03.2024` and `GL-2041`. Where a quote may end, none
+starts: so no quote is empty.
 """
 
 from __future__ import annotations
@@ -34,14 +34,7 @@ _OPENERS = frozenset(':=/|>"—,;#*：、。，；・') | _BRACKETS | _RANGES
 _CLOSERS = frozenset(':=/|)]}>"”»’—,;*：）」』】、。，；・') | _BRACKETS | _RANGES
 _CLOCKS = re.compile(r"(?<=[0-9][:.][0-9]{2})-(?=[0-9]{1,2}[:.][0-9]{2})")
 """What stands between two times of day."""
-_BREAKS = tuple(map(ord, "\n\r\x0b\x0c\x85\u2028\u2029"))
 _APOSTROPHES = frozenset("'’")
-
-
-WALL = 0
-"""The byte of a text that nothing quotes."""
-WIDE = 3
-"""So many spaces part columns."""
 
 
 class QuotableText(NamedTuple):
@@ -56,8 +49,6 @@ class QuotableText(NamedTuple):
     """[n+1] bytes to the nearest end from here, the closing quote counted."""
     num_chars: Int32
     """[n+1] characters that begin before this byte."""
-    stops: Int32
-    """[n+1] where the nearest border that no quote crosses is."""
     origins: Int32
     """[n] the document's character that each byte is part of."""
     begins: UInt8
@@ -79,24 +70,21 @@ class _Chars(NamedTuple):
     closer: Bool
     apostrophe: Bool
     span: Bool
-    bracket: Bool
     sizes: Int32
 
 
 def read_document(document: str) -> QuotableText:
     """The quotable text of a document; lone surrogates in it are left out."""
     raw = np.frombuffer(document.encode("utf-32-le", "surrogatepass"), np.uint32)
-    points, kept, is_wall = _normal(raw)
+    points, kept = _normal(raw)
     chars = _classify(points)
     is_end = _ends(chars)
     is_start = _starts(chars) & ~np.concatenate([[False], is_end[:-1]])[: len(points)]
     offsets = np.concatenate([[0], np.cumsum(chars.sizes)]).astype(np.int32)
     data = escape_json(points.tobytes().decode("utf-32-le")).encode()
-    text = np.frombuffer(data, np.uint8).copy()
+    text = np.frombuffer(data, np.uint8)
     may_end = np.zeros(len(text) + 1, np.uint8)
     may_end[offsets[1:][is_end]] = 1
-    stops = _nearest(np.append(offsets[:-1][is_wall], len(text)), len(text))
-    text[_nearest(np.append(np.flatnonzero(may_end), len(text) + 1), len(text))[1:] > stops[:-1]] = WALL
     begins = np.zeros(len(text), np.uint8)
     begins[offsets[:-1]] = 1
     return QuotableText(
@@ -105,27 +93,13 @@ def read_document(document: str) -> QuotableText:
         may_end=may_end,
         gaps=_gaps(may_end),
         num_chars=np.concatenate([[0], np.cumsum(begins)]).astype(np.int32),
-        stops=stops,
         origins=np.repeat(kept, chars.sizes).astype(np.int32),
         begins=begins,
     )
 
 
-def _nearest(places: npt.NDArray[np.intp], size: int) -> Int32:
-    """[size+1] the first of some ascending places, at or behind each byte; the last of them is behind all."""
-    return places[np.searchsorted(places, np.arange(size + 1))].astype(np.int32)
-
-
-class _Normal(NamedTuple):
-    """A document's characters with each run of white space as one space, none at the borders."""
-
-    points: npt.NDArray[np.uint32]
-    places: npt.NDArray[np.intp]
-    is_wall: Bool
-    """Spaces that no quote crosses."""
-
-
-def _normal(raw: npt.NDArray[np.uint32]) -> _Normal:
+def _normal(raw: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.intp]]:
+    """The characters with each run of white space as one space, none at the borders; and their places."""
     distinct, which = np.unique(raw, return_inverse=True)
     space = np.array([chr(point).isspace() for point in distinct.tolist()], bool)[which]
     surrogate = (raw >= 0xD800) & (raw < 0xE000)
@@ -135,19 +109,7 @@ def _normal(raw: npt.NDArray[np.uint32]) -> _Normal:
     kept = kept[~is_repeat]
     if len(kept) and space[kept[-1]]:
         kept = kept[:-1]
-    return _Normal(points[kept], kept, space[kept] & _parts_columns(raw, space)[kept])
-
-
-def _parts_columns(raw: npt.NDArray[np.uint32], space: Bool) -> Bool:
-    """[characters] whether what is white from here on is a gap within a line."""
-    count = len(raw)
-    words = np.flatnonzero(np.append(~space, True))
-    ends = words[np.searchsorted(words, np.arange(count))]
-    width, breaks = (
-        np.concatenate([[0], np.cumsum(one)]) for one in (np.where(raw == ord("\t"), WIDE, 1), np.isin(raw, _BREAKS))
-    )
-    here = np.arange(count)
-    return (width[ends] - width[here] >= WIDE) & (breaks[ends] == breaks[here])
+    return points[kept], kept
 
 
 def _classify(points: npt.NDArray[np.uint32]) -> _Chars:
@@ -168,7 +130,6 @@ def _classify(points: npt.NDArray[np.uint32]) -> _Chars:
         where(_CLOSERS.__contains__) | money | span,
         where(_APOSTROPHES.__contains__),
         span,
-        where(_BRACKETS.__contains__),
         np.array([len(escape_json(char).encode()) for char in chars], np.int32)[which],
     )
 
@@ -192,7 +153,7 @@ def _ends(chars: _Chars) -> Bool:
     next_alnum = np.minimum.accumulate(np.where(chars.alnum, here, count)[::-1])[::-1]
     next_alnum = np.concatenate([next_alnum[1:], [count]])[-count or count :]
     before_closer = np.concatenate([chars.closer[1:], [False]])[-count or count :] & ~_joins_digits(chars, -1)
-    return ~chars.space & ~chars.bracket & ((next_alnum > word_end) | before_closer | _before_genitive(chars))
+    return ~chars.space & ((next_alnum > word_end) | before_closer | _before_genitive(chars))
 
 
 def _joins_digits(chars: _Chars, side: int) -> Bool:

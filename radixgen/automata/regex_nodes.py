@@ -45,6 +45,7 @@ class Node:
 
     __slots__ = (
         "behinds",
+        "classes",
         "derived",
         "front",
         "has_ahead",
@@ -76,6 +77,8 @@ class Node:
     is_plain: bool
     front: int
     """A bit for each CLASS node (its `low` says which) that the first character may be tested against."""
+    classes: int
+    """A bit for each CLASS node inside; -1 where some are not known yet."""
     behinds: frozenset[Node]
     """The languages that BEHIND nodes inside ask for."""
     has_ahead: bool
@@ -107,10 +110,12 @@ def measure(node: Node) -> None:
     node.is_plain = node.kind not in _NOT_PLAIN
     node.is_plain = node.is_plain and all(item.is_plain for item in items)
     node.front = 0
+    node.classes = 1 << node.low if node.kind == Kind.CLASS else -1 if node.kind == Kind.LATER else 0
     node.behinds = frozenset()
     node.has_ahead = node.kind == Kind.AHEAD
     for item in items:
         node.front |= item.front
+        node.classes |= item.classes
         node.has_ahead |= item.has_ahead
         if item.behinds:
             node.behinds |= item.behinds

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radixgen.automata.machine import DEAD
-from radixgen.automata.quotable import WALL, Int32, QuotableText, UInt8
+from radixgen.automata.quotable import Int32, QuotableText, UInt8
 from radixgen.automata.table import Row, TableAutomaton
 
 MAX_QUOTE = 500
@@ -29,8 +29,6 @@ LONGEST_TOKEN = 256
 
 _QUOTE = ord('"')
 _BYTES_PER_CHAR = 6
-_FAR = 1 << 30
-"""Characters: more than any document has."""
 _ONE = np.dtype(np.int32).itemsize
 
 
@@ -65,8 +63,8 @@ class VerbatimAutomaton(TableAutomaton):
     def __init__(self, quotable: QuotableText, max_chars: int = MAX_QUOTE, min_chars: int = 1) -> None:
         self.quotable = quotable
         self._max_chars, self._min_chars = max_chars, max(min_chars, 1)
-        self._borders = np.append(np.flatnonzero(quotable.may_end), len(quotable.text) + 1)  # the last is behind all
-        self._chars_at_borders = np.append(quotable.num_chars[self._borders[:-1]], _FAR)
+        self._borders = np.flatnonzero(quotable.may_end)
+        self._chars_at_borders = quotable.num_chars[self._borders]
         self._steps: dict[tuple[int, int], int] = {}
         super().__init__("open", int(quotable.gaps.max()) + 1 + _BYTES_PER_CHAR * self._min_chars)
 
@@ -122,7 +120,7 @@ class VerbatimAutomaton(TableAutomaton):
         quotable = self.quotable
         if byte == _QUOTE and quotable.may_end[at]:
             return self._state("closed")
-        if at >= len(quotable.text) or quotable.text[at] != byte or byte == WALL:
+        if at >= len(quotable.text) or quotable.text[at] != byte:
             return DEAD
         num_chars = key.num_chars + int(quotable.begins[at])
         end = at + int(quotable.gaps[at + 1])
@@ -132,7 +130,7 @@ class VerbatimAutomaton(TableAutomaton):
 
     def _after(self, key: _Places, positions: Int32, byte: int) -> int:
         inside = positions[positions < len(self.quotable.text)]
-        taken = inside[(self.quotable.text[inside] == byte) & (byte != WALL)]
+        taken = inside[self.quotable.text[inside] == byte]
         return self._place(taken + 1, key.num_chars + int(self.quotable.begins[taken[0]])) if len(taken) else DEAD
 
     def _place(self, positions: Int32, num_chars: int) -> int:
@@ -142,8 +140,9 @@ class VerbatimAutomaton(TableAutomaton):
     def _live(self, positions: Int32, num_chars: int) -> Int32:
         """The places from which some end comes within the length limits."""
         ends = self._nearest_ends(positions, num_chars)
-        total = self._chars_at_borders[ends] - self.quotable.num_chars[positions] + num_chars
-        return positions[(self._borders[ends] <= self.quotable.stops[positions]) & (total <= self._max_chars)]
+        inside = np.minimum(ends, len(self._borders) - 1)
+        total = self._chars_at_borders[inside] - self.quotable.num_chars[positions] + num_chars
+        return positions[(ends < len(self._borders)) & (total <= self._max_chars)]
 
     def _nearest_ends(self, positions: Int32, num_chars: int) -> npt.NDArray[np.intp]:
         """For each place, the index in `_borders` of the first end that makes the quote long enough."""
@@ -157,7 +156,7 @@ class VerbatimAutomaton(TableAutomaton):
         if isinstance(key, _Places):
             positions = np.frombuffer(key.positions, np.int32)
             following = self.quotable.text[positions[positions < len(self.quotable.text)]]
-            for byte in np.unique(following[following != WALL]).tolist():
+            for byte in np.unique(following).tolist():
                 row[byte] = self._step(key, byte)
         row[_QUOTE] = self._step(key, _QUOTE)
 

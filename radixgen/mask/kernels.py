@@ -202,7 +202,7 @@ def walk_text(node: Any, text: Any, may_end: Any, gaps: Any, positions: Any, tri
                         mark[close] = 1
                         exits[0, num_exits], exits[1, num_exits] = close, 0
                         num_exits += 1
-            if at >= len(text) or text[at] == 0:  # nothing quotes a zero
+            if at >= len(text):
                 break
             here = find_child(here, text[at], tree, child)
             if here <= 0:

@@ -254,6 +254,7 @@ def _slot_families(values: Mapping[str, float]) -> Iterable[Metric]:
 _GAUGES: dict[str, tuple[str, str]] = {
     "num_requests_running": ("scheduler.num_running", "Sequences that are computed"),
     "num_requests_waiting": ("scheduler.num_waiting", "Sequences in the queue"),
+    "worker_start_time_seconds": ("process.started_s", "Since 1970; its changes() count the worker's restarts"),
     "prefix_cache_nodes": ("cache.num_nodes", "Edges of the radix tree"),
     "prefix_cache_namespaces": ("cache.num_namespaces", "Namespaces that are not empty"),
     "grammar_cache_bytes": ("mask.num_bytes", "What masks and their memos take"),

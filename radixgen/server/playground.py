@@ -26,8 +26,8 @@ from pydantic import Field
 from radixgen import __version__
 from radixgen.automata.work import Limits
 from radixgen.engine import Completion, Engine, StreamDelta
-from radixgen.errors import BudgetTooSmall, Overloaded, RequestError
-from radixgen.mask.check import Checker, Finding
+from radixgen.errors import BudgetTooSmall, Overloaded, RadixgenError
+from radixgen.mask.check import Checker
 from radixgen.params import Constraint
 from radixgen.server import chat, completions
 from radixgen.server.constraints import Constraints, constraint_of
@@ -50,7 +50,7 @@ class CheckRequest(Constraints):
 
 
 def add_playground(app: FastAPI, service: Service) -> None:
-    checks = Checks()
+    checks = Checks(service.engine)
 
     @app.get("/playground/model", include_in_schema=False)
     async def model() -> dict[str, Any]:
@@ -73,11 +73,7 @@ def add_playground(app: FastAPI, service: Service) -> None:
         constraint = constraint_of(asked)
         if constraint is None:
             return {"findings": [], "is_refused": False}
-        findings = await checks.run(constraint, _limits(request.state.caller))
-        told = {"findings": [one._asdict() for one in findings], "fingerprint": fingerprint(constraint)}
-        if any(one.kind == "refused" for one in findings):
-            return {**told, "is_refused": True}
-        return {**told, "is_refused": False, **await _least(constraint, asked, service.engine)}
+        return await checks.run(constraint, _limits(request.state.caller), asked)
 
 
 async def _read_text(asked: CompletionRequest, service: Service, caller: Caller) -> completions.Ask:
@@ -87,40 +83,45 @@ async def _read_text(asked: CompletionRequest, service: Service, caller: Caller)
 class Checks:
     """Findings, one constraint at a time, beside the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._thread = ThreadPoolExecutor(1, "radixgen-check")
         self._num_waiting = 0
 
-    async def run(self, constraint: Constraint, limits: Limits) -> tuple[Finding, ...]:
+    async def run(self, constraint: Constraint, limits: Limits, asked: CheckRequest) -> dict[str, Any]:
         """Raises `Overloaded` when too many wait."""
         if self._num_waiting >= MOST_WAITING:
             raise Overloaded(f"{self._num_waiting} constraints wait to be checked; try again", 1)
         self._num_waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, _findings, constraint, limits)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._all, constraint, limits, asked)
         finally:
             self._num_waiting -= 1
 
+    def _all(self, constraint: Constraint, limits: Limits, asked: CheckRequest) -> dict[str, Any]:
+        findings = Checker(constraint, limits).findings
+        is_refused = any(one.kind == "refused" for one in findings)
+        return {
+            "findings": [one._asdict() for one in findings],
+            "fingerprint": fingerprint(constraint),
+            "is_refused": is_refused,
+            **({} if is_refused else self._least(constraint, asked)),
+        }
 
-def _findings(constraint: Constraint, limits: Limits) -> tuple[Finding, ...]:
-    return Checker(constraint, limits).findings
+    def _least(self, constraint: Constraint, asked: CheckRequest) -> dict[str, Any]:
+        """What the model's own tokens have to say: how many certainly end an answer."""
+        document = asked.document or "" if asked.verbatim else None
+        try:
+            return {"sure": self._engine.check(document, constraint=constraint, max_tokens=asked.max_tokens)}
+        except BudgetTooSmall as error:
+            return {"sure": error.sure, "is_too_small": True}
+        except RadixgenError as error:
+            return {"problem": str(error)}
 
 
 def _limits(caller: Caller) -> Limits:
     most = CHECK_LIMITS.constraint_bytes
     return CHECK_LIMITS._replace(constraint_bytes=min(most, caller.tenant.max_schema_bytes or most))
-
-
-async def _least(constraint: Constraint, asked: CheckRequest, engine: Engine) -> dict[str, Any]:
-    """What the model's own tokens have to say: how many certainly end an answer."""
-    document = asked.document or "" if asked.verbatim else None
-    try:
-        count = await asyncio.to_thread(engine.check, document, constraint=constraint, max_tokens=asked.max_tokens)
-    except BudgetTooSmall as error:
-        return {"sure": error.sure, "is_too_small": True}
-    except RequestError as error:
-        return {"problem": str(error)}
-    return {"sure": count}
 
 
 _Read = Callable[[Service, Caller], Awaitable[chat.Ask | completions.Ask]]

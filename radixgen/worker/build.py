@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -51,6 +52,7 @@ def build_core(config: WorkerConfig, start: Meter) -> Core:
     meters: dict[str, Callable[[], Mapping[str, float]]] = {
         "start": start.values,
         "time": meter.values,
+        "process": {"started_s": time.time()}.copy,
         "scheduler": lambda: _numbers(scheduler.stats()),
         "cache": lambda: _numbers(cache.stats()),
         "mask": lambda: _mask_numbers(masks, turns),

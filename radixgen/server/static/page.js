@@ -45,7 +45,8 @@ async function ask(path, body, signal) {
   if (response.ok) return response;
   const told = await response.json().catch(() => null);
   if (response.status === 401) $("key-open").hidden = false;
-  const text = told?.error?.message ?? `The server answers ${response.status}.`;
+  let text = told?.error?.message ?? `The server answers ${response.status}.`;
+  if (response.status >= 500) text += ` (${response.headers.get("x-request-id")})`;
   throw new Refused(text, response.status, Number(response.headers.get("Retry-After")) || 1);
 }
 
@@ -359,7 +360,7 @@ function summary(told) {
   const enforced = new Set(told.findings.filter((one) => one.kind === "enforced").map((one) => one.what));
   const words = [...enforced].slice(0, 12).join(", ");
   const text = words ? `Enforced: ${words}${enforced.size > 12 ? " …" : "."}` : "Enforced as a whole.";
-  return [["good", "", "", `${text} An answer takes ${told.sure} tokens or more.`]];
+  return [["good", "", "", `${text} ${told.sure} tokens are enough for an answer.`]];
 }
 
 function said(lines) {
@@ -633,7 +634,7 @@ function spark(values, most) {
 }
 
 function tile(name, value, unit, more, drawing) {
-  return make("div", { class: "tile" }, make("h3", {}, name),
+  return make("div", { class: "tile" }, make("h2", {}, name),
     make("strong", {}, value, " ", make("small", {}, unit)), make("p", {}, more), drawing);
 }
 
@@ -900,7 +901,7 @@ function namespaces(names) {
 // ---------------------------------------------------------------- the engine: asking, only while somebody looks
 
 const STATE_MS = 1000;
-const TREE_EVERY = 2;
+const TREE_EVERY = 3;
 let timer = 0;
 let round = 0;
 
@@ -1026,4 +1027,4 @@ shown.set("tokens");
 takeDraft();
 show();
 view();
-meet().then(check).catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });
+meet().catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });

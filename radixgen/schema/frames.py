@@ -145,8 +145,9 @@ class Frames:
             ways = [one for name in names for one in self.containers.members(keys.rest, self.containers.key(name))]
             return max((self.length(one.node) + self.length(one.rest) for one in ways), default=0)
         bounds = self._bounds_of(plain)
-        if not bounds.keys() >= set(names):
-            return max((self._bound(bounds, plain, name) for name in names), default=0) + self.length(keys.rest)
+        for name in names:
+            if name not in bounds:
+                self._bound(bounds, plain, name)
         return bounds.longest + self.length(keys.rest)
 
     def _bounds_of(self, plain: Plain) -> Bounds:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import islice
 from typing import Any, NamedTuple
 
 from radixgen.schema.formula import Formula, Kind
@@ -18,6 +19,8 @@ MOST_BYTES = 6
 """A character takes no more in a JSON string."""
 MAX_LOOKS = 64
 """Schemas that a glance takes in: no value that it finds is nested deeper."""
+MAX_VALUES = 32
+"""Of an enum, that a glance takes in."""
 
 _SPEAKING = (frozenset(CHECKS) | {"const"}) - NAMING
 """Keywords that say anything of a value."""
@@ -140,9 +143,8 @@ class Glance:
         listed = said - {"type"}
         if listed in ({"enum"}, {"const"}):
             values = schema.get("enum", (schema.get("const"),))
-            return min(
-                (spelled_len(one) for one in values if types is _ANY_TYPE or _has_type(one, types)), default=None
-            )
+            fitting = (one for one in values if types is _ANY_TYPE or _has_type(one, types))
+            return _least(spelled_len(one) for one in islice(fitting, MAX_VALUES))
         if not listed <= _TYPED:
             return None
         return _least(
@@ -229,4 +231,13 @@ def _has_type(value: Any, types: Any) -> bool:
 
 def spelled_len(value: Any) -> int:
     """Bytes of a value's text, at most."""
-    return 2 + MOST_BYTES * len(value) if isinstance(value, str) else len(str(value)) * MOST_BYTES + 2
+    match value:
+        case str():
+            return 2 + MOST_BYTES * len(value)
+        case Decimal():
+            return len(format(value, "f"))
+        case list():
+            return 2 + sum(spelled_len(one) + _SPACED for one in value)
+        case dict():
+            return 2 + sum(spelled_len(name) + spelled_len(one) + 2 * _SPACED for name, one in value.items())
+    return len(str(value)) + 1

@@ -97,6 +97,11 @@ class TokenIndex:
         twins = self.alias[np.isin(self.alias[:, 0], tokens), 1]
         return np.concatenate([tokens, twins])
 
+    def bytes_below(self, nodes: Int32) -> UInt8:
+        """The first bytes of what is below the nodes."""
+        children = [self.child[self.first_child[node] : self.first_child[node + 1]] for node in nodes.tolist()]
+        return np.unique(self.byte[np.concatenate(children)]) if children else self.byte[:0]
+
     def text(self, node: int) -> bytes:
         """The bytes that lead from the root to a node."""
         leaf = node

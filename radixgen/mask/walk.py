@@ -179,7 +179,7 @@ class Walker:
         return np.array(ids, np.int32)
 
     def _with_tokens_below(self, exits: Int32) -> Int32:
-        return exits[:, self.index.skip[exits[0]] > exits[0] + 1]
+        return exits.compress(self.index.skip[exits[0]] > exits[0] + 1, axis=1)  # rows that kernels know: contiguous
 
     def _walk_texts(
         self, automaton: Any, nodes: Int32, rows: Int32, scratch: _Scratch, finds: _Finds

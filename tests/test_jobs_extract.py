@@ -65,7 +65,8 @@ class FakeEngine:
 def job(folder: Path, lines: list[str], out: str = "out.jsonl", **options: Any) -> ExtractJob:
     path = folder / "in.jsonl"
     path.write_text("".join(json.dumps({"id": f"r{i}", "text": line}) + "\n" for i, line in enumerate(lines)))
-    return ExtractJob(inputs=[str(path)], schema=options.pop("schema", SCHEMA), out=folder / out, **options)
+    schema, model = options.pop("schema", SCHEMA), options.pop("model", "fake")
+    return ExtractJob(inputs=[str(path)], schema=schema, out=folder / out, model=model, **options)
 
 
 def run(one: ExtractJob, engine: FakeEngine | None = None) -> Summary:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from radixgen.automata.written_dates import find_dates
 from radixgen.params import JsonSchema
 from radixgen.schema import SchemaCompiler
+from radixgen.schema.survey import survey
 
 
 class Everything:
@@ -135,3 +136,10 @@ def test_a_shape_is_asserted_of_quotes_only() -> None:
     assert accepts("Call 555-0143", schema, '"anything"', verbatim=False)
     assert not accepts("Call 555-0143", {**schema, "x-verbatim": True}, '"Call"', verbatim=False)
     assert accepts("Call 555-0143", {**schema, "x-verbatim": True}, '"555-0143"', verbatim=False)
+
+
+@pytest.mark.parametrize(("is_marked", "kind"), [(True, "enforced"), (False, "annotation")])
+def test_a_check_says_whether_a_shape_is_asked_for(is_marked: bool, kind: str) -> None:
+    schema = {"type": "string", "format": "money", "x-verbatim": is_marked}
+    findings = {one.keyword: one.kind for one in survey(JsonSchema(json.dumps(schema)))}
+    assert findings["format"] == kind

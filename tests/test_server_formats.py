@@ -149,7 +149,7 @@ TOOLS = [
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "b"}}])
 @pytest.mark.parametrize("thinks", [True, False])
 def test_a_random_model_calls_with_valid_arguments_in_every_family(family: Served, choice: Any, thinks: bool) -> None:
-    for seed in range(3):
+    for seed in range(2):
         body = {
             "messages": ASK, "tools": TOOLS, "tool_choice": choice, "max_tokens": 300, "temperature": 1.5, "seed": seed,
             "enable_thinking": thinks, **({"thinking_budget": 20} if thinks else {}),
@@ -224,6 +224,8 @@ def test_a_schema_beside_tools_is_for_the_answer_that_calls_none(engine: Engine,
             else:
                 assert set(json.loads(message["tool_calls"][0]["function"]["arguments"])) == {"city", "days"}
             seen.add("tool_calls" in message)
+            if len(seen) == 2:
+                break
         assert seen == {True, False}
         assert server.post(CHAT, {**body, "tool_choice": "required"}).status_code == 400
 

@@ -170,21 +170,37 @@ COMPLETION = Completion(
 )
 
 
-def test_a_span_holds_a_request_and_what_it_waited_for() -> None:
-    sdk = pytest.importorskip("opentelemetry.sdk.trace")
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+class Traced:
+    """A tracer, and the spans that it has ended, by name."""
 
-    exporter, provider = InMemorySpanExporter(), sdk.TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    tracer = provider.get_tracer("test")
+    def __init__(self) -> None:
+        sdk = pytest.importorskip("opentelemetry.sdk.trace")
+        from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+        self._exporter, provider = InMemorySpanExporter(), sdk.TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.tracer = provider.get_tracer("test")
+
+    @property
+    def spans(self) -> dict[str, Any]:
+        return {span.name: span for span in self._exporter.get_finished_spans()}
+
+
+@pytest.fixture
+def traced() -> Traced:
+    return Traced()
+
+
+def test_a_span_holds_a_request_and_what_it_waited_for(traced: Traced) -> None:
+    tracer = traced.tracer
 
     async def answering(scope: Any, receive: Any, send: Any) -> None:
         record_answer(tracer, "tiny", COMPLETION)
         await app(scope, receive, send)
 
     ask(Tracing(answering, tracer), traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    spans = {span.name: span for span in exporter.get_finished_spans()}
+    spans = traced.spans
     assert list(spans) == ["queue", "prefill", "decode", "POST /v1/things/{name}"]
     whole = spans["POST /v1/things/{name}"]
     assert f"{whole.context.trace_id:x}" == "af7651916cd43dd8448eb211c80319c"
@@ -193,6 +209,22 @@ def test_a_span_holds_a_request_and_what_it_waited_for() -> None:
     assert whole.attributes["http.response.status_code"] == 200
     assert [round((s.end_time - s.start_time) / 1e9, 3) for s in spans.values()][:3] == [0.5, 0.25, 1.0]
     assert SECRET not in str([span.to_json() for span in spans.values()])
+
+
+def test_a_span_that_is_there_already_is_used(traced: Traced) -> None:
+    tracer = traced.tracer
+
+    async def answering(scope: Any, receive: Any, send: Any) -> None:
+        with tracer.start_as_current_span("a framework's own"):
+            record_answer(tracer, "tiny", COMPLETION)
+        await app(scope, receive, send)
+
+    with tracer.start_as_current_span("outer"):
+        ask(Tracing(answering, tracer))
+    spans = traced.spans
+    assert set(spans) == {"queue", "prefill", "decode", "a framework's own", "outer"}
+    assert spans["decode"].parent.span_id == spans["outer"].context.span_id
+    assert spans["outer"].attributes["gen_ai.usage.output_tokens"] == 5
 
 
 def test_without_a_tracer_an_answer_is_recorded_nowhere() -> None:

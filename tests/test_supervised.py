@@ -191,7 +191,7 @@ def test_random_kills_lose_nothing_over_either_door(engine: Engine, calm: Engine
         pending = [
             door.submit(prompt, schema=SCHEMA, max_tokens=40) for door, prompt in zip(doors, prompts, strict=True)
         ]
-        for _ in range(4):
+        for _ in range(2):
             time.sleep(chance.uniform(0.0, 0.3))
             before = restarts(engine)
             kill(engine)

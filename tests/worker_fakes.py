@@ -11,7 +11,7 @@ from radixgen.params import Text
 from radixgen.wire import messages
 from radixgen.wire.address import address_in, new_folder, remove_folder
 from radixgen.wire.codec import failed
-from radixgen.wire.sockets import Listener
+from radixgen.wire.sockets import Door, Listener
 from radixgen.worker.core import Outgoing
 from radixgen.worker.loop import Loop
 from radixgen.worker.meter import Meter
@@ -80,12 +80,12 @@ class FakeCore:
 class FakeWorker:
     """A loop on a thread of this process; `kill` leaves its clients as a dead process would."""
 
-    def __init__(self) -> None:
+    def __init__(self, door: Door | None = None) -> None:
         self.core = FakeCore()
         self._folder = address_in(new_folder())
-        self._listener = Listener(self._folder)
+        self._listener = Listener(self._folder, door)
         self._loop = Loop(self._listener, self.core)
-        self.address = self._loop.address
+        self.address, self.door = self._loop.address, self._loop.door
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -101,8 +101,8 @@ class FakeWorker:
 
 
 @contextlib.contextmanager
-def fake_worker() -> Iterator[FakeWorker]:
-    worker = FakeWorker()
+def fake_worker(door: Door | None = None) -> Iterator[FakeWorker]:
+    worker = FakeWorker(door)
     try:
         yield worker
     finally:

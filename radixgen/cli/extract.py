@@ -33,6 +33,16 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--verbatim", action="store_true", help="every string and number of a record quotes its document"
     )
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="null where a field is less likely than P to be right and the schema allows null; else named in `unsure`",
+    )
+    parser.add_argument(
+        "--confidence", action="store_true", help="in a .csv, a column beside each field that tells how sure it is"
+    )
     parser.add_argument("--max-tokens", type=int, default=512, help="most tokens of a record (default: 512)")
     parser.add_argument("--no-truncate", dest="truncate", action="store_false", help="refuse documents that do not fit")
     parser.add_argument("--resume", action="store_true", help="go on with an output that exists")
@@ -54,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         id_field=arguments.id_field,
         instructions=_instructions(arguments.instructions),
         verbatim=arguments.verbatim,
+        min_confidence=arguments.min_confidence,
+        confidence_columns=arguments.confidence,
         max_tokens=arguments.max_tokens,
         truncate=arguments.truncate,
         resume=arguments.resume,

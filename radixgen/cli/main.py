@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from radixgen.cli import batch, check, extract, run, serve, worker
+from radixgen.cli import batch, check, extract, keys, run, serve, worker
 from radixgen.errors import RadixgenError
 
 EXIT_CANNOT_RUN = 2
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"radixgen {_version()}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (extract, run, check, serve, batch, worker):
+    for module in (extract, run, check, serve, batch, worker, keys):
         module.add_parser(commands)
     return top
 

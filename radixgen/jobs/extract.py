@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radixgen.errors import ConfigError, InputError, RequestError
+from radixgen.jobs.confidence import Calibration, judge
 from radixgen.jobs.fields import column_names
 from radixgen.jobs.inputs import Row, RowFormat, Source
 from radixgen.jobs.outputs import Columns, Output, Record, Writer, output_files
@@ -40,12 +41,18 @@ class ExtractJob:
     max_tokens: int = 512
     truncate: bool = True
     resume: bool = False
+    min_confidence: float = 0.0
+    """Fields less sure than this become null where the schema allows it, and are named in `unsure` where not."""
+    confidence_columns: bool = False
+    """For a .csv: how sure each field is, in a column beside it. Other outputs tell it anyway."""
     engine_options: Mapping[str, Any] = field(default_factory=dict)
     """What the engine is told that changes answers; recorded like `model`."""
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
             raise ConfigError(f"max_tokens is {self.max_tokens}; a record needs at least one token")
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"min_confidence is {self.min_confidence}; it is a probability, between 0 and 1")
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption."""
@@ -53,7 +60,9 @@ class ExtractJob:
         options = {"verbatim": self.verbatim, "max_tokens": self.max_tokens, "truncate": self.truncate}
         fields = {"text_field": self.text_field, "id_field": self.id_field}
         engine = {"model": self.model, "engine_options": dict(self.engine_options)}
-        return {"schema": schema, "instructions": self.instructions, **engine, **options, **fields}
+        sure = {"min_confidence": self.min_confidence, "confidence_columns": self.confidence_columns}
+        given = {name: value for name, value in sure.items() if value}  # outputs of before knew neither
+        return {"schema": schema, "instructions": self.instructions, **engine, **options, **fields, **given}
 
 
 def extract(
@@ -73,7 +82,9 @@ def extract(
     ids = source.checked_ids()
     if not ids:
         raise InputError(f"{', '.join(job.inputs)}: there is not one document in it")
-    output = Output(job.out, columns_of(job.schema), job.identity(), resume=job.resume)
+    calibration = Calibration.find(job.model)
+    columns = columns_of(job.schema)._replace(has_confidence=job.confidence_columns)
+    output = Output(job.out, columns, job.identity(), resume=job.resume)
     summary = Summary(num_rows=len(ids), num_before=len(output.done.intersection(ids)))
     if summary.num_before == len(ids):
         output.open().close()
@@ -82,7 +93,8 @@ def extract(
         writer = output.open()
         progress = Progress(summary, quiet=quiet)
         try:
-            asyncio.run(_Run(job, constraint, engine, writer, progress, summary).rows(source, output.done))
+            asker = _Asker(job, constraint, engine, calibration, summary)
+            asyncio.run(_Run(asker, writer, progress, summary).rows(source, output.done))
         except KeyboardInterrupt:
             summary.is_interrupted = True
         except BaseExceptionGroup as group:
@@ -117,18 +129,8 @@ def checked_constraint(job: ExtractJob) -> JsonSchema:
 class _Run:
     """One run of a job: a task a row, at most `_IN_FLIGHT` at once."""
 
-    def __init__(
-        self,
-        job: ExtractJob,
-        constraint: JsonSchema,
-        engine: Engine,
-        writer: Writer,
-        progress: Progress,
-        summary: Summary,
-    ) -> None:
-        self._job, self._constraint, self._engine = job, constraint, engine
-        self._writer, self._progress, self._summary = writer, progress, summary
-        self._system = system_text(job.schema, job.instructions)
+    def __init__(self, asker: _Asker, writer: Writer, progress: Progress, summary: Summary) -> None:
+        self._asker, self._writer, self._progress, self._summary = asker, writer, progress, summary
 
     async def rows(self, source: Source, done: frozenset[str]) -> None:
         places = asyncio.Semaphore(_IN_FLIGHT)
@@ -140,28 +142,61 @@ class _Run:
 
     async def _row(self, row: Row) -> None:
         try:
-            record = await self._record(row)
+            record = await self._asker.record(row)
         except RequestError as error:
             record = Record(row.id, error=str(error))
         self._count(record)
         self._writer.write(record)
         self._progress.advance()
 
-    async def _record(self, row: Row) -> Record:
+    def _count(self, record: Record) -> None:
+        summary = self._summary
+        summary.num_closed += bool(record.closed)
+        summary.num_withheld += len(record.withheld or ())
+        summary.num_unsure += len(record.unsure or ())
+        if record.error is None:
+            summary.num_done += 1
+            return
+        summary.num_failed += 1
+        if len(summary.errors) < _MAX_ERRORS_SHOWN:
+            summary.errors.append(f"{record.id}: {record.error}")
+
+
+class _Asker:
+    """Turns a row into a record: asks the engine, a second time where the limit cut, and judges what it says."""
+
+    def __init__(
+        self, job: ExtractJob, constraint: JsonSchema, engine: Engine, calibration: Calibration, summary: Summary
+    ) -> None:
+        self._job, self._constraint, self._engine, self._calibration = job, constraint, engine, calibration
+        self._summary = summary
+        self._system = system_text(job.schema, job.instructions)
+
+    async def record(self, row: Row) -> Record:
+        """Raises `RequestError` when the engine cannot answer."""
         if row.error is not None:
             return Record(row.id, error=row.error)
         completion = await self._answer(row, self._job.max_tokens, may_cut=self._job.truncate)
         usage = self._usage(completion)
         if completion.finish_reason == "length":
             completion, usage = await self._answer_again(row, completion, usage)
-        return Record(
-            row.id,
-            completion.value,
+        return self._judged(row.id, completion, usage)
+
+    def _judged(self, row_id: str, completion: Completion, usage: Mapping[str, Any]) -> Record:
+        value = completion.value
+        found = self._calibration.of_values(self._job.schema, value, completion.confidence, completion.offsets)
+        record = Record(
+            row_id,
+            value,
             completion.offsets,
-            {name: round(value, 4) for name, value in completion.confidence.items()},
+            {pointer: round(probability, 4) for pointer, probability in found.items()},
             tuple(completion.closed),
             usage,
         )
+        if not self._job.min_confidence:
+            return record
+        judged = judge(self._job.schema, value, found, self._job.min_confidence)
+        return record._replace(record=judged.record, withheld=judged.withheld, unsure=judged.unsure)
 
     async def _answer(self, row: Row, max_tokens: int, *, may_cut: bool) -> Completion:
         prompt = extraction_prompt(self._system, row.text, may_cut=may_cut)
@@ -188,12 +223,3 @@ class _Run:
         summary.truncated += usage.truncated_chars > 0
         counts = ("prompt_tokens", "cached_tokens", "completion_tokens", "forced_tokens", "truncated_chars")
         return {name: getattr(usage, name) for name in counts if name != "truncated_chars" or usage.truncated_chars}
-
-    def _count(self, record: Record) -> None:
-        self._summary.num_closed += bool(record.closed)
-        if record.error is None:
-            self._summary.num_done += 1
-            return
-        self._summary.num_failed += 1
-        if len(self._summary.errors) < _MAX_ERRORS_SHOWN:
-            self._summary.errors.append(f"{record.id}: {record.error}")

@@ -16,6 +16,8 @@ from radixgen.errors import ParamError
 
 _PLAIN = ("string", "number", "integer", "boolean")
 _FORMATS = ("date", "time", "date-time", "email", "uri", "uuid", "hostname", "ipv4", "ipv6", "duration")
+_SHAPES = ("phone", "money")
+"""Formats of quotes, see `automata.formats`."""
 _MAX_DEPTH = 6
 
 
@@ -51,9 +53,9 @@ def _type_schema(kind: str, name: str, is_optional: bool) -> dict[str, Any]:
         return {"enum": [choice.strip() for choice in kind.split("|") if choice.strip()] + [None] * is_optional}
     if kind in _PLAIN:
         return {"type": [kind, *nullable] if nullable else kind}
-    if kind in _FORMATS:
+    if kind in _FORMATS or kind in _SHAPES:
         return {"type": ["string", *nullable] if nullable else "string", "format": kind}
-    known = ", ".join((*_PLAIN, *_FORMATS))
+    known = ", ".join((*_PLAIN, *_FORMATS, *_SHAPES))
     raise ParamError(f"--fields: {name!r} has the unknown type {kind!r}; use one of {known}, a|b|c, or a type with []")
 
 
@@ -76,6 +78,19 @@ def column_names(schema: Mapping[str, Any]) -> tuple[list[str], bool]:
         names += [name for name in _resolve(branch, schema).get("properties", {}) if name not in names]
     is_closed = bool(names) and not branches and root.get("additionalProperties", False) is False
     return names, is_closed
+
+
+def nullable_names(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The properties of a record that may be null."""
+    properties = _resolve(schema, schema).get("properties", {})
+    return frozenset(name for name, child in properties.items() if _type_text(child, schema, _MAX_DEPTH).is_nullable)
+
+
+def formatted_names(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The properties of a record that are strings of a format that is known here, or lists of such."""
+    properties, known = _resolve(schema, schema).get("properties", {}), {*_FORMATS, *_SHAPES}
+    texts = {name: _type_text(child, schema, _MAX_DEPTH).text for name, child in properties.items()}
+    return frozenset(name for name, text in texts.items() if text.removesuffix("[]") in known)
 
 
 class _TypeText(NamedTuple):

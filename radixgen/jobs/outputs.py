@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TextIO
 
 from radixgen.errors import InputError
+from radixgen.jobs.confidence import as_pointer
 
 ERROR_COLUMN = "error"
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 _EXTRAS = ("offsets", "confidence", "closed", "usage")
+_JUDGED = ("withheld", "unsure")
 
 
 class Record(NamedTuple):
@@ -34,12 +36,24 @@ class Record(NamedTuple):
     closed: tuple[str, ...] = ()
     usage: Mapping[str, Any] | None = None
     error: str | None = None
+    withheld: Mapping[str, Any] | None = None
+    """By name, what stood in fields that are null now for want of confidence; None where none was asked for."""
+    unsure: tuple[str, ...] | None = None
+    """Pointers of fields as doubtful that could not be null."""
 
     def as_json(self) -> dict[str, Any]:
         if self.error is not None:
             return {"id": self.id, "error": self.error}
         extras = {"offsets": self.offsets or {}, "confidence": self.confidence or {}}
-        return {"id": self.id, "record": self.record, **extras, "closed": list(self.closed), "usage": self.usage or {}}
+        judged = {} if self.withheld is None else {"withheld": self.withheld, "unsure": list(self.unsure or ())}
+        return {
+            "id": self.id,
+            "record": self.record,
+            **extras,
+            **judged,
+            "closed": list(self.closed),
+            "usage": self.usage or {},
+        }
 
 
 class Columns(NamedTuple):
@@ -47,6 +61,8 @@ class Columns(NamedTuple):
 
     names: tuple[str, ...]
     rest: str | None = None
+    has_confidence: bool = False
+    """Of a .csv: a column beside each that tells how sure its value is."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -126,9 +142,7 @@ class Output:
 
     def _header(self) -> str:
         return (
-            _csv_line(["id", *map(_label, self._columns.all), ERROR_COLUMN])
-            if self.path.suffix.lower() == ".csv"
-            else ""
+            _csv_line(["id", *_csv_labels(self._columns), ERROR_COLUMN]) if self.path.suffix.lower() == ".csv" else ""
         )
 
     def _kept_lines(self) -> _Kept:
@@ -238,12 +252,23 @@ def _one_line(row: Mapping[str, Any]) -> str:
 
 
 def _csv_row(record: Record, columns: Columns) -> str:
-    values = columns.values(record.record)
-    return _csv_line([record.id, *(_cell(values.get(name)) for name in columns.all), record.error or ""])
+    values, cells = columns.values(record.record), []
+    for name in columns.all:
+        cells.append(_cell(values.get(name)))
+        if columns.has_confidence:
+            cells.append(_cell((record.confidence or {}).get(as_pointer(name))))
+    return _csv_line([record.id, *cells, record.error or ""])
+
+
+def _csv_labels(columns: Columns) -> Iterator[str]:
+    for name in columns.all:
+        yield _label(name)
+        if columns.has_confidence:
+            yield f"confidence.{name}"
 
 
 def _label(column: str) -> str:
-    return f"record.{column}" if column in ("id", ERROR_COLUMN, *_EXTRAS) else column
+    return f"record.{column}" if column in ("id", ERROR_COLUMN, *_EXTRAS, *_JUDGED) else column
 
 
 def _cell(value: Any) -> str:
@@ -302,12 +327,13 @@ class _ParquetWriter:
         self._rows.close()
         pyarrow = _import_pyarrow()
         rows = list(_whole_rows(self._rows.path.read_bytes()))
-        names = ["id", *map(_label, self._columns.all), *_EXTRAS, ERROR_COLUMN]
+        extras = [*_EXTRAS, *(name for name in _JUDGED if any(name in row for row in rows))]
+        names = ["id", *map(_label, self._columns.all), *extras, ERROR_COLUMN]
         columns = [[row["id"] for row in rows]]
         values = [self._columns.values(row.get("record")) for row in rows]
         columns += [[one.get(name) for one in values] for name in self._columns.all]
         columns += [
-            [json.dumps(row[name], ensure_ascii=False) if name in row else None for row in rows] for name in _EXTRAS
+            [json.dumps(row[name], ensure_ascii=False) if name in row else None for row in rows] for name in extras
         ]
         columns.append([row.get("error") for row in rows])
         temporary = self._path.with_name(self._path.name + ".new")

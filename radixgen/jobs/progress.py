@@ -17,6 +17,8 @@ class Summary:
     num_done: int = 0
     num_failed: int = 0
     num_closed: int = 0
+    num_withheld: int = 0
+    num_unsure: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -49,6 +51,11 @@ class Summary:
         ]
         if self.num_closed:
             lines.append(f"{self.num_closed} records were cut by the token limit (see `closed`); raise --max-tokens")
+        if self.num_withheld or self.num_unsure:
+            lines.append(
+                f"{self.num_withheld} fields below --min-confidence are null now (`withheld` keeps what stood there), "
+                f"{self.num_unsure} could not be (`unsure`)"
+            )
         if self.truncated:
             lines.append(f"{self.truncated} documents were cut to fit the model's context")
         lines += [f"failed: {error}" for error in self.errors]

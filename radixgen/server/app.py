@@ -23,7 +23,7 @@ from radixgen.server.page import add_page
 from radixgen.server.problems import Problem, place_of, shape_of
 from radixgen.server.routes import add_generation, add_native, add_tellings, add_tokens
 from radixgen.server.service import Service
-from radixgen.server.tracing import Tracing
+from radixgen.server.tracing import Tracing, frameworks_own
 
 _log = logging.getLogger(__name__)
 CLIENT_LEFT = 499
@@ -32,7 +32,14 @@ CLIENT_LEFT = 499
 def make_app(service: Service, folder: Path) -> FastAPI:
     """The application over one engine, its files in `folder`. Starting and ending the engine is the caller's."""
     batches = Batches(service, folder)
-    app = FastAPI(title="radixgen", version=__version__, docs_url=None, redoc_url=None, lifespan=_living(batches))
+    app = FastAPI(
+        title="radixgen",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_living(batches),
+        **frameworks_own(),
+    )
     app.router.route_class = JsonRoute
     app.add_middleware(Gate, service=service)
     if service.tracer is not None:

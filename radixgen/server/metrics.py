@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from radixgen.engine import Completion
 from radixgen.errors import ConstraintError
 from radixgen.params import Constraint
+from radixgen.server.worker_metrics import worker_families
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 _TOKENS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144)
@@ -179,7 +180,7 @@ class Metrics:
 
     def text(self, worker: Mapping[str, float] | None) -> bytes:
         """All of it. worker: the counters of `Engine.stats`; None while there is no worker."""
-        families = [*self._families(), *_worker_families(worker)]
+        families = [*self._families(), *worker_families(worker)]
         return generate_latest(self._registry) + generate_latest(_Told(families))
 
     def _families(self) -> Iterable[Metric]:
@@ -207,6 +208,12 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def quantiles(values: Sequence[float]) -> dict[str, Any]:
+    """p50 and p99 of some times; nothing of none."""
+    ordered = sorted(values)
+    return {"p50": quantile(ordered, 0.5), "p99": quantile(ordered, 0.99)} if ordered else {}
+
+
 def _mass_of(name: str, ordered: Sequence[float]) -> MassOf:
     return MassOf(name, len(ordered), quantile(ordered, 0.5), quantile(ordered, 0.01))
 
@@ -219,71 +226,3 @@ class _Told:
 
     def collect(self) -> Iterable[Metric]:
         return self._families
-
-
-def _worker_families(values: Mapping[str, float] | None) -> Iterable[Metric]:
-    yield GaugeMetricFamily("radixgen:worker_up", "Whether the worker answers", value=float(values is not None))
-    if values is None:
-        return
-    for name, (source, text) in _GAUGES.items():
-        yield GaugeMetricFamily(f"radixgen:{name}", text, value=values[source])
-    for name, (source, text) in _COUNTERS.items():
-        yield CounterMetricFamily(f"radixgen:{name}", text, value=values[source])
-    yield from _slot_families(values)
-    start = GaugeMetricFamily("radixgen:worker_start_seconds", "What starting the worker took", labels=["part"])
-    for source, value in values.items():
-        if source.startswith("start."):
-            start.add_metric([source.removeprefix("start.").removesuffix("_s")], value)
-    yield start
-
-
-def _slot_families(values: Mapping[str, float]) -> Iterable[Metric]:
-    slots, free, idle = (values[f"cache.num_{name}"] for name in ("slots", "free", "idle"))
-    used = slots - free - idle
-    yield GaugeMetricFamily(
-        "radixgen:kv_cache_usage_perc", "Share of the KV pool that running requests hold; 1 is all", value=used / slots
-    )
-    hits, asked = values["cache.cached_tokens"], values["cache.prompt_tokens"]
-    yield GaugeMetricFamily("radixgen:cache_hit_rate", "Share of prompts' ids found", value=hits / max(1.0, asked))
-    family = GaugeMetricFamily("radixgen:kv_cache_tokens", "Slots of the KV pool by state", labels=["state"])
-    for state, value in (("free", free), ("cached", idle), ("used", used), ("pinned", values["cache.num_pinned"])):
-        family.add_metric([state], value)
-    yield family
-
-
-_GAUGES: dict[str, tuple[str, str]] = {
-    "num_requests_running": ("scheduler.num_running", "Sequences that are computed"),
-    "num_requests_waiting": ("scheduler.num_waiting", "Sequences in the queue"),
-    "worker_start_time_seconds": ("process.started_s", "Since 1970; its changes() count the worker's restarts"),
-    "prefix_cache_nodes": ("cache.num_nodes", "Edges of the radix tree"),
-    "prefix_cache_namespaces": ("cache.num_namespaces", "Namespaces that are not empty"),
-    "grammar_cache_bytes": ("mask.num_bytes", "What masks and their memos take"),
-    "grammar_table_bytes": ("mask.num_table_bytes", "What the tables of grammars take"),
-    "grammar_jobs": ("mask.num_jobs", "Grammar work that takes turns beside the steps"),
-}
-_COUNTERS: dict[str, tuple[str, str]] = {
-    "num_preemptions": ("scheduler.num_retractions", "Sequences sent back to the queue for want of slots"),
-    "prefix_cache_queries": ("cache.prompt_tokens", "Ids of prompts that were looked for in the prefix cache"),
-    "prefix_cache_hits": ("cache.cached_tokens", "Of those, found"),
-    "evicted_tokens": ("cache.num_evicted", "Cached ids that were forgotten to make room"),
-    "engine_steps": ("scheduler.num_steps", "Steps"),
-    "computed_tokens": ("scheduler.computed_tokens", "Ids that went through the model"),
-    "sampled_tokens": ("scheduler.sampled_tokens", "Ids that the model was asked for"),
-    "forced_tokens": ("scheduler.forced_tokens", "Ids that a constraint wrote without asking the model"),
-    "proposed_tokens": ("scheduler.proposed_tokens", "Ids that were computed before they were drawn"),
-    "accepted_tokens": ("scheduler.accepted_tokens", "Of those, the ones that were drawn"),
-    "grammar_compiles": ("mask.num_compiled", "Constraints that were asked for and stand"),
-    "grammar_cache_hits": ("mask.num_found", "Of those, known already"),
-    "grammar_compile_seconds": ("mask.compile_s", "Computing spent on compiling constraints"),
-    "mask_seconds": ("time.masks_s", "Spent on masks and what they follow from"),
-    "step_seconds": ("time.step_s", "Spent in steps"),
-    "forward_seconds": ("time.forward_s", "Of those, in the model"),
-    "sample_seconds": ("time.sample_s", "Of those, drawing"),
-    "prepare_seconds": ("time.prepare_s", "Spent on prompts and constraints before a step"),
-}
-
-
-def quantiles(values: Sequence[float]) -> dict[str, Any]:
-    """p50 and p99 of some times; nothing of none."""
-    ordered = sorted(values)
-    return {"p50": quantile(ordered, 0.5), "p99": quantile(ordered, 0.99)} if ordered else {}

@@ -6,21 +6,34 @@
       └── decode    first id to end
 
 Of the package only the API is used: exporters are set up from outside (`opentelemetry-instrument radixgen serve ...`),
-and without them, or without the package, nothing of this costs anything. Spans hold counts and names, never a text.
+and without them, or without the package, nothing of this costs anything. Where somebody has put a span around the
+request already (an instrumentation of ASGI), that one is used. Spans hold counts and names, never a text.
 """
 
 from __future__ import annotations
 
+import inspect
 import time
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import Any
 
+from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from radixgen import __version__
 from radixgen.engine import Completion
 from radixgen.server.logs import request_id, route_of
+
+_span: ContextVar[Any | None] = ContextVar("radixgen_span", default=None)
+"""Around the request under way. Not the current one: a framework may put others inside."""
+
+
+def frameworks_own() -> dict[str, Any]:
+    """What FastAPI is told: newer ones make spans and logs of their own, which would double ours and hold inputs."""
+    takes = inspect.signature(FastAPI).parameters
+    return {"telemetry": {"tracing": False, "logs": False}} if "telemetry" in takes else {}
 
 
 def find_tracer() -> Any | None:
@@ -44,17 +57,27 @@ class Tracing:
             return
         from opentelemetry import propagate, trace
 
+        if (others := trace.get_current_span()).is_recording():
+            await self._within(others, scope, receive, send)
+            return
         context = propagate.extract(dict(Headers(scope=scope).items()))
         with self._tracer.start_as_current_span(scope["method"], context, kind=trace.SpanKind.SERVER) as span:
             if not span.is_recording():
                 await self._app(scope, receive, send)
                 return
-            span.set_attributes({"http.request.method": scope["method"], "radixgen.request_id": request_id()})
             try:
-                await self._app(scope, receive, _watched(send, span))
+                await self._within(span, scope, receive, _watched(send, span))
             finally:
                 span.update_name(f"{scope['method']} {route_of(scope)}")
-                span.set_attribute("http.route", route_of(scope))
+                span.set_attributes({"http.request.method": scope["method"], "http.route": route_of(scope)})
+
+    async def _within(self, span: Any, scope: Scope, receive: Receive, send: Send) -> None:
+        span.set_attribute("radixgen.request_id", request_id())
+        token = _span.set(span)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            _span.reset(token)
 
 
 def _watched(send: Send, span: Any) -> Send:
@@ -72,13 +95,11 @@ def _watched(send: Send, span: Any) -> Send:
 
 def record_answer(tracer: Any | None, model: str, completion: Completion) -> None:
     """Into the span of the request under way: what its answer cost, and when. Called as the answer ends."""
-    if tracer is None:
+    span = _span.get()
+    if tracer is None or span is None:
         return
     from opentelemetry import trace
 
-    span = trace.get_current_span()
-    if not span.is_recording():
-        return
     usage = completion.usage
     span.set_attributes(
         {
@@ -90,7 +111,8 @@ def record_answer(tracer: Any | None, model: str, completion: Completion) -> Non
             "radixgen.forced_tokens": usage.forced_tokens,
         }
     )
+    context = trace.set_span_in_context(span)
     at = time.time() - usage.decode_s - usage.prefill_s - usage.queue_s
     for name, seconds in (("queue", usage.queue_s), ("prefill", usage.prefill_s), ("decode", usage.decode_s)):
-        tracer.start_span(name, start_time=int(at * 1e9)).end(int((at + seconds) * 1e9))
+        tracer.start_span(name, context, start_time=int(at * 1e9)).end(int((at + seconds) * 1e9))
         at += seconds

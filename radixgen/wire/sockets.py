@@ -36,6 +36,7 @@ HEARTBEAT_S = 2.0
 SILENCE_S = 30.0
 """A client that says nothing for so long is gone."""
 _LINGER_MS = 200
+_BACKLOG = 1024
 _log = logging.getLogger(__name__)
 _HEARTBEAT = encode(Heartbeat())
 _REFUSED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -223,6 +224,7 @@ class Connection:
 
 def _configured(socket: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     socket.setsockopt(zmq.LINGER, _LINGER_MS)
+    socket.setsockopt(zmq.BACKLOG, _BACKLOG)
     socket.setsockopt(zmq.SNDHWM, 0)
     socket.setsockopt(zmq.RCVHWM, 0)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)

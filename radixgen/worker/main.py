@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import threading
@@ -48,6 +49,8 @@ def serve(config: WorkerConfig) -> int:
         with _listening(config, where) as loop:
             print(f"listening at {loop.door or loop.address}", flush=True)
             _stop_on_signals(loop.stop)
+            _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is a file; 1024 are soon idle ones
             loop.run()
     finally:
         remove_folder(where)

@@ -583,7 +583,7 @@ $("tokens").addEventListener("keydown", (event) => {
 
 const HISTORY = 120;
 const SHORTEST = 20; // readings that a line is drawn for at least, so that the first few are no wall
-const history = { written: [], computed: [], running: [], waiting: [], hits: [], first: [], per: [] };
+const history = { written: [], computed: [], running: [], hits: [], first: [], per: [] };
 let before = null;
 
 function push(name, value) {
@@ -591,6 +591,9 @@ function push(name, value) {
   list.push(value);
   if (list.length > HISTORY) list.shift();
 }
+
+/** What has not begun: in the queue, or on its way to it. */
+const waiting = (values) => values["scheduler.num_waiting"] + values["requests.num_preparing"];
 
 /** Rates from two readings of the worker's counters. A restarted worker counts from nothing: no rate then. */
 function note(state) {
@@ -605,7 +608,6 @@ function note(state) {
     push("hits", prompt ? Math.min(1, gained("scheduler.cached_tokens") / prompt) : (history.hits.at(-1) ?? 0));
   }
   push("running", values["scheduler.num_running"]);
-  push("waiting", values["scheduler.num_waiting"]);
   push("first", state.latency.first_s.p50 ?? 0);
   push("per", state.latency.per_token_s.p50 ?? 0);
   before = { now, values };
@@ -647,7 +649,7 @@ function tiles(state) {
   const rate = values["cache.cached_tokens"] / Math.max(1, values["cache.prompt_tokens"]);
   const written = values["scheduler.sampled_tokens"] + values["scheduler.forced_tokens"];
   $("tiles").replaceChildren(
-    tile("Running", count(values["scheduler.num_running"]), `of ${count(state.max_rows)}`, `${count(values["scheduler.num_waiting"])} waiting`, spark(history.running)),
+    tile("Running", count(values["scheduler.num_running"]), `of ${count(state.max_rows)}`, `${count(waiting(values))} waiting`, spark(history.running)),
     tile("Written", count(history.written.at(-1) ?? 0), "tokens/s", `${percent(values["scheduler.forced_tokens"] / Math.max(1, written))} of ${count(written)} forced`, spark(history.written)),
     tile("Computed", count(history.computed.at(-1) ?? 0), "tokens/s", `${count(values["scheduler.computed_tokens"])} in all`, spark(history.computed)),
     tile("Found in cache", percent(rate), "of prompts", `${count(values["cache.cached_tokens"])} tokens spared`, spark(history.hits, 1)),
@@ -684,7 +686,7 @@ const LEAF_MOST_PX = 26;
 const USUAL_PX = 430;
 const NAMESPACE_LEAST_PX = 32;
 const ON_COLOR = "#0b1513"; // on a full color, in either theme
-let tree = { nodes: [], roots: [], numLeftOut: 0 };
+let tree = { nodes: [], roots: [], isRead: false };
 let boxes = [];
 let focus = null; // the key of the node that fills the picture; null: all
 let chosen = null; // the node under the pointer or the arrow keys
@@ -706,7 +708,7 @@ function grow(told) {
     node.above.isInUse ||= node.isInUse;
   }
   for (const node of [...roots, ...nodes]) node.children.sort((a, b) => b.leaves - a.leaves || b.num_uses - a.num_uses);
-  tree = { nodes, roots, numLeftOut: told.num_left_out };
+  tree = { nodes, roots, isRead: true };
 }
 
 /** Where everything stands: x by tokens, y by leaves. */
@@ -765,7 +767,7 @@ function draw() {
   if (!tree.nodes.length) {
     pen.fillStyle = colors.soft;
     pen.font = `14px ${colors.sans}`;
-    pen.fillText("The cache is empty. Whatever is asked leaves its prefix here.", 16, 30);
+    if (tree.isRead) pen.fillText("The cache is empty. Whatever is asked leaves its prefix here.", 16, 30);
     return;
   }
   for (const box of boxes) box.label ? drawLabel(pen, box.label, colors) : drawNode(pen, box, colors);
@@ -958,7 +960,7 @@ async function useKey() {
     check();
     poll();
   } catch (error) {
-    notice("key-wrong", error.message);
+    notice("key-wrong", error.status === 401 ? "This server does not know that key." : error.message);
   }
 }
 
@@ -1027,4 +1029,4 @@ shown.set("tokens");
 takeDraft();
 show();
 view();
-meet().then(check).catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });
+meet().catch((error) => { if (error.status === 401) openKey(); else health("gone", error.message); });

@@ -225,7 +225,9 @@ def _joined(parts: list[Int32]) -> Int32:
     """Nodes in order, each once."""
     if len(parts) <= 1:
         return parts[0] if parts else NONE
-    return np.unique(np.concatenate(parts))
+    nodes = np.concatenate(parts)
+    nodes.sort()
+    return nodes[np.diff(nodes, prepend=-1) != 0]
 
 
 def _never(state: State) -> None:

@@ -100,8 +100,10 @@ class TokenIndex:
 
     def bytes_below(self, nodes: Int32) -> UInt8:
         """The first bytes of what is below the nodes."""
-        children = [self.child[self.first_child[node] : self.first_child[node + 1]] for node in nodes.tolist()]
-        return np.unique(self.byte[np.concatenate(children)]) if children else self.byte[:0]
+        found = np.zeros(256, bool)
+        for node in nodes.tolist():
+            found[self.byte[self.child[self.first_child[node] : self.first_child[node + 1]]]] = True
+        return np.flatnonzero(found).astype(np.uint8)
 
     def text(self, node: int) -> bytes:
         """The bytes that lead from the root to a node."""

@@ -28,14 +28,12 @@ from radixgen.mask.counts import Counts
 from radixgen.mask.index import Int32, pack_ids
 from radixgen.mask.memo import Ledger, Memo
 from radixgen.mask.pool import MaskPool, Slot
-from radixgen.mask.walk import NONE, Walk, Walker
+from radixgen.mask.walk import LONG, NONE, Walk, Walker
 
 ROOT = np.zeros(1, np.int32)
 NO_EXITS = np.zeros((2, 0), np.int32)
 SHORT = 5
 """Bytes of texts whose pieces are kept."""
-LONG = 1024
-"""Bytes: where the automaton's own bound is above, it says nothing, and so many rows are looked at."""
 _MANY_ROWS = 8
 """Beyond this many rows the automaton's own bound, in bytes, is taken: no completion is looked at."""
 

@@ -23,6 +23,7 @@ from radixgen.mask import stored
 from radixgen.tokens.trie import Trie
 
 Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
 UInt32 = npt.NDArray[np.uint32]
 

@@ -171,13 +171,9 @@ async def http_loads(server: Server, seconds: float, connections: list[int]) -> 
     found: dict[str, Load] = {}
     for stream in (False, True):
         source = bodies(stream=stream)
-        await closed_loop(
-            "warm", list(map(over_http, clients := [Client(server.port) for _ in range(64)])), source, 1.0
-        )
-        for client in clients:
-            client.close()
         for count in connections:
             clients = [Client(server.port) for _ in range(count)]
+            await closed_loop("warm", list(map(over_http, clients)), source, 0.5)
             name = f"HTTP{', streamed' if stream else ''}, {count}"
             before = cpu_s(server.process.pid)
             load = await closed_loop(name, list(map(over_http, clients)), source, seconds)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from bench.extractor_scores import Answer, verdicts
+from bench.extractor_scores import Answer, Verdict, verdicts
 from bench.hand_written import Task
 from radixgen.jobs.confidence import KINDS, Calibration, Line, log_odds
 
@@ -24,17 +24,19 @@ def fit(tasks: Iterable[Task], answers: Iterable[Answer]) -> Calibration:
     for task, answer in zip(tasks, answers, strict=True):
         for verdict in verdicts(task, answer).values():
             if verdict.confidence is not None:
-                cases[_kind(verdict.value, verdict.is_choice)].append((log_odds(verdict.confidence), not verdict.error))
+                cases[_kind(verdict)].append((log_odds(verdict.confidence), not verdict.error))
     pooled = _line([one for given in cases.values() for one in given], Line(), PRIOR / 10)
     return Calibration({kind: _line(given, pooled, PRIOR) for kind, given in cases.items()})
 
 
-def _kind(value: object, is_choice: bool) -> str:
-    if isinstance(value, list | dict):
+def _kind(verdict: Verdict) -> str:
+    if isinstance(verdict.value, list | dict):
         return "list"
-    if value is None:
+    if verdict.value is None:
         return "null"
-    return "choice" if is_choice else "string" if isinstance(value, str) else "number"
+    if isinstance(verdict.value, str) and verdict.asked not in ("string", "choice"):
+        return "format"
+    return "choice" if verdict.asked in ("choice", "boolean") else verdict.asked.replace("integer", "number")
 
 
 def _line(cases: list[tuple[float, bool]], prior: Line, weight: float) -> Line:

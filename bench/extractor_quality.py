@@ -37,12 +37,14 @@ from bench.extractor_scores import (  # noqa: E402
     reliability,
     reliability_lines,
     tally,
+    with_limit,
 )
 from bench.hand_written import Task, load  # noqa: E402
 from examples.train_extractor.generator.stream import held_out  # noqa: E402
 from examples.train_extractor.prompt import render_answer  # noqa: E402
 from examples.train_extractor.schema import example_schema  # noqa: E402
 from radixgen import Engine  # noqa: E402
+from radixgen.engine import Completion  # noqa: E402
 from radixgen.errors import RadixgenError  # noqa: E402
 from radixgen.jobs.confidence import Calibration, as_pointer  # noqa: E402
 from radixgen.jobs.prompt import extraction_prompt, system_text  # noqa: E402
@@ -52,6 +54,7 @@ MAX_TOKENS = 512
 GENERATED = ("fresh", "wordings", "kinds", "names", "long")
 WRITTEN = ("dev", "test", "examples")
 BARS = {"fresh": 97.0, "wordings": 75.0, "names": 75.0, "test": 55.0}
+LIMITS = (0.3, 0.5, 0.8)
 LONG = 1500
 """Characters from which a document counts as long."""
 
@@ -70,8 +73,8 @@ def tasks_of(name: str, count: int) -> list[Task]:
     ]
 
 
-def answers(engine: Engine, tasks: Sequence[Task], calibration: Calibration) -> list[Answer]:
-    """One record a task, all in flight at once."""
+def completions(engine: Engine, tasks: Sequence[Task]) -> list[Completion | None]:
+    """One a task, all in flight at once; None where the engine could not answer."""
     pending = [
         engine.submit(
             extraction_prompt(system_text(task.schema), task.text),
@@ -81,17 +84,27 @@ def answers(engine: Engine, tasks: Sequence[Task], calibration: Calibration) -> 
         )
         for task in tasks
     ]
-    return [_answer(one, task, calibration) for one, task in zip(pending, tasks, strict=True)]
+    return [_result(one, task) for one, task in zip(pending, tasks, strict=True)]
 
 
-def _answer(pending: Any, task: Task, calibration: Calibration) -> Answer:
+def _result(pending: Any, task: Task) -> Completion | None:
     try:
-        done = pending.result()
-        record = json.loads(done.text)
-    except (RadixgenError, ValueError) as error:
+        return pending.result()
+    except RadixgenError as error:
         print(f"{task.id}: {error}", file=sys.stderr)
+        return None
+
+
+def answers(tasks: Sequence[Task], done: Sequence[Completion | None], calibration: Calibration) -> list[Answer]:
+    """Records with calibrated confidence."""
+    return [_answer(task, one, calibration) for task, one in zip(tasks, done, strict=True)]
+
+
+def _answer(task: Task, done: Completion | None, calibration: Calibration) -> Answer:
+    if done is None:
         return Answer(None, {})
-    found = calibration.of_values(record, done.confidence, done.offsets)
+    record = json.loads(done.text)
+    found = calibration.of_values(task.schema, record, done.confidence, done.offsets)
     return Answer(record, {name: found[as_pointer(name)] for name in record if as_pointer(name) in found})
 
 
@@ -105,13 +118,14 @@ def main() -> None:
         for name in args.sets:
             tasks = tasks_of(name, args.records)
             start = time.perf_counter()
-            given = answers(engine, tasks, calibration)
+            done = completions(engine, tasks)
             rate = len(tasks) / (time.perf_counter() - start)
+            if name == "dev" and args.fit:
+                calibration = extractor_calibration.fit(tasks, answers(tasks, done, Calibration()))
+                print(f"calibration, fitted on dev: {calibration.write(model)}")
+            given = answers(tasks, done, calibration)
             scores[name] = tally(tasks, given)
             _print_set(name, tasks, given, scores[name], rate)
-            if name == "dev" and args.fit:
-                calibration = extractor_calibration.fit(tasks, given)
-                print(f"    calibration written: {calibration.write(model)}")
             if name in WRITTEN:
                 regex = [Answer(baseline_record(task.text, task.schema), {}) for task in tasks]
                 scores[f"{name} (regex)"] = tally(tasks, regex)
@@ -138,12 +152,13 @@ def _print_set(name: str, tasks: Sequence[Task], given: Sequence[Answer], score:
         if part and name not in GENERATED:
             print(f"    {label}: {tally(*zip(*part, strict=True)).lines()[0].strip()}")
     bins = reliability(tasks, given)
-    print(
-        *reliability_lines(bins),
-        f"    confidence is off by {expected_error(bins):.3f} on average",
-        sep="\n",
-        flush=True,
-    )
+    print(*reliability_lines(bins), f"    confidence is off by {expected_error(bins):.3f} on average", sep="\n")
+    for kept in (with_limit(tasks, given, least) for least in LIMITS):
+        print(
+            f"    --min-confidence {kept.least}: {kept.right:.1f} % of fields; "
+            f"{kept.filled:.1f} % are filled, {kept.right_of_filled:.1f} % of these rightly",
+            flush=True,
+        )
 
 
 def _summary(score: Tally) -> Mapping[str, float]:

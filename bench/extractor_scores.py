@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from bench.hand_written import Task
 from examples.demo_score import is_same
+from radixgen.jobs.fields import nullable_names
 
 FORMATS = ("date", "email", "phone", "money", "uri")
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 1.0)
@@ -33,8 +34,8 @@ class Verdict(NamedTuple):
     kind: str
     error: str
     value: Any
-    is_choice: bool
-    """Whether the schema lists what it can be."""
+    asked: str
+    """The kind that the schema asks for, also where nothing is to be found."""
     confidence: float | None
 
 
@@ -46,7 +47,7 @@ def verdicts(task: Task, answer: Answer) -> dict[str, Verdict]:
             field_kind(task.schema["properties"][name], expected),
             "failed" if answer.record is None else error_kind(expected, record.get(name)),
             record.get(name),
-            field_kind(task.schema["properties"][name], True) in ("choice", "boolean"),
+            field_kind(task.schema["properties"][name], True),
             answer.confidence.get(name),
         )
         for name, expected in task.expected.items()
@@ -163,6 +164,29 @@ def reliability(tasks: Iterable[Task], answers: Iterable[Answer]) -> list[Bin]:
         count = max(1, len(inside))
         found.append(Bin(low, high, len(inside), sum(p for p, _ in inside) / count, sum(r for _, r in inside) / count))
     return found
+
+
+class Kept(NamedTuple):
+    """What a job with a limit of confidence leaves: per cent of all fields, and of those that hold a value."""
+
+    least: float
+    right: float
+    filled: float
+    right_of_filled: float
+
+
+def with_limit(tasks: Iterable[Task], answers: Iterable[Answer], least: float) -> Kept:
+    """Fields less sure than `least` as null, where the schema allows null."""
+    num_all = num_right = num_filled = num_filled_right = 0
+    for task, answer in zip(tasks, answers, strict=True):
+        nullable = nullable_names(task.schema)
+        for name, verdict in verdicts(task, answer).items():
+            is_null = verdict.value is None or ((verdict.confidence or 0.0) < least and name in nullable)
+            is_right = task.expected[name] is None if is_null else not verdict.error
+            num_all, num_right = num_all + 1, num_right + is_right
+            num_filled, num_filled_right = num_filled + (not is_null), num_filled_right + (is_right and not is_null)
+    shares = (num_right / max(1, num_all), num_filled / max(1, num_all), num_filled_right / max(1, num_filled))
+    return Kept(least, *(100 * share for share in shares))
 
 
 def expected_error(bins: Iterable[Bin]) -> float:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from bench import extractor_calibration
-from bench.extractor_scores import Answer, error_kind, expected_error, field_kind, reliability, tally
+from bench.extractor_scores import Answer, Kept, error_kind, expected_error, field_kind, reliability, tally, with_limit
 from bench.hand_written import Task
 from radixgen.jobs.confidence import KINDS
 
@@ -73,6 +73,15 @@ def test_reliability_compares_confidence_with_truth() -> None:
     bins = [one for one in reliability(tasks, given) if one.count]
     assert [(one.count, round(one.mean, 3), round(one.right, 3)) for one in bins] == [(3, 0.7, 0.333), (1, 1.0, 1.0)]
     assert math.isclose(expected_error(bins), 3 * (0.7 - 1 / 3) / 4)
+
+
+def test_a_limit_makes_doubtful_fields_null_where_that_is_allowed() -> None:
+    one = Task(
+        "t", "text", {"properties": {"a": {"type": ["string", "null"]}, "b": {"type": "string"}}}, {"a": None, "b": "y"}
+    )
+    given = [Answer({"a": "x", "b": "y"}, {"a": 0.4, "b": 0.4})]
+    assert with_limit([one], given, 0.3) == Kept(0.3, 50.0, 100.0, 50.0)
+    assert with_limit([one], given, 0.5) == Kept(0.5, 100.0, 50.0, 100.0)
 
 
 def test_a_fitted_calibration_says_the_share_that_is_right() -> None:

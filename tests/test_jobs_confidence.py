@@ -20,16 +20,17 @@ SCHEMA = {
     "type": "object",
     "properties": {
         "vendor": {"type": "string"},
+        "due": {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]},
         "total": {"type": ["number", "null"]},
         "kind": {"anyOf": [{"enum": ["a", "b"]}, {"type": "null"}]},
         "items": {"type": "array", "items": {"type": "string"}},
     },
-    "required": ["vendor", "total", "kind", "items"],
+    "required": ["vendor", "due", "total", "kind", "items"],
     "additionalProperties": False,
 }
-RECORD = {"vendor": "Acme", "total": 3, "kind": "a", "items": ["x", "y"]}
-RAW = {"/vendor": 0.5, "/total": 0.25, "/kind": 0.75, "/items/0": 0.5, "/items/1": 0.5}
-QUOTES = ("/vendor", "/total", "/items/0", "/items/1")
+RECORD = {"vendor": "Acme", "due": "2024-01-02", "total": 3, "kind": "a", "items": ["x", "y"]}
+RAW = {"/vendor": 0.5, "/due": 0.8, "/total": 0.25, "/kind": 0.75, "/items/0": 0.5, "/items/1": 0.5}
+QUOTES = ("/vendor", "/due", "/total", "/items/0", "/items/1")
 
 
 class FakeEngine:
@@ -58,16 +59,22 @@ def steeper(kind: str) -> Calibration:
 
 
 def test_without_a_calibration_probabilities_stay_and_a_list_has_that_of_all_in_it() -> None:
-    assert Calibration().of_values(RECORD, RAW, QUOTES) == {**RAW, "/items": 0.25}
+    assert Calibration().of_values(SCHEMA, RECORD, RAW, QUOTES) == {**RAW, "/items": 0.25}
 
 
 @pytest.mark.parametrize(
     ("kind", "pointer", "raw"),
-    [("string", "/vendor", 0.5), ("number", "/total", 0.25), ("choice", "/kind", 0.75), ("list", "/items", 0.25)],
+    [
+        ("string", "/vendor", 0.5),
+        ("format", "/due", 0.8),
+        ("number", "/total", 0.25),
+        ("choice", "/kind", 0.75),
+        ("list", "/items", 0.25),
+    ],
 )
 def test_each_kind_of_value_has_a_line_of_its_own(kind: str, pointer: str, raw: float) -> None:
-    found = steeper(kind).of_values(RECORD, RAW, QUOTES)
-    plain = Calibration().of_values(RECORD, RAW, QUOTES)
+    found = steeper(kind).of_values(SCHEMA, RECORD, RAW, QUOTES)
+    plain = Calibration().of_values(SCHEMA, RECORD, RAW, QUOTES)
     odds = (raw / (1 - raw)) ** 2
     assert math.isclose(found[pointer], odds / (1 + odds))
     assert {name for name in plain if found[name] != plain[name]} <= {pointer, "/items/0", "/items/1"}
@@ -75,18 +82,18 @@ def test_each_kind_of_value_has_a_line_of_its_own(kind: str, pointer: str, raw: 
 
 def test_null_and_literals_have_kinds_and_certainty_stays_finite() -> None:
     record, raw = {"a": None, "b": True, "c": 0}, {"/a": 1.0, "/b": 0.0, "/c": 0.5}
-    found = Calibration({kind: Line(0.5, 1.5) for kind in KINDS}).of_values(record, raw)
+    found = Calibration({kind: Line(0.5, 1.5) for kind in KINDS}).of_values({}, record, raw)
     assert 0 < found["/b"] < 0.001 < 0.999 < found["/a"] < 1
 
 
 def test_keys_and_values_that_are_no_objects_have_pointers_too() -> None:
-    assert Calibration().of_values({"a/b": {"~": "x"}}, {"/a~1b/~0": 0.5}) == {"/a~1b/~0": 0.5, "/a~1b": 0.5}
-    assert Calibration().of_values("x", {"": 0.5}) == {"": 0.5}
+    assert Calibration().of_values({}, {"a/b": {"~": "x"}}, {"/a~1b/~0": 0.5}) == {"/a~1b/~0": 0.5, "/a~1b": 0.5}
+    assert Calibration().of_values({}, "x", {"": 0.5}) == {"": 0.5}
 
 
 def test_doubtful_fields_become_null_where_the_schema_allows_it_and_are_named_where_not() -> None:
-    found = judge(SCHEMA, RECORD, Calibration().of_values(RECORD, RAW, QUOTES), 0.6)
-    assert found.record == {"vendor": "Acme", "total": None, "kind": "a", "items": ["x", "y"]}
+    found = judge(SCHEMA, RECORD, Calibration().of_values(SCHEMA, RECORD, RAW, QUOTES), 0.6)
+    assert found.record == {**RECORD, "total": None}
     assert found.withheld == {"total": 3}
     assert found.unsure == ("/vendor", "/items")
 
@@ -118,7 +125,7 @@ def test_a_row_tells_calibrated_confidence_and_what_was_withheld(tmp_path: Path)
     Calibration({kind: Line(0.0, 2.0) for kind in KINDS}).write(str(tmp_path))
     row = json.loads(run(tmp_path, "out.jsonl", min_confidence=0.6).read_text())
     assert row["confidence"] == {
-        "/vendor": 0.5, "/total": 0.1, "/kind": 0.9, "/items/0": 0.5, "/items/1": 0.5, "/items": 0.1
+        "/vendor": 0.5, "/due": 0.9412, "/total": 0.1, "/kind": 0.9, "/items/0": 0.5, "/items/1": 0.5, "/items": 0.1
     }  # fmt: skip
     assert row["record"]["total"] is None
     assert (row["withheld"], row["unsure"]) == ({"total": 3}, ["/vendor", "/items"])
@@ -132,7 +139,7 @@ def test_without_a_limit_nothing_is_judged(tmp_path: Path) -> None:
 
 def test_a_csv_has_a_column_of_confidence_beside_each_if_asked(tmp_path: Path) -> None:
     plain = list(csv.reader(run(tmp_path, "plain.csv").read_text().splitlines()))
-    assert plain[0] == ["id", "vendor", "total", "kind", "items", "error"]
+    assert plain[0] == ["id", "vendor", "due", "total", "kind", "items", "error"]
     rows = list(csv.DictReader(run(tmp_path, "sure.csv", confidence_columns=True).read_text().splitlines()))
     assert rows[0]["confidence.vendor"] == "0.5"
     assert rows[0]["confidence.items"] == "0.25"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -281,3 +283,11 @@ def test_sglangs_other_routes(server: Process) -> None:
 def test_the_api_describes_itself(server: Process) -> None:
     told = server.get("/openapi.json").json()
     assert {CHAT, TEXT, "/v1/responses", "/v1/files", "/v1/batches", "/tokenize", "/generate"} <= set(told["paths"])
+
+
+@pytest.mark.skipif(shutil.which("schemathesis") is None, reason="schemathesis is not installed (the bench extra)")
+def test_a_small_run_of_the_conformance_bench(server: Process) -> None:
+    flags = ["--checks", "not_a_server_error", "--phases", "fuzzing", "--max-examples", "2", "--seed", "1"]
+    command = ["schemathesis", "run", f"{server.url}/openapi.json", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "Server error" not in done.stdout

@@ -31,8 +31,11 @@ class SpottedAutomaton(WordsAutomaton):
 
 _SPACES = " \u00a0\u2009\u202f"
 _NUMBER = re.compile(r"\d+(?:[.,'’:/-]\d+)*|(?<![\d.])\.\d+")
-_GROUPED = re.compile(rf"\d{{1,3}}(?:([.,'’{_SPACES}])\d{{3}})(?:\1\d{{3}})*(?:[.,]\d+)?$")
+_GROUPED = re.compile(rf"[1-9]\d{{0,2}}(?:([.,'’{_SPACES}])\d{{3}})(?:\1\d{{3}})*(?:[.,]\d+)?$")
 _PLAIN = re.compile(r"\d*(?:[.,]\d+)?$")
+_THREE = re.compile(r"[1-9]\d{0,2}([.,])\d{3}")
+_FRACTIONS = {mark: re.compile(rf"(?<![\d.,:/-])\d+\{mark}\d{{1,2}}(?![\d.,:/-])") for mark in ".,"}
+_GROUPS = {mark: re.compile(rf"\d\{mark}\d{{3}}(?:\{mark}\d{{3}}|[.,]\d)") for mark in ".,"}
 _SPACED = re.compile(rf"(?<![\d.,])\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?!\d)(?:[.,]\d+)?")
 _MINUS = re.compile(r"(?:^|[\s(:=])[-−–]\s?[^\w\s.,]?$")
 _BRACKET = re.compile(r"\([^\w\s.,]?$")
@@ -41,14 +44,16 @@ _BRACKET = re.compile(r"\([^\w\s.,]?$")
 def find_numbers(document: str, rule: Automaton) -> dict[bytes, Span]:
     """The numbers of a document that a number automaton accepts: JSON spelling -> its first place.
 
-    Thousands separators are taken out in every plausible reading (`1,234` is 1234 and 1.234), digits that are no single
-    number (dates, telephone numbers) count part by part, and a minus, or brackets as bookkeepers use them, may count.
+    Thousands separators are taken out in every reading that is plausible in this document (`1.234` is 1234 beside
+    `5,60`, 1.234 or 1234 beside `5.60`), digits that are no single number (dates, telephone numbers) count part by
+    part, and a minus, or brackets as bookkeepers use them, may count.
     """
     found: dict[bytes, Span] = {}
+    group_marks = _group_marks(document)
     for pattern in (_NUMBER, _SPACED):
         for match in pattern.finditer(document):
             signs = ("", "-") if _may_be_negative(document, match.start(), match.end()) else ("",)
-            for spelling, start, end in _readings(match[0]):
+            for spelling, start, end in _readings(match[0], group_marks):
                 for sign in signs:
                     text = f"{sign}{spelling}".encode()
                     if len(text) <= MAX_DIGITS and rule.accepts(text):
@@ -61,13 +66,27 @@ def _may_be_negative(document: str, start: int, end: int) -> bool:
     return bool(_MINUS.search(before)) or (bool(_BRACKET.search(before)) and document[end : end + 1] == ")")
 
 
-def _readings(text: str) -> Iterable[tuple[str, int, int]]:
+def _group_marks(document: str) -> str:
+    """The marks that part thousands: some number here shows it, or the other mark is the decimal one.
+
+    A comma does without further signs, unless fractions follow one.
+    """
+    has_fraction = {mark: bool(_FRACTIONS[mark].search(document)) for mark in ".,"}
+    return "".join(
+        mark
+        for mark in ".,"
+        if _GROUPS[mark].search(document) or (not has_fraction[mark] and (mark == "," or has_fraction[","]))
+    )
+
+
+def _readings(text: str, group_marks: str) -> Iterable[tuple[str, int, int]]:
     """JSON spellings of what may be one number, with their place in it."""
     is_one = False
     if _GROUPED.match(text):
         is_one = True
         yield from ((one, 0, len(text)) for one in _spellings(_without_groups(text)))
-    if _PLAIN.match(text):
+    three = _THREE.fullmatch(text)
+    if _PLAIN.match(text) and not (three and three[1] in group_marks):
         is_one = True
         yield from ((one, 0, len(text)) for one in _spellings(text.replace(",", ".")))
     if not is_one:

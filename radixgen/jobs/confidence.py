@@ -4,7 +4,8 @@ The engine tells the model's own probability of every string, number and literal
 share of right answers yet: models are surer than they are right, and more so of some kinds of values than of others.
 A checkpoint may therefore carry `calibration.json`, a line for each kind of value, fitted on documents it never saw:
 
-    kind      string, number, choice (enum, true, false), null, list (an array or object as a whole)
+    kind      string, format (a string that has one), number, choice (enum, true, false), null,
+              list (an array or object as a whole)
     right     1 / (1 + exp(-(offset + slope * log(p / (1 - p)))))    where p is the model's probability of the value
 
 Without the file probabilities stay what they are.
@@ -20,9 +21,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from radixgen.errors import InputError
-from radixgen.jobs.fields import nullable_names
+from radixgen.jobs.fields import formatted_names, nullable_names
 
-KINDS = ("string", "number", "choice", "null", "list")
+KINDS = ("string", "format", "number", "choice", "null", "list")
 FILE = "calibration.json"
 _EDGE = 1e-4
 
@@ -72,14 +73,19 @@ class Calibration:
             return probability
         return 1 / (1 + math.exp(-(line.offset + line.slope * log_odds(probability))))
 
-    def of_values(self, record: Any, confidence: Mapping[str, float], quotes: Collection[str] = ()) -> dict[str, float]:
+    def of_values(
+        self, schema: Mapping[str, Any], record: Any, confidence: Mapping[str, float], quotes: Collection[str] = ()
+    ) -> dict[str, float]:
         """JSON pointer to calibrated probability: of every value in `confidence`, and of top-level arrays and objects.
 
         quotes: the pointers of values that quote the document; strings that do not were chosen from the schema.
         """
+        formatted = {as_pointer(name) for name in formatted_names(schema)}
         found = {}
         for pointer, probability in confidence.items():
-            found[pointer] = self.of(_kind(value_at(record, pointer), is_quote=pointer in quotes), probability)
+            kind = _kind(value_at(record, pointer), is_quote=pointer in quotes)
+            has_format = kind == "string" and "/".join(pointer.split("/")[:2]) in formatted
+            found[pointer] = self.of("format" if has_format else kind, probability)
         for name, value in record.items() if isinstance(record, Mapping) else ():
             if isinstance(value, list | dict):
                 pointer = as_pointer(name)

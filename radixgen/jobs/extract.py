@@ -184,7 +184,7 @@ class _Asker:
 
     def _judged(self, row_id: str, completion: Completion, usage: Mapping[str, Any]) -> Record:
         value = completion.value
-        found = self._calibration.of_values(value, completion.confidence, completion.offsets)
+        found = self._calibration.of_values(self._job.schema, value, completion.confidence, completion.offsets)
         record = Record(
             row_id,
             value,

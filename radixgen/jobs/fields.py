@@ -86,6 +86,13 @@ def nullable_names(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, child in properties.items() if _type_text(child, schema, _MAX_DEPTH).is_nullable)
 
 
+def formatted_names(schema: Mapping[str, Any]) -> frozenset[str]:
+    """The properties of a record that are strings of a format that is known here, or lists of such."""
+    properties, known = _resolve(schema, schema).get("properties", {}), {*_FORMATS, *_SHAPES}
+    texts = {name: _type_text(child, schema, _MAX_DEPTH).text for name, child in properties.items()}
+    return frozenset(name for name, text in texts.items() if text.removesuffix("[]") in known)
+
+
 class _TypeText(NamedTuple):
     text: str
     is_nullable: bool

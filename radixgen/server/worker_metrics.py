@@ -16,6 +16,10 @@ def worker_families(values: Mapping[str, float] | None) -> Iterable[Metric]:
         yield GaugeMetricFamily(f"radixgen:{name}", text, value=values[source])
     for name, (source, text) in _COUNTERS.items():
         yield CounterMetricFamily(f"radixgen:{name}", text, value=values[source])
+    waiting = values["scheduler.num_waiting"] + values["requests.num_preparing"]
+    yield GaugeMetricFamily(
+        "radixgen:num_requests_waiting", "Sequences in the queue, and requests on their way to it", value=waiting
+    )
     yield from _slot_families(values)
     start = GaugeMetricFamily("radixgen:worker_start_seconds", "What starting the worker took", labels=["part"])
     for source, value in values.items():
@@ -40,7 +44,7 @@ def _slot_families(values: Mapping[str, float]) -> Iterable[Metric]:
 
 _GAUGES: dict[str, tuple[str, str]] = {
     "num_requests_running": ("scheduler.num_running", "Sequences that are computed"),
-    "num_requests_waiting": ("scheduler.num_waiting", "Sequences in the queue"),
+    "num_requests_open": ("requests.num_open", "Requests and calls that have not ended"),
     "worker_start_time_seconds": ("process.started_s", "Since 1970; its changes() count the worker's restarts"),
     "prefix_cache_nodes": ("cache.num_nodes", "Edges of the radix tree"),
     "prefix_cache_namespaces": ("cache.num_namespaces", "Namespaces that are not empty"),

@@ -27,7 +27,7 @@ class Calls:
         """Raises what the verb cannot be done for. `snapshot` tells of the caller, for `dump`."""
         match verb:
             case messages.Stats():
-                return messages.StatsResult(self._values())
+                return messages.StatsResult({**_requests(snapshot()), **self._values()})
             case messages.Tokenize():
                 return messages.Tokenized(tuple(self.preparer.tokenize(verb.prompt).tolist()))
             case messages.Detokenize():
@@ -41,3 +41,12 @@ class Calls:
     def _values(self) -> dict[str, float]:
         """`<part>.<name>` of every part."""
         return {f"{part}.{name}": value for part, meter in self.meters.items() for name, value in meter().items()}
+
+
+def _requests(told: Mapping[str, Any]) -> dict[str, float]:
+    """Of a snapshot: what is open in the worker, and what of it the scheduler does not know yet."""
+    return {
+        "requests.num_open": told["open"],
+        "requests.num_preparing": told["open"] - told["submitted"],
+        "requests.num_clients": told["clients"],
+    }

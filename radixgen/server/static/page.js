@@ -583,7 +583,7 @@ $("tokens").addEventListener("keydown", (event) => {
 
 const HISTORY = 120;
 const SHORTEST = 20; // readings that a line is drawn for at least, so that the first few are no wall
-const history = { written: [], computed: [], running: [], waiting: [], hits: [], first: [], per: [] };
+const history = { written: [], computed: [], running: [], hits: [], first: [], per: [] };
 let before = null;
 
 function push(name, value) {
@@ -591,6 +591,9 @@ function push(name, value) {
   list.push(value);
   if (list.length > HISTORY) list.shift();
 }
+
+/** What has not begun: in the queue, or on its way to it. */
+const waiting = (values) => values["scheduler.num_waiting"] + values["requests.num_preparing"];
 
 /** Rates from two readings of the worker's counters. A restarted worker counts from nothing: no rate then. */
 function note(state) {
@@ -605,7 +608,6 @@ function note(state) {
     push("hits", prompt ? Math.min(1, gained("scheduler.cached_tokens") / prompt) : (history.hits.at(-1) ?? 0));
   }
   push("running", values["scheduler.num_running"]);
-  push("waiting", values["scheduler.num_waiting"]);
   push("first", state.latency.first_s.p50 ?? 0);
   push("per", state.latency.per_token_s.p50 ?? 0);
   before = { now, values };
@@ -647,7 +649,7 @@ function tiles(state) {
   const rate = values["cache.cached_tokens"] / Math.max(1, values["cache.prompt_tokens"]);
   const written = values["scheduler.sampled_tokens"] + values["scheduler.forced_tokens"];
   $("tiles").replaceChildren(
-    tile("Running", count(values["scheduler.num_running"]), `of ${count(state.max_rows)}`, `${count(values["scheduler.num_waiting"])} waiting`, spark(history.running)),
+    tile("Running", count(values["scheduler.num_running"]), `of ${count(state.max_rows)}`, `${count(waiting(values))} waiting`, spark(history.running)),
     tile("Written", count(history.written.at(-1) ?? 0), "tokens/s", `${percent(values["scheduler.forced_tokens"] / Math.max(1, written))} of ${count(written)} forced`, spark(history.written)),
     tile("Computed", count(history.computed.at(-1) ?? 0), "tokens/s", `${count(values["scheduler.computed_tokens"])} in all`, spark(history.computed)),
     tile("Found in cache", percent(rate), "of prompts", `${count(values["cache.cached_tokens"])} tokens spared`, spark(history.hits, 1)),

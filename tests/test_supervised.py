@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from radixgen import Engine, RequestFailed, StreamDelta
+from radixgen import Engine, RequestFailed, StreamDelta, WorkerDied
 from radixgen.engine.docket import MOST_ENTRIES, MOST_KILLS, Docket
-from radixgen.engine.supervisor import Supervisor
+from radixgen.engine.supervisor import MOST_EARLY_DEATHS, Supervisor
 from radixgen.wire.marker import StepMarker, Stood, read_marker
 from radixgen.wire.messages import Suspect
 
@@ -119,10 +119,26 @@ Core._mark = poisoned
 
 @pytest.fixture
 def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    (tmp_path / "sitecustomize.py").write_text(POISON, "utf-8")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    inject(tmp_path, monkeypatch, POISON)
     with Engine(supervised=True, num_threads=1, num_slots=8192, max_rows=8) as engine:
         yield engine
+
+
+def inject(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Have the workers that start from here on run this first."""
+    (folder / "sitecustomize.py").write_text(code, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
+def test_a_worker_that_always_dies_at_once_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os\nfrom radixgen.worker.core import Core\nCore._enter = lambda *_: os._exit(3)\n"
+    inject(tmp_path, monkeypatch, code)
+    with Engine(supervised=True, num_threads=1, num_slots=8192) as engine:
+        assert engine.is_alive
+        with pytest.raises(WorkerDied, match="exit code 3"):
+            engine.generate(PROMPTS[0], max_tokens=4)
+        assert restarts(engine) == MOST_EARLY_DEATHS - 1
+        assert not engine.is_alive
 
 
 @pytest.mark.parametrize("written", [0, 7])

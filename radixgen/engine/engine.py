@@ -107,6 +107,11 @@ class Engine:
         return self._address
 
     @property
+    def is_alive(self) -> bool:
+        """Whether requests are taken: it is not closed, and its worker is there or on its way back."""
+        return self._client.is_alive
+
+    @property
     def info(self) -> Welcome:
         """What the worker said of itself: model, vocab_size, context_len, pid ..."""
         return self._welcome

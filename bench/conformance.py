@@ -1,4 +1,4 @@
-"""Does whatever our OpenAPI description allows, or forbids, get an answer or a refusal, and never a fault of the server?
+"""Does whatever our OpenAPI description allows, or forbids, get an answer or a refusal, and never a fault of ours?
 
     python -m bench.conformance [--examples 20] [--seed 1]
 

@@ -141,7 +141,7 @@ class ServerConfig:
     keys_file: str = _flag("", "TOML file of tenants: [[key]] tables with name, sha256 and limits")
     request_timeout_s: float = _flag(0.0, "longest that one request may take; 0 is no limit")
     max_body_bytes: int = _flag(16 << 20, "largest request body")
-    max_queue: int = _flag(1024, "requests that may be open at once; one more is answered 429")
+    max_queue: int = _flag(1024, "answers that may be written at once; a request for one more is answered 429")
     data_folder: str = _flag("", "where files and batches are kept; empty takes a folder of the user's")
     tool_format: str = _flag("auto", "how the model writes tool calls: 'hermes', 'llama3', 'mistral' or 'auto'")
     drain_s: float = _flag(20.0, "how long a shutdown waits for running requests")

@@ -108,7 +108,8 @@ class JsonSchema(msgspec.Struct, tag="json_schema", frozen=True):
     one. non_ascii: characters beyond ASCII as they are ("raw"), as `\\u` escapes ("escaped"), or either ("any").
     resources: (URI, JSON text) of other schemas that this one may refer to.
     verbatim: True quotes every string and number of the answer from the prompt's `Document`; else only properties that
-    carry `"x-verbatim": true` do.
+    carry `"x-verbatim": true` do. Numbers and dates (`"format": "date"`, in ISO) are compared by value, and
+    `"format": "phone"` and `"money"` ask a quote for that shape.
     """
 
     text: str

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from radixgen.automata.written_dates import find_dates
 from radixgen.params import JsonSchema
 from radixgen.schema import SchemaCompiler
+from radixgen.schema.survey import survey
 
 
 class Everything:
@@ -102,6 +103,13 @@ def test_a_date_is_one_of_the_documents_in_iso() -> None:
     assert not accepts(document, schema, '"14.03.2025"')
 
 
+def test_a_date_with_other_rules_is_still_one_of_the_documents() -> None:
+    schema = {"type": "string", "format": "date", "pattern": "^2025", "not": {"const": "2025-03-14"}}
+    document = "12 March 2025, 14 March 2025, 12 March 2024"
+    accepted = [day for day in ("2025-03-12", "2025-03-14", "2024-03-12") if accepts(document, schema, f'"{day}"')]
+    assert accepted == ["2025-03-12"]
+
+
 def test_a_nullable_date_is_null_where_the_document_has_none() -> None:
     schema = {"type": ["string", "null"], "format": "date"}
     assert accepts("See you in May.", schema, "null")
@@ -135,3 +143,10 @@ def test_a_shape_is_asserted_of_quotes_only() -> None:
     assert accepts("Call 555-0143", schema, '"anything"', verbatim=False)
     assert not accepts("Call 555-0143", {**schema, "x-verbatim": True}, '"Call"', verbatim=False)
     assert accepts("Call 555-0143", {**schema, "x-verbatim": True}, '"555-0143"', verbatim=False)
+
+
+@pytest.mark.parametrize(("is_marked", "kind"), [(True, "enforced"), (False, "annotation")])
+def test_a_check_says_whether_a_shape_is_asked_for(is_marked: bool, kind: str) -> None:
+    schema = {"type": "string", "format": "money", "x-verbatim": is_marked}
+    findings = {one.keyword: one.kind for one in survey(JsonSchema(json.dumps(schema)))}
+    assert findings["format"] == kind

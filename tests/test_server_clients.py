@@ -43,7 +43,7 @@ def langchain(server: Process) -> Any:
 
 def test_langchain_asks_and_streams(langchain: Any) -> None:
     answer = langchain.invoke(BILL)
-    assert answer.usage_metadata["output_tokens"] > 0
+    assert answer.usage_metadata["input_tokens"] > 5
     assert "".join(chunk.text for chunk in langchain.stream(BILL)) == answer.text
 
 

@@ -141,12 +141,11 @@ def test_constraint_bombs(server: Process, constraint: Any) -> None:
 def test_prompts_of_a_million_tokens(server: Process) -> None:
     check(server.post(TEXT, {"prompt": "word " * 1_000_000, "max_tokens": 1}))
     check(server.post(TEXT, {"prompt": [7] * 1_000_000, "max_tokens": 1}))
-    check(server.post(TEXT, {"prompt": ["a"] * 100_000, "max_tokens": 1}))
     check(server.post(TEXT, {"prompt": [-1] * 1_000_000, "max_tokens": 1}))
-    check(server.post(TEXT, {"prompt": [{}] * 300_000, "max_tokens": 1}))
+    check(server.post(TEXT, {"prompt": [{}] * 100_000, "max_tokens": 1}))
     check(server.post("/tokenize", {"prompt": "x" * 1_000_000}))
-    check(server.post(CHAT, {**GOOD, "messages": [{"role": "user", "content": "a"}] * 50_000}))
-    check(server.post(CHAT, {**GOOD, "messages": [{"role": "nope"}] * 200_000}))
+    check(server.post(CHAT, {**GOOD, "messages": [{"role": "user", "content": "a"}] * 5_000}))
+    check(server.post(CHAT, {**GOOD, "messages": [{"role": "nope"}] * 50_000}))
 
 
 def test_a_body_over_the_limit_is_413_declared_or_not(server: Process) -> None:
@@ -182,7 +181,7 @@ JUNK = st.recursive(
 
 
 @pytest.mark.parametrize("path", list(BODIES))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_parameter_of_any_type(server: Process, path: str, data: st.DataObject) -> None:
     fields = data.draw(st.lists(st.sampled_from(names(BODIES[path])), min_size=1, max_size=3))

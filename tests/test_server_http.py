@@ -231,7 +231,7 @@ def test_tokens_there_and_back(server: Process) -> None:
 
 
 def test_sglangs_generate_answers_one_and_many(server: Process) -> None:
-    params = {"max_new_tokens": 5, "temperature": 0}
+    params = {"max_new_tokens": 5, "temperature": 0, "ignore_eos": True}
     one = server.post("/generate", {"text": "Invoice", "sampling_params": params, "rid": "mine"}).json()
     assert one["meta_info"]["id"] == "mine"
     assert one["meta_info"]["finish_reason"] == {"type": "length", "length": 5}

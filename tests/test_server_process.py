@@ -73,7 +73,6 @@ def test_what_is_wrong_with_options_is_one_line_before_the_model_is_loaded(tmp_p
     (tmp_path / "file").write_text("")
     assert "cannot be written" in ends("--port", "0", "--data-folder", str(tmp_path / "file"))
     assert "keys.toml" in ends("--port", "0", "--keys-file", str(tmp_path / "keys.toml"))
-    assert "api_key" in ends("--host", "0.0.0.0")
     assert "api_key" in ends(environment={"RADIXGEN_HOST": "0.0.0.0"})
     assert "no address" in ends("--host", "no.such.host.invalid", "--api-key", "x")
 
@@ -87,7 +86,6 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
     assert "model.safetensors" in ends("--port", "0", "--model", str(tmp_path), "--data-folder", str(tmp_path / "d"))
-    assert "nowhere" in ends("--port", "0", "--model", str(tmp_path / "nowhere"), "--data-folder", str(tmp_path / "d"))
 
 
 SLOW = {

@@ -6,7 +6,10 @@ without talking to each other. Fixed shapes also keep torch's CPU memory flat (i
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from multiprocessing.pool import AsyncResult
 from random import Random
 from typing import NamedTuple
 
@@ -16,9 +19,9 @@ from tokenizers import Tokenizer
 from .generator.stream import training_chunk
 from .prompt import ANSWER, DOCUMENT, END, START, Example, render_answer
 
-LENGTHS = (96, 128, 160, 192, 224, 256, 320, 384, 512, 768, 1088)
+LENGTHS = (96, 128, 160, 192, 224, 256, 288, 320, 384, 448, 512, 640, 768, 1088, 1408)
 CHUNK_SIZE = 1024
-BEGIN, VALUE, SYNTAX = 2.0, 1.0, 0.3  # loss weights in answers: the first two tokens of a value find its place
+BEGIN, VALUE, SYNTAX = 3.0, 1.0, 0.1  # loss weights in answers: the first two tokens of a value find its place
 
 
 class Encoded(NamedTuple):
@@ -87,31 +90,66 @@ def stack(rows: list[Encoded], length: int, pad_id: int) -> Batch:
     return Batch(ids, weights)
 
 
+def encode_chunk(tokenizer: Tokenizer, seed: int, index: int, size: int, stage: Stage) -> list[Encoded]:
+    """Chunk `index` of the stream, less what is longer than the longest shape."""
+    examples = training_chunk(seed, index, size, stage.long_share)
+    encoded = (encode_example(tokenizer, example, stage.prompt_weight) for example in examples)
+    return [row for row in encoded if len(row.ids) <= LENGTHS[-1]]
+
+
+class Chunks:
+    """Chunks in order, made here or ahead of time by `num_makers` processes: one feeds two cores, a GPU needs many."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, seed: int, first: int, num_makers: int = 0, size: int = CHUNK_SIZE
+    ) -> None:
+        self.tokenizer, self.seed, self.next, self.size = tokenizer, seed, first, size
+        self._pool = get_context("spawn").Pool(num_makers) if num_makers else None
+        self._ahead: deque[AsyncResult[list[Encoded]]] = deque()
+        self._depth = 2 * num_makers
+
+    def take(self, stage: Stage) -> list[Encoded]:
+        """The next chunk; what is made ahead was made for the stage of its time."""
+        if not self._pool:
+            self.next += 1
+            return encode_chunk(self.tokenizer, self.seed, self.next - 1, self.size, stage)
+        while len(self._ahead) <= self._depth:
+            index = self.next + len(self._ahead)
+            work = (self.tokenizer, self.seed, index, self.size, stage)
+            self._ahead.append(self._pool.apply_async(encode_chunk, work))
+        self.next += 1
+        return self._ahead.popleft().get()
+
+    def close(self) -> None:
+        """End the processes that make chunks ahead."""
+        if self._pool:
+            self._pool.terminate()
+            self._pool.join()
+
+
 class Batches:
     """An endless iterator of batches; `next_chunk` is where a resumed run goes on."""
 
-    def __init__(self, tokenizer: Tokenizer, seed: int, world: int, first_chunk: int = 0) -> None:
-        self.tokenizer, self.seed, self.world, self.next_chunk = tokenizer, seed, world, first_chunk
+    def __init__(self, chunks: Chunks, world: int) -> None:
+        self.chunks, self.world = chunks, world
         self._waiting: dict[int, list[Encoded]] = {length: [] for length in LENGTHS}
+
+    @property
+    def next_chunk(self) -> int:
+        """The first chunk that was not taken."""
+        return self.chunks.next
 
     def stream(self, stage: Callable[[], Stage]) -> Iterator[Batch]:
         """Batches for all processes; `stage` is asked once a chunk."""
-        pad_id = self.tokenizer.token_to_id(END)
+        pad_id = self.chunks.tokenizer.token_to_id(END)
         while True:
             now = stage()
-            self._encode_chunk(now)
+            for row in self.chunks.take(now):
+                self._waiting[bucket(len(row.ids)) or LENGTHS[-1]].append(row)
             ready = []
             for length, rows in self._waiting.items():
                 size = max(1, now.tokens // length) * self.world
                 while len(rows) >= size:
                     ready.append(stack([rows.pop() for _ in range(size)], length, pad_id))
-            Random(f"order {self.seed} {self.next_chunk}").shuffle(ready)
+            Random(f"order {self.chunks.seed} {self.next_chunk}").shuffle(ready)
             yield from ready
-
-    def _encode_chunk(self, stage: Stage) -> None:
-        for example in training_chunk(self.seed, self.next_chunk, CHUNK_SIZE, stage.long_share):
-            encoded = encode_example(self.tokenizer, example, stage.prompt_weight)
-            length = bucket(len(encoded.ids))
-            if length is not None:
-                self._waiting[length].append(encoded)
-        self.next_chunk += 1

@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 from .data import LENGTHS, Encoded, bucket, encode_example, stack
 from .generator.stream import EVAL_SETS, held_out
-from .model import Shape, Weights, hidden_states, logits
+from .model import SHAPES, Shape, Weights, hidden_states, logits
 from .prompt import END
 
 EVAL_SEED = 7
@@ -51,7 +51,7 @@ def load_set(tokenizer: Tokenizer, name: str, count: int) -> list[Encoded]:
 def score_row(weights: Weights, shape: Shape, row: Encoded, pad_id: int) -> Score:
     """One example."""
     batch = stack([row], bucket(len(row.ids)) or LENGTHS[-1], pad_id)
-    ids = torch.from_numpy(batch.ids)
+    ids = torch.from_numpy(batch.ids).to(weights["model.norm.weight"].device)
     answer_start = min(start for start, _ in row.spans) - 1
     states = hidden_states(weights, ids, shape)[0, answer_start : len(row.ids) - 1]
     log_probs = torch.log_softmax(logits(weights, states).float(), dim=-1)
@@ -75,11 +75,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--examples", type=int, default=200)
+    parser.add_argument("--shape", choices=tuple(SHAPES), default="small")
     args = parser.parse_args()
     tokenizer = Tokenizer.from_file(str(args.checkpoint / "tokenizer.json"))
     weights = {name: w.float() for name, w in load_file(args.checkpoint / "model.safetensors").items()}
     for name in EVAL_SETS:
-        score = score_rows(weights, Shape(), load_set(tokenizer, name, args.examples), tokenizer.token_to_id(END))
+        score = score_rows(
+            weights, SHAPES[args.shape], load_set(tokenizer, name, args.examples), tokenizer.token_to_id(END)
+        )
         print(f"{name}: {score}", flush=True)
 
 

@@ -20,7 +20,25 @@ DEFAULT_INSTRUCTIONS = (
 
 
 class Digits(str):
-    """A number as the document spells it, less thousands separators; written without quotes."""
+    """A number, less thousands separators and with a point; `shown` is how the document spells it."""
+
+    shown: str
+
+    def __new__(cls, number: str, shown: str = "") -> Digits:
+        self = super().__new__(cls, number)
+        self.shown = shown or number
+        return self
+
+
+class IsoDate(str):
+    """A date by value; `shown` is how the document writes it."""
+
+    shown: str
+
+    def __new__(cls, iso: str, shown: str) -> IsoDate:
+        self = super().__new__(cls, iso)
+        self.shown = shown
+        return self
 
 
 class Choice(str):

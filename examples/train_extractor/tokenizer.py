@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 
 from .prompt import ANSWER, DEFAULT_INSTRUCTIONS, DOCUMENT, END, SPECIALS, START
 
-VOCAB_SIZE = 2048
+VOCAB_SIZE = 4096
 PATTERN = r"\p{L}+|\d|\s|[^\s\p{L}\d]"
 CONTEXT_LEN = 4096
 

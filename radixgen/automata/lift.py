@@ -24,12 +24,14 @@ import numpy as np
 from radixgen.automata import spellings
 from radixgen.automata.chars import CharMachine
 from radixgen.automata.codepoints import LAST
-from radixgen.automata.machine import DEAD
+from radixgen.automata.machine import DEAD, UNKNOWN
 from radixgen.automata.shapes import Moves, Shape
 from radixgen.automata.spellings import Branch, Spelling
 from radixgen.automata.table import Part, Row, TableAutomaton
 
 _BYTES_PER_CHAR = 6
+_LAST_LEAD = 0xF4
+_NUM_SURROGATES = 0x800
 _TAIL = 14
 """Bytes that finish any half-read character and close the string: `\\ud83d` + `\\udc00` + `"`, rounded up."""
 
@@ -83,6 +85,21 @@ class Utf8Automaton(TableAutomaton):
     @cached_property
     def growth(self) -> int:  # type: ignore[override]
         return self._chars.max_need * self._bytes_per_char + _TAIL
+
+    def expand(self, q: int) -> None:
+        if self.table[q, 0] == UNKNOWN:
+            super().expand(q)
+            key = self._keys[q]
+            if isinstance(key, _Body):
+                self.loops[q] = _find_loops(self.table[q], q, self._loops_beyond(key.state, q))
+
+    def _loops_beyond(self, state: Hashable, q: int) -> bool:
+        """Whether all characters beyond ASCII lead back to a state."""
+        shape, targets = self._chars.moves(state)
+        beyond = shape.cut(0x80, LAST)
+        if len(beyond.targets) != 1 or targets[beyond.targets[0]] != state or self.table[q, _LAST_LEAD] == DEAD:
+            return False
+        return sum(high - low + 1 for low, high, _ in beyond.shape.pieces) == LAST + 1 - 0x80 - _NUM_SURROGATES
 
     def _start(self) -> Hashable:
         return _Body(self._chars.start())
@@ -144,6 +161,18 @@ class Utf8Automaton(TableAutomaton):
 
     def _encode(self, text: str) -> bytes:
         return text.encode()
+
+
+def _find_loops(row: Row, q: int, is_beyond: bool) -> tuple[int, int]:
+    """Bits as `mask.kernels.find_below` has them."""
+    flags = row[:0x80] == q
+    if not flags.any() and not is_beyond:
+        return 0, 0
+    low, high = (
+        int.from_bytes(np.packbits(part, bitorder="little").tobytes(), "little")
+        for part in (flags[0x20:0x50], flags[0x50:])
+    )
+    return low, high | int(flags[:0x20].all()) << 48 | int(is_beyond) << 49
 
 
 def _first(shape: Shape, index: int) -> int:

@@ -93,6 +93,8 @@ class TableAutomaton(Automaton):
         self._work = work
         self.table: Row = np.full((8, 256), UNKNOWN, np.int32)
         self.accepting: npt.NDArray[np.uint8] = np.zeros(8, np.uint8)
+        self.loops: npt.NDArray[np.int64] = np.zeros((8, 2), np.int64)
+        """[q, 2] which bytes, or characters, lead back to q: as a subclass knows, see `mask.kernels.find_below`."""
         if growth is not None:
             self.growth = growth
         self._keys: list[Hashable] = []
@@ -163,6 +165,7 @@ class TableAutomaton(Automaton):
         capacity = len(self.accepting)
         self.table = np.concatenate([self.table, np.full((capacity, 256), UNKNOWN, np.int32)])
         self.accepting = np.concatenate([self.accepting, np.zeros(capacity, np.uint8)])
+        self.loops = np.concatenate([self.loops, np.zeros((capacity, 2), np.int64)])
 
     def _accepts(self, key: Hashable) -> bool:
         raise NotImplementedError

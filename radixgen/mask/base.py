@@ -28,13 +28,12 @@ from radixgen.mask.counts import Counts
 from radixgen.mask.index import Int32, pack_ids
 from radixgen.mask.memo import Ledger, Memo
 from radixgen.mask.pool import MaskPool, Slot
-from radixgen.mask.walk import NONE, Walk, Walker
+from radixgen.mask.walk import LONG, NONE, Walk, Walker
 
 ROOT = np.zeros(1, np.int32)
+NO_EXITS = np.zeros((2, 0), np.int32)
 SHORT = 5
 """Bytes of texts whose pieces are kept."""
-LONG = 1024
-"""Bytes: where the automaton's own bound is above, it says nothing, and so many rows are looked at."""
 _MANY_ROWS = 8
 """Beyond this many rows the automaton's own bound, in bytes, is taken: no completion is looked at."""
 
@@ -97,12 +96,22 @@ class Pieces:
         key = (q, nodes.tobytes())
         piece = memo.entries.get(key)
         if piece is None:
-            if automaton.allows_all(q):
+            if nodes is not ROOT and self._is_stuck(automaton, q, nodes, key[1]):
+                piece = Piece(self.pool.empty, NONE, NONE, NO_EXITS, NONE, NONE, 0)
+            elif automaton.allows_all(q):
                 piece = self._unending(automaton, q, nodes)
             else:
                 piece = self._piece(automaton, self.walker.walk(automaton, q, nodes))
             memo.put(key, piece, _size(piece) + len(key[1]))
         return piece
+
+    def _is_stuck(self, automaton: Any, q: int, nodes: Int32, key: bytes) -> bool:
+        """Whether nothing below the nodes goes on in the scalar: behind an end most scalars cannot."""
+        below = self._shorts.entries.get(key)
+        if below is None:
+            below = self._shorts.put(key, self.walker.index.bytes_below(nodes), len(key))
+        automaton.expand(q)
+        return not (automaton.table[q, below] >= 0).any()
 
     def _short(self, automaton: LiteralAutomaton, q: int, nodes: Int32) -> Piece:
         """Commas, brackets and constants: the same few everywhere, from the same few nodes."""
@@ -224,7 +233,7 @@ class Pieces:
         tokens = self.walker.index.token[ends]
         gone = self.walker.with_aliases(tokens[tokens >= 0])
         ids = plain.ids[~np.isin(plain.ids, gone)] if len(plain.ids) else plain.ids
-        exits = plain.exits[:, ~np.isin(plain.exits[0], ends)]
+        exits = plain.exits.compress(~np.isin(plain.exits[0], ends), axis=1)
         return plain._replace(removed=gone, ids=ids, exits=exits, growth=automaton.growth)
 
 

@@ -50,7 +50,7 @@ class Counts:
         last = self._last[(self._last_chars >= need) & (self._last_chars <= room)]
         exits = self._exits
         if exits.shape[1]:
-            exits = exits[:, (exits[1] >= need) & (exits[1] <= room)]
+            exits = exits.compress((exits[1] >= need) & (exits[1] <= room), axis=1)
         if self._is_large:
             return Cut(self._slots[k], last, exits)
         return Cut(self._slots[0], np.concatenate([self._ids[: self._ends[k]], last]), exits)

@@ -14,11 +14,11 @@ from radixgen.mask.kernels import UNKNOWN
 
 
 def walk_table(
-    table: Any, accepting: Any, trie: Any, roots: Any, rows: Any, bits: Any, ends: Any, seen: Any, scratch: Any
+    table: Any, accepting: Any, loops: Any, trie: Any, roots: Any, rows: Any, bits: Any, ends: Any, seen: Any, out: Any
 ) -> tuple[int, int, int]:
-    """See `kernels.walk_table`; only the order of what is found differs."""
-    byte, skip, token, _ = trie
-    _, _, ids, exits, blocked = scratch
+    """See `kernels.walk_table`; the order of what is found differs, and no subtree is taken as a whole."""
+    byte, skip, token = trie[:3]
+    _, _, ids, exits, blocked = out
     found, left, left_rows, stuck_nodes, stuck_rows = [], [], [], [], []
     nodes, states = np.asarray(roots, np.int64), np.asarray(rows, np.int64)
     while nodes.size:
@@ -40,12 +40,16 @@ def walk_table(
     flags = np.zeros(len(bits) * 32, np.uint8)
     flags[new] = 1
     bits |= np.packbits(flags, bitorder="little").view("<u4")
-    stuck, out = _joined(stuck_nodes), np.unique([_joined(left), _joined(left_rows)], axis=1)
-    exits[:, : out.shape[1]] = out
+    stuck, ended = _joined(stuck_nodes), np.unique([_joined(left), _joined(left_rows)], axis=1)
+    exits[:, : ended.shape[1]] = ended
     if len(stuck) > blocked.shape[1]:
         return _put(ids, new), 0, -1
     _put(blocked[1], _joined(stuck_rows))
-    return _put(ids, new), out.shape[1], _put(blocked[0], stuck)
+    return _put(ids, new), ended.shape[1], _put(blocked[0], stuck)
+
+
+def find_below(byte: Any, skip: Any, valid: Any, below: Any) -> None:
+    """See `kernels.find_below`: nothing is found, which nobody asks for."""
 
 
 def fill_row(base: Any, removed: Any, ids: Any, row: Any) -> None:

@@ -23,6 +23,7 @@ from radixgen.mask import stored
 from radixgen.tokens.trie import Trie
 
 Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
 UInt32 = npt.NDArray[np.uint32]
 
@@ -96,6 +97,11 @@ class TokenIndex:
         tokens = tokens[tokens >= 0]
         twins = self.alias[np.isin(self.alias[:, 0], tokens), 1]
         return np.concatenate([tokens, twins])
+
+    def bytes_below(self, nodes: Int32) -> UInt8:
+        """The first bytes of what is below the nodes."""
+        children = [self.child[self.first_child[node] : self.first_child[node + 1]] for node in nodes.tolist()]
+        return np.unique(self.byte[np.concatenate(children)]) if children else self.byte[:0]
 
     def text(self, node: int) -> bytes:
         """The bytes that lead from the root to a node."""

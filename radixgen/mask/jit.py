@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from radixgen.mask import fallback, kernels
 
-HELPERS = ("add_token", "add_exit", "find_child", "fill_row")
+HELPERS = ("add_token", "add_exit", "find_child", "fill_row", "next_utf8")
 """Called by other kernels, each by those behind it at most."""
 
 
@@ -25,12 +25,13 @@ class Kernels(NamedTuple):
     fill_row: Callable[..., Any]
     fill_rows: Callable[..., Any]
     clear_ids: Callable[..., Any]
+    find_below: Callable[..., Any]
 
 
 def plain_kernels() -> Kernels:
     """The kernels without numba."""
     plain = Kernels(*(getattr(kernels, name) for name in Kernels._fields))
-    numpys = (fallback.walk_table, fallback.fill_row, fallback.fill_rows)
+    numpys = (fallback.walk_table, fallback.fill_row, fallback.fill_rows, fallback.find_below)
     return plain._replace(**{one.__name__: one for one in numpys})
 
 

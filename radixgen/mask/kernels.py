@@ -11,6 +11,8 @@ from typing import Any
 
 UNKNOWN = -2
 FAR = 1 << 28
+CONTROL, BEYOND, BROKEN = 1 << 48, 1 << 49, 1 << 50
+"""See `find_below`."""
 
 
 def add_token(token: Any, bits: Any, ids: Any, num_ids: Any) -> Any:
@@ -33,17 +35,19 @@ def add_exit(node: Any, row: Any, mark: Any, exits: Any, num_exits: Any) -> Any:
 
 
 def walk_table(
-    table: Any, accepting: Any, trie: Any, roots: Any, rows: Any, bits: Any, ends: Any, seen: Any, scratch: Any
+    table: Any, accepting: Any, loops: Any, trie: Any, roots: Any, rows: Any, bits: Any, ends: Any, seen: Any, out: Any
 ) -> Any:
     """Walk the subtrees of `roots` by an automaton that stands in `rows` there; a root's own token is not looked at.
 
     A node whose row is not filled in yet is `blocked`: the caller fills the row and walks on from there.
-    trie is (byte, skip, token, depth), scratch (path, mark, ids, exits, blocked); exits and blocked are [2, n]: nodes
-    and rows. ends [V] or empty: the row in which each token ends. seen [capacity]: 1 for every row in which one ends.
+    trie is `TokenIndex.trie`, out (path, mark, ids, exits, blocked); exits and blocked are [2, n]: nodes and rows.
+    ends [V] or empty: the row in which each token ends. seen [capacity]: 1 for every row in which one ends.
+    loops [rows, 2] or empty: bytes that lead from a row back to it (see `find_below`). A subtree of such bytes alone is
+    taken as a whole, and `seen` is not told of characters that its tokens leave unfinished.
     Returns (number of ids, of exits, of blocked), the last -1 when there is no room for more blocked nodes.
     """
-    byte, skip, token, depth = trie
-    path, mark, ids, exits, blocked = scratch
+    byte, skip, token, depth, below, before, order = trie
+    path, mark, ids, exits, blocked = out
     num_ids, num_exits, num_blocked = 0, 0, 0
     for k in range(len(roots)):
         node, row = roots[k], rows[k]
@@ -69,6 +73,12 @@ def walk_table(
                     ends[token[node]] = row
             if accepting[row]:
                 num_exits = add_exit(node, row, mark, exits, num_exits)
+            elif len(loops) and not (below[node, 0] & ~loops[row, 0] or below[node, 1] & ~loops[row, 1]):
+                for place in range(before[node + 1], before[skip[node]]):
+                    num_ids = add_token(order[place], bits, ids, num_ids)
+                    seen[row] = 1
+                node = skip[node]
+                continue
             if skip[node] > node + 1 and table[row, 0] == UNKNOWN:
                 if num_blocked == blocked.shape[1]:
                     num_blocked = -1
@@ -86,6 +96,65 @@ def walk_table(
     return num_ids, num_exits, num_blocked
 
 
+def next_utf8(state: Any, byte: Any) -> Any:
+    """Where a byte leads within UTF-8, or -1. States: 0 between characters, 1 to 3 so many bytes to come; behind 0xE0,
+    0xED, 0xF0, 0xF4 (4 to 7) the next byte is one of fewer."""
+    if state == 0:
+        if byte < 0x80:
+            return 0
+        if byte < 0xC2 or byte > 0xF4:
+            return -1
+        if byte < 0xE0:
+            return 1
+        if byte < 0xF0:
+            return 4 if byte == 0xE0 else 5 if byte == 0xED else 2
+        return 6 if byte == 0xF0 else 7 if byte == 0xF4 else 3
+    low, high = 0x80, 0xBF
+    if state == 4:
+        low = 0xA0
+    elif state == 5:
+        high = 0x9F
+    elif state == 6:
+        low = 0x90
+    elif state == 7:
+        high = 0x8F
+    if byte < low or byte > high:
+        return -1
+    return state - 1 if state <= 3 else 1 if state <= 5 else 2
+
+
+def find_below(byte: Any, skip: Any, valid: Any, below: Any) -> Any:
+    """Which bytes the texts below each node hold, read from between two characters.
+
+    below [N, 2]: 48 bits for 0x20 to 0x4F, and 48 for 0x50 to 0x7F with `CONTROL` for what comes before them, `BEYOND`
+    for characters behind, `BROKEN` where the texts are no UTF-8. valid [N]: a bit for each state of `next_utf8` from
+    which they are.
+    """
+    for node in range(len(byte) - 1, -1, -1):
+        low, high, fine = 0, 0, 255
+        child = node + 1
+        while child < skip[node]:
+            one = int(byte[child])
+            low |= below[child, 0]
+            high |= below[child, 1]
+            if one >= 0x80:
+                high |= BEYOND
+            elif one >= 0x50:
+                high |= 1 << (one - 0x50)
+            elif one >= 0x20:
+                low |= 1 << (one - 0x20)
+            else:
+                high |= CONTROL
+            for state in range(8):
+                after = next_utf8(state, one)
+                if after < 0 or not valid[child] >> after & 1:
+                    fine &= ~(1 << state)
+            child = skip[child]
+        valid[node] = fine
+        below[node, 0] = low
+        below[node, 1] = high & ~BROKEN | (0 if fine & 1 else BROKEN)
+
+
 def walk_counted(table: Any, accepting: Any, between: Any, trie: Any, roots: Any, start: Any, out: Any) -> Any:
     """Walk the subtrees of `roots` from row `start` of a filled table, counting characters.
 
@@ -94,7 +163,7 @@ def walk_counted(table: Any, accepting: Any, between: Any, trie: Any, roots: Any
     where it also ends the string; exits [2, n]: nodes behind the end, and their numbers of characters.
     Returns (number of ids, of exits).
     """
-    byte, skip, token, depth = trie
+    byte, skip, token, depth, _, _, _ = trie
     path, chars, ids, spans, exits = out
     num_ids, num_exits = 0, 0
     for k in range(len(roots)):

@@ -17,13 +17,16 @@ import numpy as np
 from radixgen.automata.words import Listed, Run
 from radixgen.errors import ConstraintError
 from radixgen.mask import kernels
-from radixgen.mask.index import Int32, TokenIndex, UInt32
+from radixgen.mask.index import Int32, Int64, TokenIndex, UInt32
 from radixgen.mask.jit import Kernels, load_kernels
 
 MOST_COUNTS = 4096
 """Texts whose number of tokens is remembered: the same endings follow the same keys in every document."""
 NONE = np.zeros(0, np.int32)
 NO_ENDS = NONE
+NO_LOOPS = np.zeros((0, 2), np.int64)
+LONG = 1024
+"""Bytes: where the automaton's own bound is above, it says nothing."""
 
 
 class Walk(NamedTuple):
@@ -86,8 +89,17 @@ class Walker:
         self._has_aliases = len(index.alias) > 0
         self._merge = (*np.zeros((2, index.num_words), np.uint32), np.zeros(index.vocab_size + 1, np.int32))
         self._words = np.zeros((4, max(4096, index.longest + 2)), np.int32)
-        self._table_trie = (index.byte, index.skip, index.token, index.depth)
+        self._table_trie = (index.byte, index.skip, index.token, index.depth, *self._subtrees())
         self._text_trie = (index.tree, index.child)
+
+    def _subtrees(self) -> tuple[Int64, Int32, Int32]:
+        """[N, 2] the bytes below each node; [N+1] how many tokens come before it; [T] the tokens in that order."""
+        index = self.index
+        below, is_token = np.zeros((len(index.byte), 2), np.int64), index.token >= 0
+        self.kernels.find_below(index.byte, index.skip, np.zeros(len(below), np.int32), below)
+        before = np.zeros(len(below) + 1, np.int32)
+        np.cumsum(is_token, out=before[1:])
+        return below, before, index.token[is_token]
 
     @contextmanager
     def _scratch(self) -> Iterator[_Scratch]:
@@ -105,7 +117,8 @@ class Walker:
         Raises:
             ConstraintError: from the automaton, when a row needs more states or effort than its limits allow.
         """
-        finds = _Finds()
+        # what is taken as a whole may end in rows that nobody saw: that is for those whose own bound says enough
+        finds = _Finds(may_loop=not len(ends) and automaton.growth < LONG)
         nodes, rows = roots, np.full(len(roots), q, np.int32)
         with self._scratch() as scratch:
             try:
@@ -121,7 +134,7 @@ class Walker:
         if len(ends):
             ends[self.index.alias[:, 1]] = ends[self.index.alias[:, 0]]
         found = _joined_pairs(finds.exits)
-        seen = np.flatnonzero(finds.seen).astype(np.int32)
+        seen = NONE if finds.may_loop else np.flatnonzero(finds.seen).astype(np.int32)
         return Walk(ids, self._with_tokens_below(found), found[0], seen, finds.gap, by_text)
 
     def walk_places(self, places: Any, nodes: Int32) -> Walk:
@@ -179,7 +192,7 @@ class Walker:
         return np.array(ids, np.int32)
 
     def _with_tokens_below(self, exits: Int32) -> Int32:
-        return exits[:, self.index.skip[exits[0]] > exits[0] + 1]
+        return exits.compress(self.index.skip[exits[0]] > exits[0] + 1, axis=1)  # rows that kernels know: contiguous
 
     def _walk_texts(
         self, automaton: Any, nodes: Int32, rows: Int32, scratch: _Scratch, finds: _Finds
@@ -216,8 +229,18 @@ class Walker:
             self._expand(automaton, row)
         finds.grow(len(automaton.table))
         out = (scratch.path, scratch.mark, scratch.ids, scratch.exits, scratch.blocked)
+        loops = getattr(automaton, "loops", NO_LOOPS) if finds.may_loop else NO_LOOPS
         num_ids, num_exits, num_blocked = self.kernels.walk_table(
-            automaton.table, automaton.accepting, self._table_trie, nodes, rows, scratch.bits, ends, finds.seen, out
+            automaton.table,
+            automaton.accepting,
+            loops,
+            self._table_trie,
+            nodes,
+            rows,
+            scratch.bits,
+            ends,
+            finds.seen,
+            out,
         )
         finds.by_row.append(scratch.ids[:num_ids].copy())
         if num_exits:
@@ -258,7 +281,9 @@ class Walker:
 class _Finds:
     """What a walk gathers over its rounds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_loop: bool = False) -> None:
+        """may_loop: subtrees may be taken as a whole."""
+        self.may_loop = may_loop
         self.by_row: list[Int32] = []
         self.by_text: list[Int32] = []
         self.exits: list[Int32] = []

@@ -58,7 +58,7 @@ class Numbers:
 
     def _counted(self, values: Iterable[NumberSet]) -> Iterator[NumberSet]:
         for value in values:
-            self._work.spend(UNITS_PER_SET)
+            self._work.spend(UNITS_PER_SET + len(value.ends) // 2)
             yield value
 
     def invert(self, value: NumberSet) -> NumberSet:

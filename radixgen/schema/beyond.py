@@ -8,7 +8,7 @@ once.
 
 from __future__ import annotations
 
-from radixgen.schema.containers import MAX_FINITE, Containers
+from radixgen.schema.containers import Containers
 from radixgen.schema.costs import Costs
 from radixgen.schema.formula import Formula, Kind
 from radixgen.schema.kinds import find_kinds
@@ -31,7 +31,7 @@ class Beyond:
         plain = self._plain(rest)
         if plain is None:
             return False
-        return plain.high == 0 or (plain.low < MAX_FINITE and self._has_many(self._item(plain, rest), MAX_LOOKS))
+        return plain.high == 0 or self._has_many(self._item(plain, rest), MAX_LOOKS)
 
     def _plain(self, rest: ArrayRest) -> Plain | None:
         """Of a rest where all items are alike."""
@@ -44,7 +44,7 @@ class Beyond:
         return self._nodes.meanings.formulas.both([one.at(rest.index) for one in plain.items])
 
     def _has_many(self, formula: Formula, looks: int) -> bool:
-        """Whether more values than are ever counted satisfy a formula."""
+        """Whether endless values satisfy a formula, or more than are ever counted."""
         found = self._many.get(formula)
         if found is None:
             found = looks > 0 and any(self._is_wide(formula, kind, looks - 1) for kind in self._kinds(formula))
@@ -63,7 +63,7 @@ class Beyond:
         meanings = self._nodes.meanings
         value = meanings.unmarked(meanings.of_formula(formula, kind), kind)
         if kind == "number":
-            return value.values(MAX_FINITE) is None
+            return not value.is_finite
         return meanings.texts.is_endless(value) or meanings.texts.has_room(value)
 
     def _is_wide_container(self, rest: ObjectRest | ArrayRest, looks: int) -> bool:

@@ -30,8 +30,6 @@ MAX_ROWS = 400_000
 Neither these nor the states count as the mask engine's `max_bytes`, which is for its memos."""
 MAX_NODES = 100_000
 """Nodes of all regular expressions."""
-MAX_NODES = 100_000
-"""Nodes of all regular expressions."""
 LOOK_EVERY = 32
 """Calls between two looks at what all of it holds."""
 MAX_ANSWER = 1 << 20

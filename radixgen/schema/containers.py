@@ -154,7 +154,13 @@ class Containers:
 
     def key_automaton(self, rest: ObjectRest, cell: Cell, taken: frozenset[str] = NONE) -> Automaton | None:
         """The names of a cell that the schema does not list and that were not written; None if there is none."""
-        return self.nodes.scalars.key(cell.texts, rest.form.names | rest.used | taken, self._non_ascii)
+        key, form, names = self.nodes.scalars.key, rest.form, rest.used | taken
+        if names:
+            return key(cell.texts, form.names | names, self._non_ascii)
+        if cell not in form.others:
+            form.others[cell] = key(cell.texts, form.names, self._non_ascii)
+        found: Automaton | None = form.others[cell]
+        return found
 
     def _make_cells(self, tests: tuple[TextSet, ...]) -> Iterator[Cell]:
         texts = self._texts

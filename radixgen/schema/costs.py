@@ -1,6 +1,7 @@
 """The cheapest text of everything: what is live, and the plan that ends an answer.
 
     cost(node)   the least over its forms            cost(rest)   what must come yet, each at its own cheapest
+    bound(...)   no less than the cost, mostly seen at a glance: enough to know what is live, and how near limits are
 
 Costs are found when asked for (`schema.search`) and then final. A search that is out of effort does not know about what
 it has not found: UNKNOWN, which is not dead. Weights (see `schema.nodes`) are part of a cost: what a document does not
@@ -139,6 +140,7 @@ class Costs:
         waiting: list[_Part] = [_Part(vertex)]
         while waiting:
             one = waiting.pop()
+            self._work.spend(1 + len(one.taken))
             if one.vertex is None:
                 found.append(one.text)
             else:

@@ -33,13 +33,13 @@ def parse(text: str, limits: Limits, where: str = "") -> Any:
         LimitError: for a text beyond the limits.
     """
     try:
-        num_bytes = len(text.encode())
+        num_bytes = len(text) if text.isascii() else len(text.encode())
         if num_bytes > limits.constraint_bytes:
             message = f"the schema has {num_bytes} bytes; the most is {limits.constraint_bytes}"
             raise LimitError(message, "constraint_bytes")
         _check_depth(text, limits.constraint_depth)
-        found = json.loads(text, object_pairs_hook=_object, parse_float=_decimal, parse_constant=_constant)
-        if _ESCAPED_SURROGATE.search(text):
+        found = _DECODER.decode(text)
+        if "\\u" in text and _ESCAPED_SURROGATE.search(text):
             json.dumps(found, ensure_ascii=False, default=str).encode()
     except UnicodeEncodeError:
         raise SchemaError("half of a surrogate pair stands alone; no UTF-8 text can hold it", where) from None
@@ -76,6 +76,9 @@ def _decimal(text: str) -> Decimal:
 
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_decimal, parse_constant=_constant)
 
 
 def find_metaschema(uri: str) -> str | None:

@@ -61,6 +61,13 @@ class Fork:
         self.alternatives = alternatives
 
 
+class Bounds(dict[str, int]):
+    """Name -> bytes that are enough for its value, FAR where it cannot come."""
+
+    longest = 0
+    """Of all names that can come, as far as they were asked for."""
+
+
 Item = Automaton | Vertex | Keys | KeyEnd | ItemEnd | Fork
 Items = tuple[Item, ...]
 Way = TypeVar("Way", Member, Element)
@@ -74,7 +81,7 @@ class Frames:
         self._scalars, self.style = self.nodes.scalars, self.nodes.options.style
         self._beyond = Beyond(containers, costs)
         self._literals: dict[bytes, Automaton] = {}
-        self._bounds: dict[Hashable, dict[str, int]] = {}
+        self._bounds: dict[Hashable, Bounds] = {}
         self._gap: Items = (self._scalars.gap,) if self.style.is_free else ()
 
     def literal(self, data: bytes) -> Automaton:
@@ -138,17 +145,22 @@ class Frames:
             ways = [one for name in names for one in self.containers.members(keys.rest, self.containers.key(name))]
             return max((self.length(one.node) + self.length(one.rest) for one in ways), default=0)
         bounds = self._bounds_of(plain)
-        return max((self._bound(bounds, plain, name) for name in names), default=0) + self.length(keys.rest)
+        for name in names:
+            if name not in bounds:
+                self._bound(bounds, plain, name)
+        return bounds.longest + self.length(keys.rest)
 
-    def _bounds_of(self, plain: Plain) -> dict[str, int]:
-        """Name -> bytes that are enough for its value, FAR where it cannot come: the same in all rests of an object."""
-        return self._bounds.setdefault((plain.members, plain.tests, plain.banned), {})
+    def _bounds_of(self, plain: Plain) -> Bounds:
+        """The same in all rests of an object."""
+        return self._bounds.setdefault((plain.members, plain.tests, plain.banned), Bounds())
 
-    def _bound(self, bounds: dict[str, int], plain: Plain, name: str) -> int:
+    def _bound(self, bounds: Bounds, plain: Plain, name: str) -> int:
         found = bounds.get(name)
         if found is None:
             asked = self.containers.asked(plain, self.containers.key(name))
             found = bounds[name] = FAR if asked.kind == Kind.FALSE else self.costs.bound(self.nodes.node(asked))
+            if found < FAR:
+                bounds.longest = max(bounds.longest, found)
         return found
 
     def lower(self, items: Items, height: int) -> Items | None:
@@ -241,24 +253,18 @@ class Frames:
 
     def _plain_names(self, rest: ObjectRest, plain: Plain) -> list[str]:
         """Names that may come next; whether each can be finished shows by its value, and by what is counted."""
-        containers, is_any_order = self.containers, self.nodes.options.is_any_order
         if plain.high is not None and plain.high <= 0:
             return []
-        needs_look = self.nodes.is_bound or plain.low > len(plain.required)
-        has_room = plain.high is None or plain.high > len(plain.required)
+        containers, names = self.containers, self.containers.names_left(rest)
+        if plain.required and not self.nodes.options.is_any_order:
+            first = next(at for at, name in enumerate(names) if name in plain.required)
+            names = names[: first + 1]
+        if plain.high is not None and plain.high <= len(plain.required):
+            names = [name for name in names if name in plain.required]
+        if self.nodes.is_bound or plain.low > len(plain.required):
+            return [name for name in names if self._has_live(containers.members(rest, containers.key(name)), rest)]
         bounds = self._bounds_of(plain)
-        found = []
-        for name in containers.names_left(rest):
-            is_required = name in plain.required
-            if is_required or has_room:
-                if needs_look:
-                    is_live = self._has_live(containers.members(rest, containers.key(name)), rest)
-                else:
-                    is_live = self._bound(bounds, plain, name) < FAR
-                found += [name] if is_live else []
-            if is_required and not is_any_order:
-                break
-        return found
+        return [name for name in names if (bounds.get(name) or self._bound(bounds, plain, name)) < FAR]
 
     def _guessed_names(self, rest: ObjectRest) -> list[str]:
         needed = None if self.nodes.options.is_any_order else self.containers.needed_name(rest)

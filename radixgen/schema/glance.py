@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import islice
 from typing import Any, NamedTuple
 
 from radixgen.schema.formula import Formula, Kind
@@ -18,6 +19,8 @@ MOST_BYTES = 6
 """A character takes no more in a JSON string."""
 MAX_LOOKS = 64
 """Schemas that a glance takes in: no value that it finds is nested deeper."""
+MAX_VALUES = 32
+"""Of an enum, that a glance takes in."""
 
 _SPEAKING = (frozenset(CHECKS) | {"const"}) - NAMING
 """Keywords that say anything of a value."""
@@ -129,6 +132,8 @@ class Glance:
         said = schema.keys() & _SPEAKING
         if not said:
             return 1
+        if len(said) == 1 and "type" in said and isinstance(schema["type"], str):
+            return _LITERAL
         if said == {"$ref"}:
             return self._bound(self._reader.references(location)[0])
         if said == {"anyOf"}:
@@ -138,9 +143,8 @@ class Glance:
         listed = said - {"type"}
         if listed in ({"enum"}, {"const"}):
             values = schema.get("enum", (schema.get("const"),))
-            return min(
-                (spelled_len(one) for one in values if types is _ANY_TYPE or _has_type(one, types)), default=None
-            )
+            fitting = (one for one in values if types is _ANY_TYPE or _has_type(one, types))
+            return _least(spelled_len(one) for one in islice(fitting, MAX_VALUES))
         if not listed <= _TYPED:
             return None
         return _least(
@@ -215,6 +219,7 @@ def _longest_number(schema: dict[str, Any]) -> int | None:
 
 
 _LITERAL = 5
+"""Bytes of `false`: every type has a value that is no longer."""
 _SPACED = 2
 """`, ` and `: ` take so many bytes at most."""
 
@@ -226,4 +231,13 @@ def _has_type(value: Any, types: Any) -> bool:
 
 def spelled_len(value: Any) -> int:
     """Bytes of a value's text, at most."""
-    return 2 + MOST_BYTES * len(value) if isinstance(value, str) else len(str(value)) * MOST_BYTES + 2
+    match value:
+        case str():
+            return 2 + MOST_BYTES * len(value)
+        case Decimal():
+            return len(format(value, "f"))
+        case list():
+            return 2 + sum(spelled_len(one) + _SPACED for one in value)
+        case dict():
+            return 2 + sum(spelled_len(name) + spelled_len(one) + 2 * _SPACED for name, one in value.items())
+    return len(str(value)) + 1

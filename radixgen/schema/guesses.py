@@ -153,6 +153,7 @@ class Guesser:
         formulas = self._formulas
         value = self._asked(chosen)
         others = [one for one in items if one is not chosen]
+        self._work.spend(len(others))
         if value is not formulas.true:
             others = [one for one in others if not self._values.is_dead(formulas.both([value, self._asked(one)]))]
         return formulas.both([chosen, *(formulas.invert(one) for one in others)])

@@ -12,7 +12,8 @@ futures are equal states. States, continuations and steps are made when first as
 
 What follows some scalars depends on which of its words was written (`Keys`), or on the text of a value (`KeyEnd`,
 `ItemEnd`): inside such a value a configuration carries what was written since the outermost one began, and where each
-began in it.
+began in it. A mask looks beyond the value without that: what it sees is shared by all texts, as far as it is the same
+for all of them (`schema.beyond`).
 
 One machine serves all requests of a schema that quotes nothing; a schema that quotes gets a machine per document, which
 shares all that the schema means. Not thread-safe.

@@ -90,12 +90,13 @@ class Meanings:
         self._algebras = self._make_algebras()
         self._found: dict[tuple[Job, str], Meaning] = {}
         self._constants: dict[Hashable, Formula] = {}
-        self.mark = self.formulas.job(Mark())
-        everything = Members({}, (), self.mark, has_rest=False)
-        self._marked = {
-            "object": self.formulas.debt(everything),
-            "array": self.formulas.debt(Items((), self.mark)),
-        }
+        self._marked = self._mark_containers() if self.is_marking else {}
+
+    def _mark_containers(self) -> dict[str, Formula]:
+        """What is owed in a container all of whose values are to be quoted."""
+        mark = self.formulas.job(Mark())
+        everything = Members({}, (), mark, has_rest=False)
+        return {"object": self.formulas.debt(everything), "array": self.formulas.debt(Items((), mark))}
 
     def _shortest(self, location: Location) -> int | None:
         """Characters of some string that satisfies the string keywords of a place; None where none is in sight."""
@@ -326,6 +327,7 @@ class Meanings:
 
     def _equal_to_any(self, values: Iterable[Any], kind: str) -> Any:
         algebra, fitting = self._algebras[kind], [value for value in values if kind_of(value) == kind]
+        self._work.spend(1 + len(fitting))
         if kind == "string":
             return self._text(self.texts.words(fitting))
         if kind == "number":

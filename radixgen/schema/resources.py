@@ -22,6 +22,8 @@ from radixgen.schema.keywords import SUBSCHEMA, SUBSCHEMA_LISTS, SUBSCHEMA_MAPS
 
 _IDENTIFIER = re.compile(r'"(?:\$id|id|\$anchor|\$dynamicAnchor|\$recursiveAnchor)"\s*:\s*["t]|\\u00')
 """What may name a schema, in a text; an escape may hide it."""
+_HINTS = ('id"', 'nchor"', "\\u00")
+"""One of them is in every such text, and soon found."""
 
 RECURSIVE = ""
 """The name under which a `$recursiveAnchor` stands among the dynamic anchors; no other can be empty."""
@@ -84,7 +86,7 @@ class Library:
     def _add(self, text: str, uri: str, pointer: str) -> Resource:
         document = parse(text, self._limits, pointer)
         index = _Index(self, document, uri, pointer)
-        if _IDENTIFIER.search(text):
+        if any(hint in text for hint in _HINTS) and _IDENTIFIER.search(text):
             index.run()
         for resource in index.resources:
             self._by_uri.setdefault(resource.uri, resource)

@@ -236,7 +236,7 @@ def mentions(debt: Formula) -> Iterable[Any]:
 class ObjectForm:
     """An object as it begins: what is owed, and the names that its formulas speak of, in the schema's order."""
 
-    __slots__ = ("debt", "gone", "names", "order", "rank", "rests", "tests")
+    __slots__ = ("debt", "gone", "names", "order", "others", "rank", "rests", "tests")
 
     def __init__(self, debt: Formula) -> None:
         self.debt = debt
@@ -247,6 +247,8 @@ class ObjectForm:
         self.names = frozenset(self.order)
         self.tests = _tests(atoms)
         self.gone: dict[int, Gone] = {}
+        self.others: dict[Hashable, Any] = {}
+        """Cell -> the automaton of its names (see `schema.containers`)."""
         self.rests: dict[Hashable, ObjectRest] = {}
 
     def rest(

@@ -102,16 +102,19 @@ class _Survey:
         if problem:
             yield Finding("refused", pointer, keyword, problem)
         elif keyword == "format":
-            yield self._format(str(location.get("format")), pointer)
+            yield self._format(location, str(location.get("format")), pointer)
         elif keyword not in NAMING:
             yield Finding("enforced", pointer, keyword)
 
-    def _format(self, name: str, pointer: str) -> Finding:
+    def _format(self, location: Location, name: str, pointer: str) -> Finding:
         if self._schema.formats == "annotate":
             return Finding("annotation", pointer, "format", "formats='annotate'")
-        if name in formats.NAMES:
+        is_quote = self._schema.verbatim or location.get("x-verbatim") is True
+        if name in formats.NAMES or (name in formats.QUOTED and is_quote):
             return Finding("enforced", pointer, "format")
         note = "says nothing of the text" if name in formats.ANNOTATIONS else "is no format that is known"
+        if name in formats.QUOTED:
+            note = "is asked of verbatim strings only"
         return Finding("annotation", pointer, "format", f"{name!r} {note}")
 
     def _regex_problem(self, location: Location, keyword: str) -> str:

@@ -159,7 +159,7 @@ class Texts:
         return self._general(node)
 
     def find_format_name(self, node: Node) -> str | None:
-        """The format or shape whose texts these are; None for any other set, and for a format with other rules."""
+        """The format or shape that these texts have, other rules aside; None for any other set."""
         return self._format_names.get(node)
 
     def contains(self, texts: TextSet, text: str) -> bool:

@@ -40,7 +40,8 @@ async def read(asked: ChatRequest, service: Service, caller: Caller) -> Ask:
     Raises:
         Problem: what cannot be asked.
     """
-    shape = read_shape(asked, service.engine.info, service.config.tool_format)
+    info, form = service.engine.info, service.config.tool_format
+    shape = read_shape(asked, info, form, opens_thought=service.opens_thought)
     prompt = prompt_of(asked)
     if shape.record is not None:
         prompt = quotable(with_fields(prompt, shape.record) if service.engine.info.reads_fields else prompt)

@@ -14,8 +14,9 @@ import msgspec
 
 from radixgen.config import ServerConfig
 from radixgen.engine import Completion, Engine, StreamDelta
-from radixgen.errors import ConstraintError, RequestAborted
-from radixgen.params import Namespace, Prompt
+from radixgen.errors import ConstraintError, RequestAborted, RequestError
+from radixgen.params import Message, Namespace, Prompt, Text
+from radixgen.server.formats.reading import BEGIN
 from radixgen.server.keys import Keys, Tenant
 from radixgen.server.limits import Limits
 from radixgen.server.logprobs import TokenBytes
@@ -45,6 +46,8 @@ class Service:
     keys: Keys
     limits: Limits
     token_bytes: TokenBytes
+    opens_thought: bool = False
+    """Whether the chat template begins the model's thoughts for it."""
     metrics: Metrics = field(default_factory=Metrics)
     tracer: Any | None = field(default_factory=find_tracer)
     created_s: int = field(default_factory=lambda: int(time.time()))
@@ -52,7 +55,8 @@ class Service:
 
     @classmethod
     def make(cls, engine: Engine, config: ServerConfig, keys: Keys) -> Service:
-        return cls(engine, config, keys, Limits(config.max_queue), TokenBytes(engine))
+        limits, known = Limits(config.max_queue), TokenBytes(engine)
+        return cls(engine, config, keys, limits, known, engine.info.has_thinking and _opens_thought(engine))
 
     @property
     def model_name(self) -> str:
@@ -157,6 +161,13 @@ class Service:
         except TimeoutError:
             seconds = self.config.request_timeout_s
             raise RequestAborted(f"the request took longer than {seconds:g} s (request_timeout_s)") from None
+
+
+def _opens_thought(engine: Engine) -> bool:
+    try:
+        return engine.detokenize(engine.tokenize(Message("user", (Text("a"),)))).rstrip().endswith(BEGIN)
+    except RequestError:
+        return False
 
 
 def new_id(prefix: str) -> str:

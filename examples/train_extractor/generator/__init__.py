@@ -1,13 +1,20 @@
-"""Synthetic documents with right answers.
+"""Synthetic documents with right answers. Breadth comes from composition: facts x wordings x layouts x what is asked.
 
-    kinds/*.txt   what a kind of document can say: slots (type, field names) and sentence groups (wordings)
-    values.py     type spec -> a value: how the document shows it, what the answer says
-    pools.py      names, companies, addresses, words (faker in ten locales, invented syllables)
-    layouts.py    sentences and labelled values -> a document (letter, form, receipt, e-mail, chat, ...)
-    kinds.py      reads kinds/ and makes examples of them
-    generic.py    random keys and typed picks: copying without meaning
-    stream.py     the mix, long documents, and the held-out sets
+    facts/*.txt    the library: what a document can state (due_date, tracking_number, tenant ...) with its field names,
+                   descriptions, labels and sentences; words/foreign.txt says some of it in five languages
+    kinds/*.txt    which facts go together (98 kinds), where they may stand without a label, sentences that join them
+    words/*.txt    phrases, stock sentences, roles of pairs
 
-Invariant: every gold string stands verbatim in its document once white space is normalised (`check.py`).
-What is held out: the last wording of each group, the last field name of each slot, the kinds in kinds/heldout.txt.
+    scribe.py      a random generator with habits: one currency, one form of dates a document
+    values.py      spec -> a value: how the document shows it, what the answer says (numbers, dates, compound beside it)
+    library.py     reads facts and kinds; the splits that keep names and wordings from training
+    state.py       a fact -> a sentence or a labelled line          fill.py   what stands there beside the point
+    layouts.py     forms, columns, paragraphs, chats                documents.py   facts -> a whole document
+    ask.py         which fields are asked, by which names           pairs.py   two sides with the same attributes
+    generic.py     invented keys: finding without meaning           noise.py   what scanners do
+    stream.py      the mix, chunk by chunk, and the held-out sets   check.py   the generator's own proof
+
+Invariant: every gold value stands in its document as `check.py` reads it (white space normalised, numbers and ISO
+dates by their text there), and no fact of a document shares a name with the field that asks for another.
+What is held out: the last name, label and sentence of each fact, the last wording of each group, kinds/heldout.txt.
 """

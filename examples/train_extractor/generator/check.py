@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..prompt import Choice, Digits, Example, Gold
-
-_THOUSANDS = re.compile(r"(?<=\d)[,'](?=\d{3}(?!\d))")
+from ..prompt import Choice, Digits, Example, Gold, IsoDate
 
 
 def normalize(text: str) -> str:
@@ -25,21 +23,25 @@ def _leaves(value: Gold) -> list[str]:
     return [leaf for item in value.values() for leaf in _leaves(item)]
 
 
-def stands_in(value: str, text: str, bare: str) -> bool:
-    """Whether a string stands in the text between word borders; a number less its separators, a unit may touch it."""
-    found = re.escape(value)
+def stands_in(value: str, text: str) -> bool:
+    """Whether a value stands in the text between word borders, as the document spells it."""
     if isinstance(value, Digits):
-        return re.search(rf"(?<![\d.]){found}(?!\d)", bare) is not None
+        return re.search(rf"(?<![\d.,]){re.escape(value.shown)}(?!\d)", text) is not None
+    found = re.escape(normalize(value.shown if isinstance(value, IsoDate) else value))
     return re.search(rf"(?<!\w){found}(?!\w)" if value[:1].isalnum() else found, text) is not None
 
 
 def problems(example: Example) -> list[str]:
-    """The gold strings that the document does not contain, and empty ones."""
+    """The gold strings that the document does not contain, empty ones, and arrays that repeat an item."""
     text = normalize(example.document)
-    bare = _THOUSANDS.sub("", text)
-    return [
+    missing = [
         f"{example.kind}/{field.name}: {leaf!r}"
         for field in example.fields
         for leaf in _leaves(field.value)
-        if not leaf or not stands_in(leaf, text, bare)
+        if not leaf or not stands_in(leaf, text)
     ]
+    return missing + [f"{example.kind}/{field.name}: repeats" for field in example.fields if _repeats(field.value)]
+
+
+def _repeats(value: Gold) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], str) and len(set(value)) < len(value)

@@ -1,127 +1,30 @@
-"""Sentences and labelled values -> a document: letter, form, receipt, e-mail, chat, table, note."""
+"""Sentences and labelled lines -> text: paragraphs, forms in many styles, columns, chats."""
 
 from __future__ import annotations
 
 import textwrap
-from random import Random
 
-from .pools import load_pools, words
-from .values import make
+from .dates import time_text
+from .pools import load_pools
+from .scribe import Scribe
+from .state import Row
 
-_NOISE = (
-    "The weather was fine that day.",
-    "Thank you for your patience.",
-    "Please keep this for your records.",
-    "If you have any questions, let us know.",
-    "This message was written automatically.",
-    "Best wishes from {person}.",
-    "Our office is closed on {date}.",
-    "The next newsletter appears on {date}.",
-    "{person} says hello.",
-    "We moved to {address} last year.",
-    "Please do not reply to {email}.",
-    "The hotline {phone} is open all day.",
-    "More than {int 3 900} people have asked about this.",
-    "See {url} for the small print.",
-    "Nothing else has changed.",
-    "{person} from {company} was also there.",
-    "A copy goes to {person}.",
-    "Last time it was {money}.",
-    "In {city} things are different.",
-    "The old number {code} is no longer in use.",
-    "There are {int 2 40} more of these.",
-    "We would be glad to hear from you.",
-    "{company} is not involved.",
-    "It has been raining since {date}.",
-    "As discussed with {person} on the phone.",
-    "Page {int 1 9} of {int 9 20}",
-    "Sent from my phone",
-    "Confidential.",
-    "About {percent} of our customers agree.",
-    "The lift is out of order.",
-    "Printed on {date}.",
-    "All rights reserved.",
-    "The parking lot behind the building is free of charge.",
-    "Some say that {person} knew it.",
-    "Yours faithfully,",
-    "Unlike {company}, we answer every letter.",
-    "Those in {country} know this well.",
-    "It took {int 2 50} minutes.",
+_ROW_STYLES = (
+    *("{k}: {v}",) * 7,
+    *("{k} : {v}", "{k}:{v}", "{k} - {v}", "{k} = {v}", "{k}\n{v}", "{k}\n  {v}", "{k}:\n{v}\n", "{k} .... {v}"),
+    *("{k} | {v}", "| {k} | {v} |", "- {k}: {v}", "* {k}: {v}", "**{k}:** {v}", "**{k}**: {v}", "{k}\t{v}", "{k}  {v}"),
+    *("{k}; {v}", "{p}: {v}", "{p} {v}", "{p}  {v}", "{k} > {v}", "[{k}] {v}", "<{k}>{v}</{k}>", '"{k}": "{v}"'),
+    *("{k}\t: {v}", "{k} {v}", "{d} {v}", "{v} ({k})", "# {k}\n{v}", "{k} -> {v}", "{r}", "_{k}_ {v}", "{k} / {v}"),
 )
-PLAIN = (
-    "The {k} is {v}.",
-    "Its {k} is {v}.",
-    "{k}: {v}.",
-    "We noted {v} as the {k}.",
-    "{v} is the {k}.",
-    "It has a {k} of {v}.",
-    "For the {k}, {v} was given.",
-    "As {k} we have {v}.",
-    "The {k} was set to {v}.",
-    "Regarding the {k}: {v}.",
-    "with {k} {v}",
-    "({k} {v})",
-)
-_GREETINGS = (
-    "Hello,",
-    "Hi {first_name},",
-    "Dear {person},",
-    "Dear Sir or Madam,",
-    "Good morning,",
-    "Hey,",
-    "Hi all,",
-    "To whom it may concern,",
-    "Dear team,",
-    "Greetings,",
-    "Hi there",
-)
-_CLOSINGS = (
-    "Best regards,\n{person}",
-    "Thanks!\n{first_name}",
-    "Kind regards\n{person}\n{company}",
-    "Cheers, {first_name}",
-    "Sincerely,\n{person}",
-    "Regards,\n{person}\n{job}\n{phone}",
-    "-- \n{person} | {email}",
-    "Yours,\n{first_name}",
-    "Many thanks",
-)
+_JOINTS = ("; ", ", ", " | ", "  ", " / ", " · ")
+_CHATS = ("{n}: {s}", "[{t}] {n}: {s}", "{n} ({t}): {s}", "<{n}> {s}", "{t} {n}\n{s}", "{n}, {t}\n> {s}", "- {n}: {s}")
 
 
-def fill(rng: Random, template: str) -> str:
-    """Replace every {spec} by a value of it."""
-    out, rest = "", template
-    while "{" in rest:
-        before, _, rest = rest.partition("{")
-        spec, _, rest = rest.partition("}")
-        out += before + make(rng, spec).text
-    return out + rest
-
-
-def noise_sentence(rng: Random) -> str:
-    """Something beside the point: a stock sentence, or a sentence of random words."""
-    if rng.random() < 0.75:
-        return fill(rng, rng.choice(_NOISE))
-    return words(rng, 4, 9).capitalize() + rng.choice((".", ".", "!", "?"))
-
-
-def sprinkle(rng: Random, sentences: list[str], share: float) -> list[str]:
-    """Noise before each sentence and at the end with the probability `share`."""
-    out = []
-    for sentence in sentences:
-        if rng.random() < share:
-            out.append(noise_sentence(rng))
-        out.append(sentence)
-    return out + ([noise_sentence(rng)] if rng.random() < share else [])
-
-
-def prose(rng: Random, sentences: list[str]) -> str:
+def prose(rng: Scribe, sentences: list[str]) -> str:
     """Paragraphs, some hard-wrapped, so that values run over line ends."""
-    text = sentences[0]
-    for sentence in sentences[1:]:
-        text += rng.choice((" ", " ", " ", "\n", "\n\n")) + sentence
-    if rng.random() < 0.2:
-        width = rng.randint(30, 76)
+    text = "".join(sentence + rng.choice((" ", " ", " ", "\n", "\n\n")) for sentence in sentences).strip()
+    if rng.chance(0.2):
+        width = rng.randint(34, 84)
         lines = (
             textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False) for line in text.split("\n")
         )
@@ -129,75 +32,49 @@ def prose(rng: Random, sentences: list[str]) -> str:
     return text
 
 
-def letter(rng: Random, sentences: list[str]) -> str:
-    """Prose between a greeting and a closing."""
-    head = fill(rng, rng.choice(_GREETINGS)) + rng.choice(("\n", "\n\n", " "))
-    return head + prose(rng, sentences) + rng.choice(("\n", "\n\n")) + fill(rng, rng.choice(_CLOSINGS))
+def bullets(rng: Scribe, sentences: list[str]) -> str:
+    """One sentence a line, after a mark."""
+    marks = rng.choice(("- ", "* ", "• ", "", "> "))
+    return "\n".join((f"{i + 1}. " if marks == "> " else marks) + s for i, s in enumerate(sentences))
 
 
-def email(rng: Random, sentences: list[str], subject: str) -> str:
-    """Mail headers above a letter."""
-    sender = (
-        f"{make(rng, 'person').text} <{make(rng, 'email').text}>" if rng.random() < 0.6 else make(rng, "email").text
-    )
-    headers = [
-        f"From: {sender}",
-        f"To: {make(rng, 'email').text}",
-        f"Date: {make(rng, 'date').text}",
-        f"Subject: {subject}",
-    ]
-    kept = [header for header in headers if header.startswith("Subject") or rng.random() < 0.7]
-    rng.shuffle(kept)
-    return "\n".join(kept) + "\n\n" + letter(rng, sentences)
-
-
-def chat(rng: Random, sentences: list[str]) -> str:
-    """Two people take turns."""
-    names = rng.sample(load_pools().first_names, 2)
-    form = rng.choice(("{n}: {s}", "[{t}] {n}: {s}", "{n} ({t}): {s}", "<{n}> {s}", "{t} {n}\n{s}"))
-    return "\n".join(
-        form.format(n=rng.choice(names), t=make(rng, "time").text, s=s.replace("\n", " ")) for s in sentences
-    )
-
-
-def form(rng: Random, rows: list[tuple[str, str]]) -> str:
-    """Labels and values in one style for the whole form."""
-    style = rng.choice(
-        (
-            "{k}: {v}",
-            "{k}: {v}",
-            "{k}: {v}",
-            "{k} : {v}",
-            "{k}:{v}",
-            "{k} - {v}",
-            "{k} = {v}",
-            "{k}\n{v}",
-            "{k}\n  {v}",
-            "{k}:\n{v}\n",
-            "{k} .... {v}",
-            "{k} | {v}",
-            "| {k} | {v} |",
-            "- {k}: {v}",
-            "* {k}: {v}",
-            "**{k}:** {v}",
-            "**{k}**: {v}",
-            "{k}\t{v}",
-            "{k}  {v}",
-            "{k}; {v}",
-            "{p}: {v}",
-            "{p} {v}",
-            "{k} > {v}",
-            "[{k}] {v}",
-            "<{k}>{v}</{k}>",
-            '"{k}": "{v}"',
+def form(rng: Scribe, rows: list[Row]) -> str:
+    """Labels and values in one style for the whole form, lines or all in one."""
+    if len(rows) > 2 and rng.chance(0.08) and not any("\n" in row.value for row in rows):
+        return _columns(rng, rows)
+    style = rng.choice(_ROW_STYLES)
+    width = min(max(len(row.label) for row in rows) + rng.randint(0, 3), 26)
+    lines = [
+        style.format(
+            k=row.label,
+            v=row.value,
+            p=row.label.ljust(width),
+            d=row.label.ljust(width + 6, "."),
+            r=row.label.ljust(width) + row.value.rjust(14),
         )
-    )
-    width = max(len(k) for k, _ in rows)
-    joint = "\n" if rng.random() < 0.85 or "\n" in style else rng.choice(("; ", ", ", " | ", "  ", " / "))
-    return joint.join(style.format(k=k, v=v, p=k.ljust(min(width, 18))) for k, v in rows)
+        for row in rows
+    ]
+    if "\n" in style or rng.chance(0.75):
+        return "\n".join(lines)
+    if rng.chance(0.4):
+        return rng.choice(_JOINTS).join(lines)
+    pairs = [lines[i : i + 2] for i in range(0, len(lines), 2)]
+    return "\n".join(pair[0].ljust(38) + "   " + pair[1] if pair[1:] else pair[0] for pair in pairs)
 
 
-def columns(rng: Random, rows: list[tuple[str, str]]) -> str:
+def _columns(rng: Scribe, rows: list[Row]) -> str:
     """A header line with all labels, a line with all values, as in a table or CSV."""
-    joint = rng.choice((" | ", ",", ";", "\t", "  "))
-    return joint.join(k for k, _ in rows) + "\n" + joint.join(" ".join(v.split()) for _, v in rows)
+    joint = rng.choice((" | ", ",", ";", "\t", "  ", "align"))
+    if joint == "align":
+        widths = [max(len(row.label), len(row.value)) + 2 for row in rows]
+        return "\n".join("".join(row[i].ljust(w) for row, w in zip(rows, widths, strict=True)) for i in (0, 1))
+    return joint.join(row.label for row in rows) + "\n" + joint.join(row.value for row in rows)
+
+
+def chat(rng: Scribe, sentences: list[str], first: str) -> str:
+    """Two people take turns; `first` is one of them."""
+    names = [first or rng.choice(load_pools().first_names), rng.choice(load_pools().first_names)]
+    style = rng.choice(_CHATS)
+    return "\n".join(
+        style.format(n=rng.choice(names), t=time_text(rng), s=" ".join(sentence.split())) for sentence in sentences
+    )

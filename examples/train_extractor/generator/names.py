@@ -8,9 +8,9 @@ from random import Random
 def as_field(rng: Random, name: str) -> str:
     """snake_case mostly, camelCase, kebab-case, Title Case at times."""
     roll = rng.random()
-    parts = name.split("_")
+    parts = [part for part in name.split("_") if part]
     if roll < 0.80:
-        return name
+        return "_".join(parts)
     if roll < 0.92:
         return parts[0] + "".join(part.title() for part in parts[1:])
     if roll < 0.94:
@@ -20,6 +20,6 @@ def as_field(rng: Random, name: str) -> str:
 
 def as_label(rng: Random, name: str) -> str:
     """Due date, Due Date, DUE DATE, due_date, due date"""
-    spaced = name.replace("_", " ")
+    spaced = " ".join(name.split("_")).strip()
     forms = (spaced.capitalize(), spaced.title(), spaced, name, spaced.upper())
     return rng.choices(forms, weights=(30, 25, 25, 12, 8))[0]

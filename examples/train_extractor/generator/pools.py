@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from faker import Faker
 
@@ -12,6 +15,11 @@ LOCALES = ("en_US", "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL
 _ONSETS = "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kr pl pr sh sk sl sp st th tr qu"
 _NUCLEI = "a e i o u ai ea ee ia io oa ou"
 _CODAS = "n r l s t m x nd rn st ck lt"
+_ITALIAN_CITIES = (  # faker keeps those of it_IT in a set, so that they differ from process to process
+    *("Roma", "Milano", "Napoli", "Torino", "Palermo", "Genova", "Bologna", "Firenze", "Bari", "Catania", "Verona"),
+    *("Venezia", "Messina", "Padova", "Trieste", "Brescia", "Parma", "Prato", "Modena", "Reggio Emilia", "Perugia"),
+    *("Ravenna", "Livorno", "Cagliari", "Foggia", "Rimini", "Salerno", "Ferrara", "Sassari", "Monza", "Bergamo"),
+)
 
 
 class Pools(NamedTuple):
@@ -35,13 +43,14 @@ def load_pools(size: int = 400) -> Pools:
     for i, locale in enumerate(LOCALES):
         fake = Faker(locale)
         fake.seed_instance(i)
-        makers = (
+        city = partial(fake.random_element, _ITALIAN_CITIES) if locale == "it_IT" else fake.city
+        makers: tuple[Callable[[], Any], ...] = (
             lambda f=fake: f"{f.first_name()} {f.last_name()}",
             fake.first_name,
             fake.company,
-            fake.city,
+            city,
             fake.country,
-            lambda f=fake: (" ".join(f.street_address().split()), f.postcode(), f.city()),
+            lambda f=fake, c=city: (" ".join(f.street_address().split()), f.postcode(), c()),
             fake.phone_number,
         )
         for column, make in zip(columns, makers, strict=False):
@@ -68,3 +77,11 @@ def word(rng: Random) -> str:
 def words(rng: Random, low: int, high: int) -> str:
     """A few words with spaces between."""
     return " ".join(word(rng) for _ in range(rng.randint(low, high)))
+
+
+@functools.cache
+def phrases(name: str) -> tuple[str, ...]:
+    """The phrases of one line of words/pools.txt."""
+    lines = (Path(__file__).parent / "words" / "pools.txt").read_text().splitlines()
+    table = {key: rest for key, _, rest in (line.partition(": ") for line in lines if line[:1] != "#")}
+    return tuple(phrase.strip() for phrase in table[name].split(";"))

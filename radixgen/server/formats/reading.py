@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from radixgen.server.formats.families import Family, visible
 from radixgen.server.replies import Called, Piece, Reader, Said, Thought
 
+BEGIN, END = "<think>", "</think>"
+
 
 def held_back(text: str, marks: Sequence[str]) -> int:
     """How many of the last characters may be the beginning of one of `marks`."""
@@ -123,10 +125,13 @@ class Depth:
 
 
 class ThoughtReader:
-    """What stands before the end mark is thought; the rest is another reader's."""
+    """What stands before the end mark is thought; the rest is another reader's.
 
-    def __init__(self, inner: Reader, begin: str = "<think>", end: str = "</think>") -> None:
-        self._inner, self._begin, self._end = inner, begin, end
+    may_skip: the model may answer at once; an answer that does not begin with the begin mark has no thought.
+    """
+
+    def __init__(self, inner: Reader, *, may_skip: bool = False) -> None:
+        self._inner, self._may_skip = inner, may_skip
         self._rest = ""
         self._has_begun = self._has_thought = self._is_over = self._has_answered = False
 
@@ -139,24 +144,33 @@ class ThoughtReader:
             return self._answer(text)
         self._rest += text
         if not self._has_begun:
-            if self._begin.startswith(self._rest.lstrip()):
+            if BEGIN.startswith(self._rest.lstrip()):
                 return []
-            self._rest = self._rest.lstrip().removeprefix(self._begin)
             self._has_begun = True
+            if self._may_skip and not self._rest.lstrip().startswith(BEGIN):
+                return self._skip()
+            self._rest = self._rest.lstrip().removeprefix(BEGIN)
         if not self._has_thought:
             self._rest = self._rest.lstrip("\n")
-        thought, found, after = self._rest.partition(self._end)
+        thought, found, after = self._rest.partition(END)
         if found:
             self._is_over, self._rest = True, ""
             return [*self._thought(thought.rstrip("\n")), *self._answer(after)]
-        end = len(self._rest) - held_back(self._rest, [self._end])
+        end = len(self._rest) - held_back(self._rest, [END])
         end = len(self._rest[:end].rstrip("\n"))
         thought, self._rest = self._rest[:end], self._rest[end:]
         return self._thought(thought)
 
     def finish(self) -> list[Piece]:
+        if self._may_skip and not self._has_begun:
+            return [*self._skip(), *self._inner.finish()]
         rest, self._rest = self._rest, ""
         return [*self._thought(rest), *self._inner.finish()]
+
+    def _skip(self) -> list[Piece]:
+        rest, self._rest = self._rest, ""
+        self._is_over = self._has_answered = True
+        return self._inner.push(rest)
 
     def _thought(self, text: str) -> list[Piece]:
         """Line breaks at its ends are the marks', not its own."""

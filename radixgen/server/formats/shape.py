@@ -25,8 +25,10 @@ class Shape(NamedTuple):
     """The schema of an answer that is no call."""
 
 
-def read_shape(asked: ChatRequest, model: Welcome, tool_format: str) -> Shape:
+def read_shape(asked: ChatRequest, model: Welcome, tool_format: str, *, opens_thought: bool) -> Shape:
     """tool_format: a family's name, or "auto" for the one that the model's chat template speaks.
+
+    opens_thought: the template begins the model's thoughts for it.
 
     Raises:
         Problem: what of tools, constraint and thinking does not go together.
@@ -45,8 +47,9 @@ def read_shape(asked: ChatRequest, model: Welcome, tool_format: str) -> Shape:
         return Shape(constraint, new_reader, record)
     if constraint is not None or asked.thinking_budget is not None:
         constraint = Thinking(constraint, max_tokens=asked.thinking_budget)
+    may_skip = not (opens_thought or isinstance(constraint, Thinking) or wants_thinking(asked))
     inner = new_reader
-    return Shape(constraint, lambda: ThoughtReader(inner()), record)
+    return Shape(constraint, lambda: ThoughtReader(inner(), may_skip=may_skip), record)
 
 
 def _with_calls(constraint: Constraint | None, calls: Calls, family: Family) -> Constraint | None:

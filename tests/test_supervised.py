@@ -38,7 +38,7 @@ def calm() -> Iterator[Engine]:
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    with Engine(supervised=True, num_threads=1, num_slots=8192, max_rows=8) as engine:
+    with Engine(supervised=True, rpc="tcp://127.0.0.1:0", num_threads=1, num_slots=8192, max_rows=8) as engine:
         yield engine
 
 

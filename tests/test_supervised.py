@@ -36,10 +36,18 @@ def calm() -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Engine]:
     with Engine(supervised=True, rpc="tcp://127.0.0.1:0", num_threads=1, num_slots=8192, max_rows=8) as engine:
         yield engine
+
+
+@pytest.fixture
+def engine(shared: Engine) -> Engine:
+    """One whose worker has not died yet, as far as a test can tell."""
+    shared.cache.flush()
+    supervisor(shared).num_restarts = 0
+    return shared
 
 
 def supervisor(engine: Engine) -> Supervisor:

@@ -325,6 +325,8 @@ def _connected(there: Elsewhere) -> _Parts:
 
 
 def _in_process(config: WorkerConfig) -> _Parts:
+    if config.rpc:
+        raise ConfigError(f"rpc={config.rpc!r}: an engine in this process has no door; leave out in_process")
     make_link: MakeLink = partial(LocalLink, make_core(config))
     client = Client(make_link, lambda why: WorkerDied(f"the in-process worker ended: {why}"))
     return _Parts(client, client.close)

@@ -106,7 +106,9 @@ def test_a_date_is_one_of_the_documents_in_iso() -> None:
 def test_a_date_with_other_rules_is_still_one_of_the_documents() -> None:
     schema = {"type": "string", "format": "date", "pattern": "^2025", "not": {"const": "2025-03-14"}}
     document = "12 March 2025, 14 March 2025, 12 March 2024"
-    accepted = [day for day in ("2025-03-12", "2025-03-14", "2024-03-12") if accepts(document, schema, f'"{day}"')]
+    accepted = [
+        day for day in ("2025-03-12", "2025-03-13", "2025-03-14", "2024-03-12") if accepts(document, schema, f'"{day}"')
+    ]
     assert accepted == ["2025-03-12"]
 
 

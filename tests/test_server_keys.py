@@ -200,6 +200,21 @@ def test_a_request_over_its_deadline_is_ended_streamed_or_not(engine: Engine, tm
         assert server.service.limits.num_open == 0
 
 
+def test_a_prompt_that_fails_ends_the_others_of_its_request(engine: Engine, tmp_path: Path) -> None:
+    long = {"max_tokens": 3900, "json_schema": {**LONG, "minItems": 1500, "maxItems": 1500}}
+    params = {"max_new_tokens": 3900, "json_schema": long["json_schema"]}
+    with served(engine, tmp_path) as server:
+        for path, body in (
+            ("/v1/completions", {"prompt": ["a", "b", "word " * 5000], **long}),
+            ("/generate", {"text": ["a", "b", "word " * 5000], "sampling_params": params}),
+        ):
+            assert server.post(path, body).status_code == 400
+            deadline = time.monotonic() + 20
+            while engine.requests().requests:
+                assert time.monotonic() < deadline
+            assert engine.stats()["scheduler.num_running"] == 0
+
+
 def test_a_full_queue_is_429(engine: Engine, tmp_path: Path) -> None:
     with served(engine, tmp_path, max_queue=2) as server:
         with server.service.limits.admitted(Tenant(), 2):

@@ -192,8 +192,15 @@ class Texts:
         if words is not None:
             rest = [self._general(node) for node in general]
             return TextSet(frozenset(one for one in words - excluded if all(self.contains(r, one) for r in rest)))
-        whole = self._general(self.regexes.both(general)) if general else self.true
+        whole = self._joined(general) if general else self.true
         return self._less(whole, excluded) if excluded else whole
+
+    def _joined(self, nodes: list[Node]) -> TextSet:
+        names = {self._format_names[node] for node in nodes if node in self._format_names}
+        node = self.regexes.both(nodes)
+        if len(names) == 1:
+            self._format_names.setdefault(node, names.pop())
+        return self._general(node)
 
     def whole(self, texts: TextSet) -> TextSet:
         """The set with the words that it excludes."""

@@ -19,7 +19,7 @@ from radixgen.server.events import event
 from radixgen.server.logprobs import TextLogprobs
 from radixgen.server.problems import Problem
 from radixgen.server.records import as_part, extensions_of
-from radixgen.server.service import Caller, Service, new_id
+from radixgen.server.service import Caller, Service, new_id, together
 from radixgen.server.types import CompletionRequest
 from radixgen.server.usage import NOTHING, add_usage, usage_of
 from radixgen.wire.messages import TokenInfo
@@ -49,7 +49,7 @@ async def read(asked: CompletionRequest, service: Service, caller: Caller) -> li
     if asked.logprobs is not None:
         options["logprobs"] = asked.logprobs
     prompts = _prompts(asked, options["constraint"])
-    return list(await asyncio.gather(*(_ask(prompt, asked, options, service) for prompt in prompts)))
+    return await together(_ask(prompt, asked, options, service) for prompt in prompts)
 
 
 _Prompt = Text | Document | Ids
@@ -82,7 +82,7 @@ def _rows(asked: CompletionRequest) -> list[Any]:
 async def complete(asked: CompletionRequest, service: Service, caller: Caller) -> dict[str, Any]:
     with service.admitted(caller, _num_answers(asked)):
         asks = await read(asked, service, caller)
-        answers = await asyncio.gather(*(_answer(ask, service, caller) for ask in asks))
+        answers = await together(_answer(ask, service, caller) for ask in asks)
     choices = []
     for place, (ask, answer) in enumerate(zip(asks, answers, strict=True)):
         for index in range(asked.n):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -16,7 +15,7 @@ from radixgen.server.constraints import Constraints, constraint_of
 from radixgen.server.events import event
 from radixgen.server.problems import Problem
 from radixgen.server.records import as_part, extensions_of
-from radixgen.server.service import Caller, Service, new_id
+from radixgen.server.service import Caller, Service, new_id, together
 from radixgen.server.types import MOST_ANSWERS, Priority, Salt
 
 MOST_PROMPTS = 2048
@@ -67,7 +66,7 @@ async def generate(asked: GenerateRequest, service: Service, caller: Caller) -> 
     """One result, or a list of all answers to all prompts."""
     ask = _read(asked, caller)
     with service.admitted(caller, len(ask.prompts) * asked.sampling_params.n):
-        answers = await asyncio.gather(*(_answer(prompt, ask, service, caller) for prompt in ask.prompts))
+        answers = await together(_answer(prompt, ask, service, caller) for prompt in ask.prompts)
     found = [result for answer in answers for result in _results(answer, asked)]
     return found if ask.is_list else found[0]
 

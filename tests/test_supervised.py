@@ -79,7 +79,7 @@ def test_what_was_open_when_a_worker_was_killed_is_answered_by_the_next(engine: 
     assert restarts(engine) == 1
 
 
-@pytest.mark.parametrize("options", [{}, {"schema": LONG}, {"temperature": 1.0, "seed": 5}, {"n": 2, "seed": 3}])
+@pytest.mark.parametrize("options", [{"schema": LONG}, {"temperature": 1.0, "seed": 5}, {"n": 2, "seed": 3}])
 def test_a_stream_goes_on_where_it_was(engine: Engine, calm: Engine, options: dict[str, Any]) -> None:
     options = {"max_tokens": 240, "logprobs": 1, **options}
     deltas: list[StreamDelta] = []
@@ -127,11 +127,19 @@ Core._mark = poisoned
 """Kills the worker in the first step of a request "POISON n" that has written n ids."""
 
 
+@pytest.fixture(scope="module")
+def susceptible(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        inject(tmp_path_factory.mktemp("poison"), monkeypatch, POISON)
+        with Engine(supervised=True, num_threads=1, num_slots=8192, max_rows=8) as engine:
+            yield engine
+
+
 @pytest.fixture
-def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    inject(tmp_path, monkeypatch, POISON)
-    with Engine(supervised=True, num_threads=1, num_slots=8192, max_rows=8) as engine:
-        yield engine
+def poisoned(susceptible: Engine) -> Engine:
+    susceptible.cache.flush()
+    supervisor(susceptible).num_restarts = 0
+    return susceptible
 
 
 def inject(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
@@ -151,12 +159,11 @@ def test_a_worker_that_always_dies_at_once_is_given_up(tmp_path: Path, monkeypat
         assert not engine.is_alive
 
 
-@pytest.mark.parametrize("written", [0, 7])
 def test_what_kills_the_worker_is_failed_the_second_time_and_its_companions_finish(
-    poisoned: Engine, calm: Engine, written: int
+    poisoned: Engine, calm: Engine
 ) -> None:
     fine = [poisoned.submit(prompt, schema=LONG, max_tokens=400) for prompt in PROMPTS[:6]]
-    poison = poisoned.submit(f"POISON {written} ids", max_tokens=100, ignore_eos=True)
+    poison = poisoned.submit("POISON 7 ids", max_tokens=100, ignore_eos=True)
     with pytest.raises(RequestFailed, match="died twice while this request"):
         poison.result(PATIENCE_S)
     assert restarts(poisoned) == 2
@@ -167,7 +174,7 @@ def test_what_kills_the_worker_is_failed_the_second_time_and_its_companions_fini
 
 
 def test_two_that_kill_are_both_found_and_nobody_else(poisoned: Engine) -> None:
-    prompts = [*PROMPTS[:3], "POISON 2 ids", *PROMPTS[3:6], "POISON 9 ids"]
+    prompts = [*PROMPTS[:3], "POISON 0 ids", *PROMPTS[3:6], "POISON 9 ids"]
     found = poisoned.generate(prompts, max_tokens=60, ignore_eos=True, return_errors=True)
     assert [isinstance(one, RequestFailed) for one in found] == ["POISON" in prompt for prompt in prompts]
     assert restarts(poisoned) <= 4

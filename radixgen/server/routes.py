@@ -19,8 +19,6 @@ from radixgen.server.types import ChatRequest, CompletionRequest, DetokenizeRequ
 
 MOST_STATS_S = 2.0
 """How long the worker's part of the metrics is waited for; it may just be starting again."""
-MOST_SILENCE_S = 5.0
-"""How long a worker may be busy with one step, or starting again, before the service is not ready."""
 MOST_HEALTH_S = 30.0
 """How long one token may take before the worker counts as ill."""
 

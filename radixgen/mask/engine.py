@@ -47,8 +47,8 @@ class MaskEngine:
         kernels: Kernels | None = None,
     ) -> None:
         """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos, and
-        a third as much of tables that no grammar in use holds: these take twice what is counted. limits: of one constraint. kernels: for tests; by default
-        numba's where it is installed."""
+        a third as much, as far as is counted, of tables that no grammar in use holds. limits: of one constraint.
+        kernels: for tests; by default numba's where it is installed."""
         self.work = Work()
         self._limits = limits or Limits()
         self._max_table_bytes = max_bytes // 3

@@ -8,7 +8,8 @@
 - *leaving*: 30 % of streams hang up after a random number of events; then nothing may run and no slot be lost. Then one
   at a time: how many steps the worker still makes for nobody.
 - *hanging*: SIGSTOP; the silence is noticed and requests are answered by the next worker.
-- *soak* (off by default): the same mix without end, a worker's kill a minute; resident memory of both processes.
+- *soak* (off by default): streams, answers at once and clients that leave, for so long; resident memory of both
+  processes must be flat after the first two minutes.
 """
 
 from __future__ import annotations

@@ -237,6 +237,11 @@ def test_connect_leaves_nothing_else_to_choose() -> None:
             Engine(connect="tcp://127.0.0.1:9", **options)
 
 
+def test_an_engine_in_this_process_has_no_door() -> None:
+    with pytest.raises(ConfigError, match="has no door"):
+        Engine(in_process=True, rpc="tcp://127.0.0.1:0")
+
+
 def test_an_engine_option_that_does_not_exist_is_named() -> None:
     with pytest.raises(TypeError, match=r"no option 'max_row'; did you mean 'max_rows'\?"):
         Engine(max_row=3)

@@ -75,12 +75,24 @@ def test_the_page_runs_nothing_but_what_is_served_here(server: Served) -> None:
 
 
 def test_the_page_needs_no_network_and_inserts_no_markup() -> None:
-    html, css, script = ((STATIC / name).read_text() for name in ("index.html", "page.css", "page.js"))
+    html, css = ((STATIC / name).read_text() for name in ("index.html", "page.css"))
+    script = "\n".join(path.read_text() for path in STATIC.glob("*.js"))
     for text in (html, css, script):
         addresses = set(re.findall(r"https?://[\w./-]+", text))
         assert addresses <= {"http://www.w3.org/2000/svg"}
     assert not re.search(r"<style|<script>|\son\w+=|\sstyle=", html)
+    assert not re.search(r"""from\s+["'](?!\./\w+\.js["'])|import\(""", script)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|localStorage.*KEY\b", script)
+
+
+def test_the_page_imports_all_of_its_modules_and_is_served_each(server: Served) -> None:
+    todo, reached = ["page.js"], set()
+    while todo:
+        reached.add(name := todo.pop())
+        module = server.get(f"/static/{name}")
+        assert (module.status_code, module.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+        todo += set(re.findall(r'from "\./(\w+\.js)"', module.text)) - reached
+    assert reached == {path.name for path in STATIC.glob("*.js")}
 
 
 def test_an_unchanged_file_is_not_sent_again(server: Served) -> None:

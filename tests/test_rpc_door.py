@@ -15,6 +15,7 @@ import zmq
 from worker_fakes import FakeWorker, fake_worker
 
 from radixgen import Engine, WorkerDied
+from radixgen.cli.main import main
 from radixgen.config import WorkerConfig
 from radixgen.errors import ConfigError
 from radixgen.params import SamplingParams, Text
@@ -74,6 +75,14 @@ def test_keys_that_cannot_be_used_are_named(keys: Path, tmp_path: Path) -> None:
     (tmp_path / "client.key_secret").write_bytes((keys / "friend" / "client.key").read_bytes())
     with pytest.raises(ConfigError, match="holds no secret key"):
         read_client_keys(str(tmp_path))
+
+
+def test_keys_are_made_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", str(tmp_path / "worker"), "server"]) == 0
+    assert main(["keys", str(tmp_path / "worker" / "clients"), "ada"]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "worker" / "server.key")
+    assert read_server_keys(str(tmp_path / "worker")).clients == tmp_path / "worker" / "clients"
+    assert main(["keys", str(tmp_path / "worker"), "server"]) == 2
 
 
 def test_a_secret_is_its_owners_alone(keys: Path) -> None:
@@ -179,6 +188,33 @@ def test_a_client_that_never_reads_holds_nobody_up(worker: FakeWorker) -> None:
             text = Text("word " * 50)
             silent.send(encode(messages.Generate(number, (text,), SamplingParams(), stream=True)))
         assert_serves(worker)
+
+
+def test_what_was_open_is_asked_again_of_a_worker_that_comes_again_in_time(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path / 'door'}"
+    with fake_worker(Door(address)) as first:
+        engine = Engine(connect=address, supervised=True)
+        pending = engine.submit("hang")
+        assert engine.generate("a").text == "a"
+        first.kill()
+        with fake_worker(Door(address)) as second:
+            assert engine.generate("b c").text == "b c"
+            assert [one.request_id for one in second.core.open.values()] == [1]
+            engine.close()
+    with pytest.raises(WorkerDied, match="closed"):
+        pending.result(60)
+
+
+def test_a_worker_that_does_not_come_again_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("radixgen.engine.resuming.RETURN_S", 0.2)
+    with fake_worker() as worker:
+        engine = Engine(connect=worker.address, supervised=True)
+        pending = engine.submit("hang")
+        worker.kill()
+        with pytest.raises(WorkerDied, match="none came again"):
+            pending.result(60)
+        assert not engine.is_alive
+        engine.close()
 
 
 def test_many_clients_at_once_each_get_their_own(worker: FakeWorker) -> None:

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from radixgen import Engine, RequestFailed, StreamDelta
+from radixgen import Engine, RequestFailed, StreamDelta, WorkerDied
 from radixgen.engine.docket import MOST_ENTRIES, MOST_KILLS, Docket
-from radixgen.engine.supervisor import Supervisor
+from radixgen.engine.supervisor import MOST_EARLY_DEATHS, Supervisor
 from radixgen.wire.marker import StepMarker, Stood, read_marker
 from radixgen.wire.messages import Suspect
 
+PATIENCE_S = 300.0
+"""Before a test gives up: a worker's start takes a second, and a minute where everything else runs too."""
 PROMPTS = [f"Invoice {number}: total {number * 7} due to customer {number % 5}." for number in range(24)]
 SCHEMA = {
     "type": "object",
@@ -34,10 +36,18 @@ def calm() -> Iterator[Engine]:
         yield engine
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    with Engine(supervised=True, num_threads=1, num_slots=8192, max_rows=8) as engine:
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Engine]:
+    with Engine(supervised=True, rpc="tcp://127.0.0.1:0", num_threads=1, num_slots=8192, max_rows=8) as engine:
         yield engine
+
+
+@pytest.fixture
+def engine(shared: Engine) -> Engine:
+    """One whose worker has not died yet, as far as a test can tell."""
+    shared.cache.flush()
+    supervisor(shared).num_restarts = 0
+    return shared
 
 
 def supervisor(engine: Engine) -> Supervisor:
@@ -64,7 +74,7 @@ def test_what_was_open_when_a_worker_was_killed_is_answered_by_the_next(engine: 
     pending = [engine.submit(prompt, schema=SCHEMA, max_tokens=48) for prompt in PROMPTS]
     time.sleep(0.05)
     kill(engine)
-    found = [one.result(60).text for one in pending]
+    found = [one.result(PATIENCE_S).text for one in pending]
     assert found == [one.text for one in calm.generate(PROMPTS, schema=SCHEMA, max_tokens=48)]
     assert restarts(engine) == 1
 
@@ -119,10 +129,26 @@ Core._mark = poisoned
 
 @pytest.fixture
 def poisoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    (tmp_path / "sitecustomize.py").write_text(POISON, "utf-8")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    inject(tmp_path, monkeypatch, POISON)
     with Engine(supervised=True, num_threads=1, num_slots=8192, max_rows=8) as engine:
         yield engine
+
+
+def inject(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Have the workers that start from here on run this first."""
+    (folder / "sitecustomize.py").write_text(code, "utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
+def test_a_worker_that_always_dies_at_once_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "import os\nfrom radixgen.worker.core import Core\nCore._enter = lambda *_: os._exit(3)\n"
+    inject(tmp_path, monkeypatch, code)
+    with Engine(supervised=True, num_threads=1, num_slots=8192) as engine:
+        assert engine.is_alive
+        with pytest.raises(WorkerDied, match="exit code 3"):
+            engine.generate(PROMPTS[0], max_tokens=4)
+        assert restarts(engine) == MOST_EARLY_DEATHS - 1
+        assert not engine.is_alive
 
 
 @pytest.mark.parametrize("written", [0, 7])
@@ -132,9 +158,9 @@ def test_what_kills_the_worker_is_failed_the_second_time_and_its_companions_fini
     fine = [poisoned.submit(prompt, schema=LONG, max_tokens=400) for prompt in PROMPTS[:6]]
     poison = poisoned.submit(f"POISON {written} ids", max_tokens=100, ignore_eos=True)
     with pytest.raises(RequestFailed, match="died twice while this request"):
-        poison.result(120)
+        poison.result(PATIENCE_S)
     assert restarts(poisoned) == 2
-    assert [one.result(120).text for one in fine] == [
+    assert [one.result(PATIENCE_S).text for one in fine] == [
         one.text for one in calm.generate(PROMPTS[:6], schema=LONG, max_tokens=400)
     ]
     assert whole_pool(poisoned)
@@ -157,19 +183,22 @@ def test_a_stream_that_kills_is_told_so_and_another_goes_on(poisoned: Engine, ca
 
 
 def _wait(is_so: Any) -> None:
-    for _ in range(6000):
+    end_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end_s:
         if is_so():
             return
         time.sleep(0.01)
     raise AssertionError("it did not come to that")
 
 
-def test_a_worker_that_hangs_is_replaced(calm: Engine) -> None:
-    with Engine(supervised=True, hang_s=3.0, num_threads=1, num_slots=8192) as engine:
-        os.kill(supervisor(engine).process.pid, signal.SIGSTOP)
-        pending = engine.submit(PROMPTS[0], max_tokens=8)
-        assert pending.result(60).text == calm.generate(PROMPTS[0], max_tokens=8).text
-        assert restarts(engine) >= 1
+def test_a_worker_that_hangs_is_replaced(engine: Engine, calm: Engine) -> None:
+    worker = supervisor(engine)
+    os.kill(worker.process.pid, signal.SIGSTOP)
+    pending = engine.submit(PROMPTS[0], max_tokens=8)
+    worker.hang_s = 3.0
+    _wait(lambda: restarts(engine) == 1)
+    worker.hang_s = 300.0  # a busy machine may keep the next one from answering for seconds, too
+    assert pending.result(PATIENCE_S).text == calm.generate(PROMPTS[0], max_tokens=8).text
 
 
 def test_closing_while_a_worker_is_being_replaced_ends_everything() -> None:
@@ -179,7 +208,7 @@ def test_closing_while_a_worker_is_being_replaced_ends_everything() -> None:
     time.sleep(0.02)
     engine.close()
     with pytest.raises(Exception, match=r"closed|died|killed"):
-        pending.result(30)
+        pending.result(PATIENCE_S)
     _wait(lambda: not [one for one in threading.enumerate() if one.name == "radixgen-restart"])
 
 
@@ -196,7 +225,7 @@ def test_random_kills_lose_nothing_over_either_door(engine: Engine, calm: Engine
             before = restarts(engine)
             kill(engine)
             _wait(lambda before=before: restarts(engine) > before)
-        ended = [one.result(120).text for one in pending]
+        ended = [one.result(PATIENCE_S).text for one in pending]
     assert ended == [one.text for one in calm.generate(prompts, schema=SCHEMA, max_tokens=40)]
     assert whole_pool(engine)
 
@@ -207,7 +236,7 @@ def test_what_an_answer_says_of_itself_survives_a_kill(engine: Engine, calm: Eng
     pending = engine.submit(PROMPTS[0], **options)
     _wait(lambda: len(kept(engine)) > 40)
     kill(engine)
-    found, expected = pending.result(60), calm.generate(PROMPTS[0], **options)
+    found, expected = pending.result(PATIENCE_S), calm.generate(PROMPTS[0], **options)
     assert found.token_ids == expected.token_ids
     assert found.confidence == pytest.approx(expected.confidence, abs=1e-3)
     assert found.mass == pytest.approx(expected.mass, rel=1e-2)

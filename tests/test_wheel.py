@@ -27,7 +27,7 @@ def test_the_wheel_holds_the_model_the_grammars_and_the_page(wheel: Path) -> Non
     assert {f"radixgen/builtin/{name}" for name in model} <= names
     shipped = {path.name for path in (ROOT / "grammars").iterdir() if path.is_file()}
     assert {f"radixgen/grammar/files/{name}" for name in shipped} <= names
-    assert {f"radixgen/server/static/{name}" for name in ("index.html", "page.css", "page.js")} <= names
+    assert {f"radixgen/server/static/{path.name}" for path in (ROOT / "radixgen/server/static").iterdir()} <= names
     assert not [name for name in names if name.startswith(("tests/", "bench/", "examples/"))]
 
 

@@ -57,6 +57,10 @@ class Client:
         self._link = make_link(self._deliver, self._lost)
         self._link.send(Hello())
 
+    @property
+    def is_alive(self) -> bool:
+        return self._end is None
+
     def generate(self, message: Generate, sink: Sink) -> Callable[[], None]:
         """Send a request (its number is chosen here); returns what aborts it."""
         return self._open_request(lambda number: _numbered(message, number), sink)

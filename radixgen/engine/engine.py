@@ -107,6 +107,11 @@ class Engine:
         return self._address
 
     @property
+    def is_alive(self) -> bool:
+        """Whether requests are taken: it is not closed, and its worker is there or on its way back."""
+        return self._client.is_alive
+
+    @property
     def info(self) -> Welcome:
         """What the worker said of itself: model, vocab_size, context_len, pid ..."""
         return self._welcome
@@ -320,6 +325,8 @@ def _connected(there: Elsewhere) -> _Parts:
 
 
 def _in_process(config: WorkerConfig) -> _Parts:
+    if config.rpc:
+        raise ConfigError(f"rpc={config.rpc!r}: an engine in this process has no door; leave out in_process")
     make_link: MakeLink = partial(LocalLink, make_core(config))
     client = Client(make_link, lambda why: WorkerDied(f"the in-process worker ended: {why}"))
     return _Parts(client, client.close)

@@ -2,7 +2,8 @@
 
     replace(why) ─► who stood in its step? ─► docket ─► a new process, told whom to suspect
 
-A crash that comes again before anything is answered, MOST_EARLY_DEATHS times, is given up: no restart mends that.
+Workers that die within EARLY_S of their start, with nothing answered, in nobody's step and not from outside, are given
+up after MOST_EARLY_DEATHS of them: no restart mends that.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from radixgen.wire.keys import ClientKeys
 from radixgen.wire.marker import read_marker
 
 MOST_EARLY_DEATHS = 3
-EARLY_S = 5.0
+EARLY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -67,10 +68,11 @@ class Supervisor:
         with self._lock:
             error = self.process.death(why)
             is_from_outside = self.process.is_ended_from_outside
-            self._docket.note_death(read_marker(self.address), is_from_outside=is_from_outside)
+            stood = read_marker(self.address)
+            self._docket.note_death(stood, is_from_outside=is_from_outside)
             self.process.close()
-            is_early = not is_from_outside and time.monotonic() - self._started_s < EARLY_S
-            self._num_early = self._num_early + 1 if is_early else 0
+            is_explained = is_from_outside or bool(stood) or time.monotonic() - self._started_s > EARLY_S
+            self._num_early = 0 if is_explained else self._num_early + 1
             if self._is_closed or self._num_early >= MOST_EARLY_DEATHS:
                 raise error
             _log.warning("%s; starting another", error)

@@ -38,8 +38,8 @@ from radixgen.schema.continuations import (
     Gathered,
     State,
 )
+from radixgen.schema.endings import Endings
 from radixgen.schema.frames import Frames, Item, ItemEnd, Items, KeyEnd, Keys
-from radixgen.schema.rests import Vertex
 from radixgen.schema.values import read_value
 
 MAX_CONFIGURATIONS = 1_000
@@ -56,6 +56,7 @@ class JsonMachine:
         self._work = frames.containers.work
         self._states: dict[Hashable, State] = {}
         self._continuations: dict[tuple[Item, Continuation | None], Continuation] = {}
+        self._endings = Endings(frames, self._behind_value, self._beyond)
         self._start = self._opened(self._continuation((frames.nodes.root,), None))
 
     @property
@@ -85,31 +86,12 @@ class JsonMachine:
 
     def completion(self, state: AnyState) -> bytes | None:
         assert isinstance(state, State)
-        if state.completion is ASK:
-            texts = [self._completion_of(one) for one in state.configurations]
-            state.completion = (
-                b"" if state.is_ended else min((one for one in texts if one is not None), key=len, default=None)
-            )
-        assert not isinstance(state.completion, Ask)
-        return state.completion
+        return self._endings.completion(state)
 
     def completion_len(self, state: AnyState) -> int:
         """Bytes of the state's completion, or a bound; found without making it."""
         assert isinstance(state, State)
-        if state.length is None:
-            lengths = (len(one.automaton.completion(one.q)) + self._length(one.rest) for one in state.configurations)
-            state.length = 0 if state.is_ended else min(lengths)
-        return state.length
-
-    def _length(self, continuation: Continuation | None) -> int:
-        path = []
-        while continuation is not None and continuation.length is None:
-            path.append(continuation)
-            continuation = continuation.rest
-        length = 0 if continuation is None or continuation.length is None else continuation.length
-        for one in reversed(path):
-            length = one.length = self.frames.length(one.item) + length
-        return length
+        return self._endings.length(state)
 
     def scalars(self, state: AnyState) -> tuple[Scalar, ...]:
         assert isinstance(state, State)
@@ -159,7 +141,7 @@ class JsonMachine:
             behind = self._behind_key(rest, automaton.word(row))
             return None if behind is None else self._view(behind)
 
-        return ByRow(follow, lambda: self.frames.longest(keys) + self._length(rest.rest))
+        return ByRow(follow, lambda: self.frames.longest(keys) + self._endings.length_of(rest.rest))
 
     def _step(self, state: State, byte: int) -> State | None:
         gathered = Gathered()
@@ -297,75 +279,6 @@ class JsonMachine:
             return alternatives
         lower = (self.frames.lower(one, room) if isinstance(one[-1], Keys) else one for one in alternatives)
         return [one for one in lower if one is not None]
-
-    def _completion_of(self, one: Configuration) -> bytes | None:
-        try:
-            if one.rest is not None and isinstance(one.rest.item, Keys):
-                text = self._keys_text(one.rest.item, one.automaton, one.q)
-                return text + self._text_behind(one.rest.rest, one.captured, text)
-            text = one.automaton.completion(one.q)
-            return text + self._text_behind(one.rest, one.captured, text)
-        except LookupError:
-            return None
-
-    def _text_behind(self, rest: Continuation | None, captured: Captured | None, text: bytes) -> bytes:
-        """The cheapest text of what follows, `text` in front of it given; values that matter are read as they end."""
-        starts: tuple[int, ...] = ()
-        if captured is None and rest is not None and rest.is_before:
-            captured = Captured(b"", (0,))
-        whole, starts = captured or Captured(b"", ())
-        begun, whole = len(whole) + len(text), whole + text
-        while rest is not None and rest.num_captures:
-            if isinstance(rest.item, KeyEnd | ItemEnd):
-                if rest.item.rest.is_sealed:
-                    raise LookupError("a value must be unlike one that is not known")
-                rest = self._behind_value(rest, whole[starts[-1] :]) if starts else self._beyond(rest)
-                starts = starts[:-1]
-            else:
-                whole += self._first_text(rest)
-                rest = self._after_first(rest)
-        return whole[begun:] + self._text_of(rest)
-
-    def _first_text(self, rest: Continuation) -> bytes:
-        """The cheapest text of a continuation's first item; of a list of keys, with all that is left of its object."""
-        if rest.rest is not None and isinstance(rest.rest.item, Keys):
-            assert isinstance(rest.item, Automaton)
-            return self._keys_text(rest.rest.item, rest.item, 0)
-        return self._text(rest.item)
-
-    def _after_first(self, rest: Continuation) -> Continuation | None:
-        after = rest.rest
-        return after.rest if after is not None and isinstance(after.item, Keys) else after
-
-    def _keys_text(self, keys: Keys, automaton: Automaton, q: int) -> bytes:
-        """The cheapest way to end an object, from inside a list of keys."""
-        assert isinstance(automaton, ListAutomaton)
-        if q == 0 and not self.frames.style.is_free:
-            return self.frames.costs.text(keys.rest)
-        first, end, depth = automaton.run(q)
-        texts = [
-            word[depth:] + b"".join(self._text(item) for item in self.frames.behind_key(keys, word))
-            for word in automaton.words[first:end]
-        ]
-        return min(texts, key=len)
-
-    def _text_of(self, continuation: Continuation | None) -> bytes:
-        """The cheapest text of all items of a continuation that needs no captured value."""
-        path = []
-        while continuation is not None and continuation.text is None:
-            path.append(continuation)
-            continuation = self._after_first(continuation)
-        text = b"" if continuation is None or continuation.text is None else continuation.text
-        for one in reversed(path):
-            text = one.text = self._first_text(one) + text
-        return text
-
-    def _text(self, item: Item) -> bytes:
-        if isinstance(item, Automaton):
-            return item.completion(0)
-        if isinstance(item, Vertex):
-            return self.frames.costs.text(item)
-        return min((b"".join(self._text(one) for one in items) for items in self.frames.open(item)), key=len)
 
 
 def _next_end(rest: Continuation) -> KeyEnd | ItemEnd:

@@ -1,6 +1,6 @@
 """The page at `/`: what the engine is doing, live, and a playground. Its files, and the data that they draw.
 
-    GET /                   index.html; with /static/page.css and /static/page.js all there is: no build, no network
+    GET /                   index.html; with the sheet and the modules of /static/ all there is: no build, no network
     GET /admin/state        counters, open requests, namespaces, latencies         asked once a second while one looks
     GET /admin/tree         the radix tree, near its roots                          asked while it is in sight
     POST /playground/...    see `radixgen.server.playground`
@@ -15,6 +15,8 @@ import asyncio
 import hashlib
 import time
 from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Query, Request, Response
@@ -66,7 +68,8 @@ def add_page(app: FastAPI, service: Service) -> None:
 
 
 def _add_files(app: FastAPI) -> None:
-    known = {name: _file(name) for name in ("index.html", "page.css", "page.js")}
+    folder = files("radixgen.server").joinpath("static")
+    known = {file.name: _file(file) for file in folder.iterdir() if PurePath(file.name).suffix in TYPES}
 
     @app.get("/", include_in_schema=False)
     async def index(request: Request) -> Response:
@@ -79,9 +82,9 @@ def _add_files(app: FastAPI) -> None:
         return _served(known[name], request)
 
 
-def _file(name: str) -> File:
-    data = files("radixgen.server").joinpath("static", name).read_bytes()
-    return File(data, f'"{hashlib.sha256(data).hexdigest()[:20]}"', TYPES[name[name.rindex(".") :]])
+def _file(file: Traversable) -> File:
+    data = file.read_bytes()
+    return File(data, f'"{hashlib.sha256(data).hexdigest()[:20]}"', TYPES[PurePath(file.name).suffix])
 
 
 def _served(file: File, request: Request) -> Response:

@@ -28,7 +28,7 @@ def add_tellings(app: FastAPI, service: Service) -> None:
 
     @app.get("/health")
     async def health() -> Response:
-        return Response(status_code=200)
+        return Response(status_code=200 if service.engine.is_alive else 503)
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:

@@ -15,10 +15,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from . import layouts
-from .fill import fill, old_value, stock_sentence, unrelated
+from .fill import old_value, stock_sentence, unrelated
 from .library import Fact, Kind, Slot, Split, foreign_phrases, foreign_slots, load_facts
 from .scribe import Scribe
-from .state import Row, label_of, row, sentence, sentences
+from .state import label_of, row, sentence, sentences
 from .values import make
 
 _LABELLED_TO = ("To:", "Bill to:", "Customer:", "For:", "Attn:", "An:", "Deliver to:", "Sold to:")
@@ -292,6 +292,3 @@ def finish(rng: Scribe, blocks: list[str]) -> str:
     """Blocks -> text, with empty lines between them or not."""
     joint = rng.choice(("\n\n", "\n\n", "\n\n", "\n"))
     return joint.join(blocks).strip()
-
-
-__all__ = ["Draft", "Row", "choose_facts", "document", "fill", "finish"]

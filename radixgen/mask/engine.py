@@ -47,11 +47,11 @@ class MaskEngine:
         kernels: Kernels | None = None,
     ) -> None:
         """vocabulary: a `tokens.Vocabulary`. encode_forced: `Tokenizer.encode_forced`. max_bytes: of all memos, and
-        half as much of tables that no grammar in use holds. limits: of one constraint. kernels: for tests; by default
-        numba's where it is installed."""
+        a third as much, as far as is counted, of tables that no grammar in use holds. limits: of one constraint.
+        kernels: for tests; by default numba's where it is installed."""
         self.work = Work()
         self._limits = limits or Limits()
-        self._max_table_bytes = max_bytes // 2
+        self._max_table_bytes = max_bytes // 3
         self.index = build_index(vocabulary)
         names, ends = vocabulary.special_names, vocabulary.eos_ids
         self._special_names = frozenset(name for i, name in names.items() if i not in ends)

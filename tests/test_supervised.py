@@ -103,6 +103,25 @@ def test_a_stream_goes_on_where_it_was(engine: Engine, calm: Engine, options: di
     assert restarts(engine) == 1
 
 
+def test_a_worker_that_is_killed_while_it_starts_is_not_the_last(engine: Engine) -> None:
+    worker = supervisor(engine)
+    start = worker._start
+    started: list[int] = []
+
+    def killed_once(*given: Any) -> Any:
+        if started:
+            return start(*given)
+        started.append(1)
+        raise WorkerDied("it was killed while it started")
+
+    worker._start = killed_once  # type: ignore[method-assign]
+    kill(engine)
+    assert engine.detokenize(engine.tokenize("still")) == "still"
+    assert started
+    assert restarts(engine) == 1
+    worker._start = start  # type: ignore[method-assign]
+
+
 def test_calls_are_asked_again(engine: Engine) -> None:
     engine.tokenize("a")
     kill(engine)

@@ -23,6 +23,7 @@ from radixgen.wire.marker import read_marker
 
 MOST_EARLY_DEATHS = 3
 EARLY_S = 60.0
+MOST_STARTS = 10
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +77,7 @@ class Supervisor:
             if self._is_closed or self._num_early >= MOST_EARLY_DEATHS:
                 raise error
             _log.warning("%s; starting another", error)
-            self.process = self._start()
+            self.process = self._start_again()
             self.num_restarts += 1
 
     def close(self) -> None:
@@ -84,6 +85,17 @@ class Supervisor:
         with self._lock:
             self.process.close()
             remove_folder(self.address)
+
+    def _start_again(self) -> WorkerProcess:
+        """A worker may be killed while it starts, too: then the next one is tried, MOST_STARTS of them at most."""
+        for _ in range(MOST_STARTS - 1):
+            try:
+                return self._start()
+            except WorkerDied as error:
+                if self._is_closed:
+                    raise
+                _log.warning("%s; starting another", error)
+        return self._start()
 
     def _start(self) -> WorkerProcess:
         process = WorkerProcess(self._config, self.address, self._docket.suspects())

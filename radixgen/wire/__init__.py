@@ -40,6 +40,7 @@ client in any language needs ZeroMQ and msgpack, and no tokenizer.
     cache_stats    -                                       counts of the prefix cache, in all and by namespace
     cache_dump     namespace (nil: all), most              nodes of the radix tree, num_left_out
     cache_events   since                                   events, next; see radixgen.kvcache.events
+    requests       most                                    what is open, of all clients, and how far it has come
 
 The first messages of a session, written as JSON (`examples/rpc_client/client.mjs` is a whole client in 60 lines):
 
@@ -58,6 +59,6 @@ once. `failed` carries the name of an error of `radixgen.errors` in `code`. A me
 `failed`, with its request's number when that can still be told, and changes nothing else. Whoever has lost its worker
 may ask the next one with `resumed` (what each output had been told) and the same seed; the answer goes on from there.
 
-Addresses are `ipc://` (a path in a folder that only its owner may enter) or `tcp://` on loopback; anything else is
-refused. Whoever may connect may use the model: keys for other networks come with the service.
+Addresses are `ipc://` (a path in a folder that only its owner may enter), `tcp://` on loopback, or `tcp://` anywhere
+with CURVE keys (`keys`); anything else is refused. Whoever may connect may use the model, outside of any HTTP key.
 """

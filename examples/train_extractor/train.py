@@ -66,6 +66,7 @@ class Options:
     batch_scale: int = 1
     new_vocabulary: bool = False
     chunk_size: int = CHUNK_SIZE
+    lr_scale: float = 1.0
 
 
 def schedule(progress: float, step: int) -> float:
@@ -124,6 +125,9 @@ class Trainer:
         self.tokenizer = Tokenizer.from_file(str(options.work / "tokenizer.json"))
         self.shape = replace(SHAPES[options.shape], vocab_size=self.tokenizer.get_vocab_size())
         self.weights, self.optimizer = first_weights(options, self.shape, self.tokenizer), Optimizer()
+        self.optimizer.lr, self.optimizer.embedding_lr = (
+            options.lr_scale * lr for lr in (self.optimizer.lr, self.optimizer.embedding_lr)
+        )
         self.num_tokens, self.used_s, first_chunk = 0, 0.0, 0
         if self._state_path.exists():
             state = torch.load(self._state_path, weights_only=True, map_location=options.device)
@@ -244,6 +248,7 @@ def parse_options() -> Options:
     parser.add_argument(
         "--new-vocabulary", action="store_true", help="with --start-from: learn a tokenizer all the same"
     )
+    parser.add_argument("--lr-scale", type=float, default=1.0, help="factor on the learning rates, below 1 to polish")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--shape", choices=tuple(SHAPES), default="small")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")

@@ -12,7 +12,7 @@ import re
 
 from radixgen.automata.work import Work
 from radixgen.grammar.reader import Reader
-from radixgen.grammar.rules import Except, Literal, Name, Rule, Rules, Tree
+from radixgen.grammar.rules import Except, Literal, Name, Rules, Tree
 
 _HEAD = re.compile(r"(?:\[\d+\w*\]\s*)?([A-Za-z_][\w.]*(?:-\w+)*)\s*::=")
 _NAME = re.compile(r"[A-Za-z_][\w.]*(?:-\w+)*")
@@ -25,24 +25,12 @@ def read_ebnf(text: str, start: str, work: Work) -> Rules:
     Raises:
         GrammarError: with line and column.
     """
-    return _Reader(text, work).read(start)
+    return _Reader(text, work).read_rules(start)
 
 
 class _Reader(Reader):
     space = re.compile(r"(?:\s|/\*(?:[^*]|\*(?!/))*\*/)*")
     definition = _HEAD
-
-    def read(self, start: str) -> Rules:
-        rules = Rules(start)
-        self.skip()
-        while self.at < len(self.text):
-            at = self.at
-            head = self.match(_HEAD)
-            if head is None:
-                self.fail("a rule must begin here: Name ::= ...")
-            rules.start = rules.start or head[1]
-            rules.add(Rule(head[1], self.either(), self.place(at)))
-        return rules.checked()
 
     def repeated(self) -> Tree:
         item = super().repeated()

@@ -13,7 +13,7 @@ import re
 from radixgen.automata import codepoints
 from radixgen.automata.work import Work
 from radixgen.grammar.reader import Reader
-from radixgen.grammar.rules import Literal, Name, Rule, Rules, Tree
+from radixgen.grammar.rules import Literal, Name, Rules, Tree
 
 _HEAD = re.compile(r"([A-Za-z0-9_-]+)\s*::=")
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -26,23 +26,12 @@ def read_gbnf(text: str, start: str, work: Work) -> Rules:
     Raises:
         GrammarError: with line and column.
     """
-    return _Reader(text, work).read(start or "root")
+    return _Reader(text, work).read_rules(start or "root")
 
 
 class _Reader(Reader):
     space = re.compile(r"(?:\s|#[^\n]*)*")
     definition = _HEAD
-
-    def read(self, start: str) -> Rules:
-        rules = Rules(start)
-        self.skip()
-        while self.at < len(self.text):
-            at = self.at
-            head = self.match(_HEAD)
-            if head is None:
-                self.fail("a rule must begin here: name ::= ...")
-            rules.add(Rule(head[1], self.either(), self.place(at)))
-        return rules.checked()
 
     def atom(self) -> Tree:
         start = self.at

@@ -15,7 +15,7 @@ from radixgen.automata.codepoints import Ranges
 from radixgen.automata.regex_parse import MAX_COUNT, Chars
 from radixgen.automata.work import Work, over
 from radixgen.errors import GrammarError
-from radixgen.grammar.rules import Either, Pattern, Place, Seq, Special, Times, Tree
+from radixgen.grammar.rules import Either, Pattern, Place, Rule, Rules, Seq, Special, Times, Tree
 
 MAX_DEPTH = 100
 _SPECIAL = re.compile(r"<\[([^\]\s](?:[^\]]|\](?!>))*)\]>|(<[^\s<>\[\]]+>)")
@@ -73,6 +73,19 @@ class Reader(ABC):
 
     def _shown(self) -> str:
         return repr(self.text[self.at : self.at + 12]) if self.at < len(self.text) else "the end"
+
+    def read_rules(self, start: str) -> Rules:
+        """A grammar that is nothing but rules, each begun by `definition`; start: the first where it is empty."""
+        rules = Rules(start)
+        self.skip()
+        while self.at < len(self.text):
+            at = self.at
+            head = self.match(self.definition)
+            if head is None:
+                self.fail("a rule must begin here: name ::= ...")
+            rules.start = rules.start or head[1]
+            rules.add(Rule(head[1], self.either(), self.place(at)))
+        return rules.checked()
 
     def either(self) -> Tree:
         """Alternatives, as far as they go."""

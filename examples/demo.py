@@ -26,7 +26,7 @@ from demo_set import Example, Kind, load_kinds
 if TYPE_CHECKING:
     from radixgen.engine import Engine
 
-SHOWN = ("invoice", "receipt", "support_ticket", "event_announcement")
+SHOWN = ("invoice", "support_ticket", "property_listing", "job_posting")
 EXCERPT_WIDTH = 58
 EXCERPT_LINES = 14
 

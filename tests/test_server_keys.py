@@ -279,6 +279,44 @@ def test_a_file_of_keys_that_is_none_says_where(tmp_path: Path, text: str, told:
         Keys.read(str(tmp_path / "nope"), "", "")
 
 
+def test_a_tenant_of_the_file_is_not_an_options_too(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text(f'[[key]]\nname = "default"\nsha256 = "{sha256("a")}"')
+    assert Keys.read(str(file), "", "b").find("Bearer a") == Tenant(name="default")
+    with pytest.raises(ConfigError, match="'default' is what the key of api_key is called"):
+        Keys.read(str(file), "b", "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:80"}, 200),
+        ({"Host": "[::1]:80"}, 200),
+        ({"Host": "192.168.0.7", "Origin": "http://localhost:3000"}, 200),
+        ({"Origin": "chrome-extension://abc"}, 200),
+        ({"Host": "rebound.example"}, 403),
+        ({"Host": "localhost.example:80"}, 403),
+        ({"Host": "[x"}, 403),
+        ({"Origin": "https://rebound.example"}, 403),
+    ],
+)
+def test_a_page_of_the_web_is_not_answered_where_no_key_is_asked_for(
+    engine: Engine, tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    with served(engine, tmp_path) as server:
+        assert server.get("/v1/models", headers=headers).status_code == status
+
+
+def test_a_server_with_keys_may_have_any_name(server: Served) -> None:
+    assert server.get("/v1/models", headers={**key("mail"), "Host": "models.example"}).status_code == 200
+
+
+def test_checking_counts_as_a_request(server: Served) -> None:
+    statuses = [server.post("/playground/check", {"regex": "a"}, headers=key("mail")).status_code for _ in range(4)]
+    assert statuses == [200, 200, 200, 429]
+
+
 def test_only_loopback_is_served_without_a_key() -> None:
     for host in ("127.0.0.1", "::1", "localhost", "127.8.8.8"):
         ServerConfig(host=host)

@@ -1,17 +1,20 @@
 """What every request passes before its route: a key where keys are asked for, and a bound on its body.
 
 Plain ASGI, since a middleware that wraps the response would hold streams back. Denied by default: a path that is
-neither open nor a tenant's is for admins, whoever adds it.
+neither open nor a tenant's is for admins, whoever adds it. Without keys whoever reaches the port may ask all, and a
+browser lets any page of the web reach it: what one sends, or a name of its own that it points here, is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from radixgen.config import is_address
 from radixgen.server.body import JsonResponse
 from radixgen.server.keys import Tenant
 from radixgen.server.problems import Problem, shape_of
@@ -49,6 +52,8 @@ class Gate:
     def _admit(self, scope: Scope) -> None:
         """Who is calling goes into the request's state. Raises `Problem` for who may not, or a body too large."""
         path, headers = scope["path"], Headers(scope=scope)
+        if self._service.keys.is_open:
+            _check_is_local(headers)
         tenant = self._service.keys.find(headers.get("authorization", ""))
         if path not in OPEN_PATHS and not path.startswith(OPEN_FOLDERS):
             if tenant is None:
@@ -64,6 +69,20 @@ class Gate:
     def _limit(self, scope: Scope) -> int:
         """Most bytes of a body."""
         return MOST_FILE_BYTES if scope["path"] == "/v1/files" else self._service.config.max_body_bytes
+
+
+def _check_is_local(headers: Headers) -> None:
+    """Raises `Problem` for what a page of the web has sent. One that has its name point here (DNS rebinding) is told
+    by the name: addresses and localhost are nobody's."""
+    origin = headers.get("origin", "")
+    for place in (f"//{headers.get('host', '')}", origin if origin.startswith("http") else "//"):
+        try:
+            name = urlsplit(place).hostname
+        except ValueError:
+            name = place
+        if name and name != "localhost" and not is_address(name):
+            what = f"{name[:64]!r} is no name of this machine's own; give an --api-key to be asked by that name"
+            raise Problem(what, status=403, code="not_local")
 
 
 class _Bounded:

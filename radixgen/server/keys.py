@@ -49,13 +49,18 @@ class Keys:
         """Keys of a file, and those given as options.
 
         Raises:
-            ConfigError: a file that cannot be read, or holds what is no key.
+            ConfigError: a file that cannot be read, holds what is no key, or has a tenant with the name of an option's.
         """
         tenants = _from_file(Path(file)) if file else {}
-        if api_key:
-            tenants[_digest(api_key.encode())] = Tenant(name="default", is_admin=not admin_key and not file)
-        if admin_key:
-            tenants[_digest(admin_key.encode())] = Tenant(name="admin", is_admin=True)
+        given = {
+            "api_key": (api_key, Tenant(name="default", is_admin=not admin_key and not file)),
+            "admin_key": (admin_key, Tenant(name="admin", is_admin=True)),
+        }
+        for option, (key, tenant) in given.items():
+            if key and any(one.name == tenant.name for one in tenants.values()):
+                raise ConfigError(f"{file}: {tenant.name!r} is what the key of {option} is called; take another name")
+            if key:
+                tenants[_digest(key.encode())] = tenant
         return cls(tenants)
 
     @property

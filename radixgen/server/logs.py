@@ -9,6 +9,7 @@ Invariants: no text of a prompt or an answer is logged, no key, no query; a line
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -84,6 +85,7 @@ class RequestLog:
     async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What nobody below has caught is a fault of ours: its traceback goes into the log, under the request's id."""
         try:
+            await asyncio.sleep(0)  # uvicorn itself answers a body that is no HTTP, and must have hung up before we do
             await self._app(scope, receive, send)
         except Exception as error:
             _log.exception("%s %s failed", scope["method"], quote(scope["path"][:MOST_PATH_CHARS]))

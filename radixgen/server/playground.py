@@ -73,7 +73,8 @@ def add_playground(app: FastAPI, service: Service) -> None:
         constraint = constraint_of(asked)
         if constraint is None:
             return {"findings": [], "is_refused": False}
-        return await checks.run(constraint, _limits(request.state.caller), asked)
+        with service.admitted(request.state.caller, 0):  # it counts as a request that writes no answer
+            return await checks.run(constraint, _limits(request.state.caller), asked)
 
 
 async def _read_text(asked: CompletionRequest, service: Service, caller: Caller) -> completions.Ask:

@@ -111,6 +111,20 @@ def test_a_file_of_something_else_is_not_written_to(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "my notes\n"
 
 
+@pytest.mark.parametrize("text", ["my notes", line("a"), lines(line("a"))])
+def test_a_file_without_answers_keeps_its_last_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "out").write_text(text)
+    with pytest.raises(InputError, match="not an answer"):
+        run(line("a"), tmp_path)
+    assert (tmp_path / "out").read_text() == text
+
+
+def test_answers_to_another_batch_are_not_taken_for_this_ones(tmp_path: Path) -> None:
+    run(lines(line("a", {"n": 1}), line("b", {"n": 2})), tmp_path)
+    with pytest.raises(InputError, match="line 1: not an answer to a request of this batch"):
+        run(line("b", {"n": 1}), tmp_path, concurrency=1)
+
+
 def test_no_space_left_ends_a_run_with_the_error_itself(tmp_path: Path) -> None:
     async def full(url: str, body: Mapping[str, Any]) -> Answered:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -20,7 +20,7 @@ def add_parser(commands: Any) -> None:
         "--errors",
         type=Path,
         metavar="FILE",
-        help="failures; without it they are tried again (default: OUT.errors.jsonl)",
+        help="failures; remove it to have them tried again (default: OUT.errors.jsonl)",
     )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_worker_flags(parser)
@@ -39,6 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     asks = read_batch(_read(arguments.input), str(arguments.input), URLS)
     errors = arguments.errors or arguments.out.with_suffix(".errors.jsonl")
+    for file in (arguments.out, errors):
+        if not file.parent.is_dir():
+            raise InputError(f"{file}: there is no folder {file.parent}")
     with Engine(**worker_options(arguments)) as engine:
         service = Service.make(engine, ServerConfig(), Keys({}))
         batch = BatchRun(asks, answering(service, Tenant()), arguments.out, errors)

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TextIO
@@ -25,6 +26,9 @@ from radixgen.errors import InputError
 DEFAULT_CONCURRENCY = 256
 MOST_REQUESTS = 50_000
 """As the protocol has it."""
+_ID = "batch_req"
+_HEAD = f'{{"id": "{_ID}_'.encode()
+"""What an answer's line begins with."""
 
 
 class Answered(NamedTuple):
@@ -90,13 +94,23 @@ def _ask(text: str, where: str, urls: frozenset[str]) -> Ask:
     return Ask(line.custom_id, line.url, line.body)
 
 
+class _Answer(msgspec.Struct):
+    custom_id: str
+    response: dict[str, Any]
+
+
 class BatchRun:
     """One batch under way. `counts` stands while it runs; `cancel` lets it begin no further request."""
 
     def __init__(self, asks: list[Ask], answer: Answer, out: Path, errors: Path) -> None:
-        """What stands in `out` and `errors` already is not asked again."""
+        """What stands in `out` and `errors` already is not asked again.
+
+        Raises:
+            InputError: one of them holds anything but answers to `asks`.
+        """
         self._answer, self._out, self._errors = answer, out, errors
-        done, failed = _custom_ids(out), _custom_ids(errors)
+        known = {ask.custom_id for ask in asks}
+        done, failed = _custom_ids(out, known), _custom_ids(errors, known)
         self._waiting = deque(ask for ask in asks if ask.custom_id not in done and ask.custom_id not in failed)
         self.counts = Counts(len(asks), len(done), len(failed))
         self._is_cancelled = False
@@ -132,27 +146,30 @@ class BatchRun:
 
 def _write(file: TextIO, ask: Ask, answered: Answered) -> None:
     response = {"status_code": answered.status, "request_id": _new_id("req"), "body": answered.body}
-    line = {"id": _new_id("batch_req"), "custom_id": ask.custom_id, "response": response, "error": None}
+    line = {"id": _new_id(_ID), "custom_id": ask.custom_id, "response": response, "error": None}
     file.write(json.dumps(line, ensure_ascii=False) + "\n")
     file.flush()
 
 
-def _custom_ids(file: Path) -> set[str]:
-    """Of the answers in a file; a last line that was cut short is taken out of it."""
-    if not file.exists():
-        return set()
-    lines = file.read_text(encoding="utf-8").split("\n")
-    if lines[-1]:
-        file.write_text("".join(f"{line}\n" for line in lines[:-1]), encoding="utf-8")
-    return set(_ids(lines[:-1], file))
+def _custom_ids(file: Path, known: set[str]) -> set[str]:
+    """Of the answers in a file, all of them to what is `known`; a last one that was cut short is taken out of it."""
+    data = file.read_bytes() if file.exists() else b""
+    whole, _, torn = data.rpartition(b"\n")
+    found = [_custom_id(line) for line in whole.split(b"\n")] if whole else []
+    wrong = next((number for number, one in enumerate(found, 1) if one not in known), None)
+    if wrong is not None or torn[: len(_HEAD)] != _HEAD[: len(torn)]:
+        where = f"{file}, line {wrong or len(found) + 1}"
+        raise InputError(f"{where}: not an answer to a request of this batch; name another file")
+    if torn:
+        os.truncate(file, len(data) - len(torn))
+    return set(map(str, found))
 
 
-def _ids(lines: list[str], file: Path) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        try:
-            yield json.loads(line)["custom_id"]
-        except (ValueError, TypeError, KeyError):
-            raise InputError(f"{file}, line {number}: not an answer of a batch; name another file") from None
+def _custom_id(line: bytes) -> str | None:
+    try:
+        return msgspec.json.decode(line, type=_Answer).custom_id
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _new_id(prefix: str) -> str:

@@ -68,7 +68,7 @@ def place_of(errors: Sequence[Mapping[str, Any]]) -> Problem:
     """pydantic's errors as one problem: the one that lies deepest, which of a union's alternatives is the nearest."""
     worst = max(errors, key=lambda error: len(error["loc"]))
     where = ".".join(str(one)[:64] for one in worst["loc"] if one != "body")
-    what = "there is no such parameter here" if worst["type"] == "extra_forbidden" else worst["msg"]
+    what = _WORDS.get((worst["type"], bool(where)), worst["msg"])
     return Problem(f"{where}: {what}" if where else what, param=where or None, code=worst["type"])
 
 
@@ -80,4 +80,11 @@ def _shape(
     return Shape(status, headers or {}, {"error": told})
 
 
+_NO_OBJECT = "the body must be a JSON object, sent with content-type: application/json"
+_WORDS = {
+    ("extra_forbidden", True): "there is no such parameter here",
+    ("missing", False): _NO_OBJECT,
+    ("model_attributes_type", False): _NO_OBJECT,
+}
+"""Instead of pydantic's, by its error's type and whether it is about a part of the body."""
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}

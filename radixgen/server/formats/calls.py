@@ -94,9 +94,9 @@ def _schema(tool: Tool) -> str:
         Problem: for one of anything else.
     """
     parameters = tool.function.parameters
-    if isinstance(parameters, bool):
+    if parameters is True:
         parameters = {}
-    if parameters.get("type", "object") != "object":
+    if parameters is False or parameters.get("type", "object") != "object":
         raise Problem(f"tools: the parameters of {tool.function.name!r} must be an object's schema", param="tools")
     return schema_text({"type": "object", **parameters})
 

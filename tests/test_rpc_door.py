@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import resource
 import socket
 import threading
@@ -17,6 +18,7 @@ from worker_fakes import FakeWorker, fake_worker
 from radixgen import Engine, WorkerDied
 from radixgen.cli.main import main
 from radixgen.config import WorkerConfig
+from radixgen.engine.remote import SocketLink
 from radixgen.errors import ConfigError
 from radixgen.params import SamplingParams, Text
 from radixgen.wire import messages
@@ -106,6 +108,12 @@ def test_a_worker_refuses_a_door_that_is_open_to_all(options: dict[str, str], wh
 # what comes in
 
 
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(num_slots=512, num_threads=1) as engine:
+        yield engine
+
+
 @pytest.fixture
 def worker() -> Iterator[FakeWorker]:
     with fake_worker() as one:
@@ -149,6 +157,30 @@ def test_what_is_no_request_is_answered_by_an_error_and_the_next_good_one_is_ser
     assert isinstance(answer, messages.Failed)
     assert "Traceback" not in answer.message
     assert_serves(worker)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        messages.Told((-1,)),
+        messages.Told((2**62,)),
+        messages.Told((5,) * 9),
+        messages.Told((5, 6), 0, (True,)),
+        messages.Told((5, 6), 0, (), (messages.TokenInfo(5, 0.0, 1.0),)),
+        messages.Told((5,), -5),
+    ],
+)
+def test_what_no_worker_can_have_told_is_refused(engine: Engine, told: messages.Told) -> None:
+    asked = messages.Generate(1, (Text("a"),), SamplingParams(max_tokens=8), resumable=2, resumed=(told,))
+    answers: queue.SimpleQueue[messages.WorkerMessage] = queue.SimpleQueue()
+    link = SocketLink(engine.address, answers.put, lambda _: None)
+    try:
+        link.send(asked)
+        answer = answers.get(timeout=60)
+    finally:
+        link.close()
+    assert isinstance(answer, messages.Failed)
+    assert answer.code == "ParamError"
 
 
 def test_a_frame_over_the_limit_ends_its_senders_connection_only(worker: FakeWorker) -> None:

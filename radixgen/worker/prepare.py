@@ -69,6 +69,7 @@ class Preparer:
         matchers = self._matchers(message.constraint, prompt.document, params, taken.prefix)
         vocabulary = self.tokenizer.vocabulary
         texts = [AnswerText(vocabulary, params.stop, len(taken.prefix)) for _ in range(params.n)]
+        self._check_told(message, params)
         resumed = _resumed(message, matchers or [], texts)
         places: Sequence[Matcher | None] = matchers or [None] * params.n
         answers = tuple(Answer(vocabulary, text, place) for text, place in zip(texts, places, strict=True))
@@ -81,6 +82,18 @@ class Preparer:
             request_id=request_id, ids=ids, params=params, matchers=patient or free, stops=texts, resumed=resumed
         )
         return Prepared(request, answers, prompt.truncated_chars, patient)
+
+    def _check_told(self, message: Generate, params: SamplingParams) -> None:
+        """Raises `ParamError` where `resumed` is not what a worker can have told of this request."""
+        if message.resumed and len(message.resumed) != params.n:
+            raise ParamError(f"resumed: {len(message.resumed)} outputs of {params.n}; give one for each")
+        for told in message.resumed:
+            self._check_ids(told.ids)
+            lengths = {len(told.ids), len(told.is_forced or told.ids), len(told.logprobs or told.ids)}
+            if len(lengths) > 1 or len(told.ids) > params.max_tokens or told.num_chars < 0:
+                raise ParamError(
+                    "resumed: each output has at most max_tokens ids, with as many of what is told of them"
+                )
 
     def score(self, message: Score, prompt: RenderedPrompt, request_id: str) -> Prepared:
         """Raises `ParamError` and `PromptTooLong`, if the texts are one with the prompt; else nothing."""
@@ -110,14 +123,17 @@ class Preparer:
 
     def detokenize(self, ids: Sequence[int]) -> str:
         """Raises `ParamError` for an id outside the vocabulary."""
-        vocab_size = self.tokenizer.vocabulary.vocab_size
-        if not all(0 <= one < vocab_size for one in ids):
-            raise ParamError(f"ids: they must lie in 0..{vocab_size - 1}")
+        self._check_ids(ids)
         return self.tokenizer.decode(ids)
 
     def token_bytes(self, ids: Sequence[int]) -> tuple[bytes, ...]:
         """Of ids that `detokenize` took."""
         return tuple(self.tokenizer.vocabulary.token_bytes[one] for one in ids)
+
+    def _check_ids(self, ids: Sequence[int]) -> None:
+        vocab_size = self.tokenizer.vocabulary.vocab_size
+        if not all(0 <= one < vocab_size for one in ids):
+            raise ParamError(f"ids: they must lie in 0..{vocab_size - 1}")
 
     def min_tokens(self, constraint: Constraint, document: str | None, max_tokens: int) -> int:
         """Raises `ConstraintError`, `BudgetTooSmall`; else the tokens that certainly end an answer."""
@@ -178,12 +194,8 @@ def _resumed(message: Generate, matchers: Sequence[Matcher], texts: Sequence[Ans
     """What another worker wrote of each output, seen by its matcher and its text.
 
     Raises:
-        ParamError: ids of other outputs than there are. RequestFailed: ids that the grammar does not allow.
+        RequestFailed: ids that the grammar does not allow.
     """
-    if not message.resumed:
-        return ()
-    if len(message.resumed) != message.params.n:
-        raise ParamError(f"resumed: {len(message.resumed)} outputs of {message.params.n}; give one for each")
     found = []
     for output, told in enumerate(message.resumed):
         for token_id in told.ids if matchers else ():

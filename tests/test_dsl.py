@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import signal
 import threading
 from pathlib import Path
 from typing import Any
@@ -588,8 +589,11 @@ def test_a_journal_keeps_typed_values_as_json(tmp_path: Path) -> None:
     assert json.loads(journal.read_text())["variables"] == {"p": {"x": 1, "y": 2}}
 
 
-def test_ctrl_c_in_a_batch_keeps_the_rows_that_ended() -> None:
+def test_ctrl_c_in_a_batch_keeps_the_rows_that_ended(request: pytest.FixtureRequest) -> None:
     import _thread
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins without one
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
 
     def answer(prompt: str, options: Any) -> str:
         if "005" in prompt:

@@ -134,6 +134,7 @@ def test_ctrl_c_in_a_process_keeps_ended_rows_in_result_and_journal(tmp_path: Pa
 import os, signal, sys
 from program_fakes import FakeBackend
 from radixgen import function, gen
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background begins without one
 @function
 def program(s, index):
     if index == 3:

@@ -65,10 +65,15 @@ def is_constrained(number: int) -> bool:
     return number % 2 == 0
 
 
+def constraint_of(number: int) -> dict[str, Any]:
+    """As `guided_json` is read over HTTP: keys that the schema does not list are written too."""
+    return {"schema": SCHEMA, "extra_keys": "schema"} if is_constrained(number) else {}
+
+
 def reference(engine: Engine, count: int = NUM_PROMPTS) -> list[Completion]:
     """What an undisturbed worker answers to the first prompts, with the margins."""
     pending = [
-        engine.submit(prompt, max_tokens=MAX_TOKENS, logprobs=2, **({"schema": SCHEMA} if is_constrained(at) else {}))
+        engine.submit(prompt, max_tokens=MAX_TOKENS, logprobs=2, **constraint_of(at))
         for at, prompt in enumerate(PROMPTS[:count])
     ]
     return [one.result() for one in pending]
@@ -97,8 +102,7 @@ async def ask_http(client: Client, number: int) -> str:
 
 async def ask_rpc(engine: Engine, number: int) -> str:
     at = number % NUM_PROMPTS
-    extra = {"schema": SCHEMA, "extra_keys": "schema"} if is_constrained(at) else {}
-    return str((await engine.agenerate(PROMPTS[at], max_tokens=MAX_TOKENS, **extra)).text)
+    return str((await engine.agenerate(PROMPTS[at], max_tokens=MAX_TOKENS, **constraint_of(at))).text)
 
 
 @contextmanager

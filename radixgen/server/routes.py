@@ -135,7 +135,8 @@ def add_native(app: FastAPI, service: Service) -> None:
     async def server_info() -> dict[str, Any]:
         return native.server_info(service, await _stats(service))
 
-    @app.api_route("/flush_cache", methods=["GET", "POST"])
+    @app.get("/flush_cache", include_in_schema=False)
+    @app.post("/flush_cache")
     async def flush_cache() -> dict[str, Any]:
         return {"num_tokens": await asyncio.to_thread(service.engine.cache.flush, None)}
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import tomllib
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from radixgen.errors import ConfigError
@@ -192,3 +194,13 @@ def _check_types(config: Any) -> None:
         is_number = kind is float and isinstance(value, int) and not isinstance(value, bool)
         if type(value) is not kind and not is_number:
             raise ConfigError(f"{one.name} is {value!r}; it must be of type {kind.__name__}")
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """Raises `ConfigError`, naming the file, where it cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not TOML: {error}") from None

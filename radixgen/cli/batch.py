@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radixgen.cli.flags import add_worker_flags, worker_options
+from radixgen.cli.texts import read_text
 from radixgen.errors import InputError
 
 
@@ -37,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from radixgen.server.keys import Keys, Tenant
     from radixgen.server.service import Service
 
-    asks = read_batch(_read(arguments.input), str(arguments.input), URLS)
+    asks = read_batch(read_text(arguments.input), str(arguments.input), URLS)
     errors = arguments.errors or arguments.out.with_suffix(".errors.jsonl")
     for file in (arguments.out, errors):
         if not file.parent.is_dir():
@@ -51,12 +52,3 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet or counts.failed:
         print(f"{counts.completed} answered, {counts.failed} failed (see {errors})", file=sys.stderr)
     return 1 if counts.failed else 0
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from None

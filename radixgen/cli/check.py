@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from radixgen.automata.work import Limits
 from radixgen.cli.flags import add_worker_flags, worker_options
 from radixgen.cli.schemas import load_schema
+from radixgen.cli.texts import read_text
 from radixgen.config import WorkerConfig
 from radixgen.errors import ConfigError, InputError
 from radixgen.grammar import grammar_names
@@ -68,14 +69,14 @@ def run(arguments: argparse.Namespace) -> int:
 def _constraint(arguments: argparse.Namespace) -> Constraint:
     path = Path(arguments.file)
     if path.suffix in SYNTAXES:
-        return GrammarText(_read(path), SYNTAXES[path.suffix], arguments.start)  # type: ignore[arg-type]
+        return GrammarText(read_text(path), SYNTAXES[path.suffix], arguments.start)  # type: ignore[arg-type]
     if path.suffix == ".regex":
-        return Regex(_read(path).strip())
+        return Regex(read_text(path).strip())
     if not path.exists() and arguments.file in {Path(name).stem for name in grammar_names()}:
         return ReadyMade(arguments.file)
     how = {name: getattr(arguments, name) for name in _READING}
     resources = tuple(_resource(one) for one in arguments.resource)
-    text = _read(path) if path.suffix.lower() == ".json" else schema_text(load_schema(arguments.file))
+    text = read_text(path) if path.suffix.lower() == ".json" else schema_text(load_schema(arguments.file))
     return JsonSchema(text, resources=resources, **how)
 
 
@@ -83,23 +84,14 @@ def _resource(given: str) -> tuple[str, str]:
     uri, is_pair, name = given.rpartition("=")
     if not is_pair:
         raise ConfigError(f"--resource {given}: give it as URI=FILE")
-    return uri, _read(Path(name))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from None
+    return uri, read_text(Path(name))
 
 
 def _verdicts(checker: Checker, arguments: argparse.Namespace) -> Iterator[tuple[str, Verdict]]:
     """What becomes of each line of `--against`, and of the text to explain."""
     if arguments.against is not None:
         is_schema = checker.is_schema
-        for number, line in enumerate(_read(Path(arguments.against)).splitlines(), 1):
+        for number, line in enumerate(read_text(Path(arguments.against)).splitlines(), 1):
             if line.strip():
                 text = line.strip() if is_schema else _text(line, f"{arguments.against}:{number}")
                 yield f"line {number}", checker.judge(text)

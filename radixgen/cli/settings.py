@@ -5,12 +5,12 @@ There is one definition, the fields of the config classes; each name means the s
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from radixgen.config import read_toml
 from radixgen.errors import ConfigError
 
 PREFIX = "RADIXGEN_"
@@ -40,13 +40,7 @@ def split(options: Mapping[str, Any], kind: Any) -> dict[str, Any]:
 def _from_file(file: Path | None, kinds: Mapping[str, type]) -> dict[str, Any]:
     if file is None:
         return {}
-    try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not TOML: {error}") from None
-    found = {name.replace("-", "_"): value for name, value in found.items()}
+    found = {name.replace("-", "_"): value for name, value in read_toml(file).items()}
     unknown = next((name for name in found if name not in kinds), None)
     if unknown is not None:
         raise ConfigError(f"{file}: there is no option {unknown!r}")

@@ -47,7 +47,7 @@ class Flights:
         self._planner = planner
         self._landing = landing
         self._ledger = ledger
-        self.launching: Callable[[dict[str, int]], None] = _nothing
+        self.launching: Callable[[dict[str, int]], None] | None = None
         """Told before a step runs which requests stand in it, and how many ids each has written."""
         self._aloft: Flight | None = None
 
@@ -58,8 +58,9 @@ class Flights:
     def fly(self, *, is_ahead: bool) -> Crash | None:
         """Launch what is planned; land what was in the air, and unless `is_ahead` this step as well."""
         rows, older = self._planner.rows, self._aloft
-        standing = [row.seq.progress for row in (*(() if older is None else older.rows), *rows)]
-        self.launching({one.request.request_id: one.completion_tokens for one in standing})
+        if self.launching is not None:
+            standing = [row.seq.progress for row in (*(() if older is None else older.rows), *rows)]
+            self.launching({one.request.request_id: one.completion_tokens for one in standing})
         try:
             self._runner.forward(self._planner.build())
             result = self._collect(older)
@@ -117,7 +118,3 @@ class Flights:
             self._planner.undo(older.rows)
             rows = [*older.rows, *rows]
         return Crash([one for one in dict.fromkeys(row.seq for row in rows) if one.is_open], error)
-
-
-def _nothing(_: dict[str, int]) -> None:
-    """Nobody wants to know."""

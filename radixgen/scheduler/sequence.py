@@ -116,10 +116,10 @@ class Sequence:
         self.matcher: Matcher | None = None
         self.stops: StopChecker | None = None
         self.targets: Int32 | None = None
-        self.among: tuple[Int32, ...] = ()
-        self.tops: list[tuple[tuple[int, float], ...]] = []
         """When scoring: the continuation."""
+        self.among: tuple[Int32, ...] = ()
         self.logprobs: list[float] = []
+        self.tops: list[tuple[tuple[int, float], ...]] = []
         self.appetite = Appetite()
         self.history = History()
         """As far as drafts have asked for it."""

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from radixgen.config import read_toml
 from radixgen.errors import ConfigError
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -90,12 +90,7 @@ def _digest(key: bytes) -> str:
 
 
 def _from_file(file: Path) -> dict[str, Tenant]:
-    try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not TOML: {error}") from None
+    found = read_toml(file)
     entries = found.get("key")
     is_list = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
     if set(found) != {"key"} or not is_list:

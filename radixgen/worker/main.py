@@ -76,7 +76,10 @@ def serve_parent() -> int:
 
 
 @contextlib.contextmanager
-def _listening(config: WorkerConfig, address: str, suspects: tuple[messages.Suspect, ...] = ()) -> Iterator[Loop]:
+def _listening(
+    config: WorkerConfig, address: str, suspects: tuple[messages.Suspect, ...] | None = None
+) -> Iterator[Loop]:
+    """suspects: of whoever started this process, who will ask what it died of; None: nobody will."""
     listener = Listener(address, _door(config))  # first: it is quick, and a wrong address should not wait for a model
     try:
         from radixgen.worker.start import start_core
@@ -86,7 +89,8 @@ def _listening(config: WorkerConfig, address: str, suspects: tuple[messages.Susp
         from radixgen.worker.watch import StepWatch
 
         path = marker_of(address)
-        core.watch(StepWatch(StepMarker(path) if path is not None else None, suspects))
+        if suspects is not None:
+            core.watch(StepWatch(StepMarker(path) if path is not None else None, suspects))
 
         with collecting_at_rest():
             yield Loop(listener, core, rest)
